@@ -1,0 +1,310 @@
+"""Consultation requests and what became of them, their messages, and their manage links."""
+
+import secrets
+import uuid
+
+from django.core.validators import MaxLengthValidator
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+from phonenumber_field.modelfields import PhoneNumberField
+
+from clinic.constraints import NoOverlap
+from clinic.models import Practitioner, VisitType, validate_time_zone
+from conditions.models import Condition
+
+# No 0 O, 1 I L, U: a reference is read out on the phone.
+REFERENCE_ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+def new_reference():
+    """Eight characters of the alphabet above; unique in the database, not a secret."""
+    return "".join(secrets.choice(REFERENCE_ALPHABET) for _ in range(8))
+
+
+class BookingQuerySet(models.QuerySet):
+    def pending(self):
+        """Requests that wait for the clinic's answer, oldest first: with a time or to be called."""
+        return self.filter(
+            status__in=[Booking.Status.PENDING, Booking.Status.WAITLIST]
+        ).order_by("created_at", "pk")
+
+    def upcoming(self, at=None):
+        """Bookings that will take place, soonest first."""
+        return self.filter(
+            status__in=[Booking.Status.PENDING, Booking.Status.BOOKED], starts_at__gte=at or timezone.now()
+        ).order_by("starts_at", "pk")
+
+    def holding_time(self):
+        """Bookings whose time nobody else can have."""
+        return self.filter(status__in=Booking.HOLDING)
+
+    def overlapping(self, start, end):
+        """Bookings whose busy time, buffers included, overlaps the half-open UTC interval."""
+        return self.filter(busy_from__lt=end, busy_until__gt=start)
+
+    def needs_outcome(self, at=None):
+        """Consultations that are over and have no outcome yet; nothing decides it but staff."""
+        return self.filter(
+            status__in=[Booking.Status.BOOKED, Booking.Status.ARRIVED], ends_at__lte=at or timezone.now()
+        ).order_by("starts_at", "pk")
+
+
+class Booking(models.Model):
+    """A consultation request and what became of it. Rows are never deleted, only erased.
+
+    Times are UTC instants, half-open. ``busy_from`` and ``busy_until`` add the clinic's buffers;
+    the database refuses two rows of one practitioner whose busy times overlap while they hold time.
+    """
+
+    class Status(models.TextChoices):
+        """FHIR AppointmentStatus codes, stored as they are."""
+
+        PROPOSED = "proposed", "Offered by the clinic"
+        PENDING = "pending", "Waiting for the clinic"
+        BOOKED = "booked", "Confirmed"
+        ARRIVED = "arrived", "Arrived"
+        FULFILLED = "fulfilled", "Seen"
+        CANCELLED = "cancelled", "Cancelled"
+        NOSHOW = "noshow", "Did not come"
+        WAITLIST = "waitlist", "To be called"
+
+    HOLDING = (Status.PROPOSED, Status.PENDING, Status.BOOKED, Status.ARRIVED)
+
+    class CancelledBy(models.TextChoices):
+        PATIENT = "patient", "Patient"
+        CLINIC = "clinic", "Clinic"
+        SYSTEM = "system", "Time limit"
+
+    class Source(models.TextChoices):
+        WEB = "web", "Website"
+        DESK = "desk", "Front desk"
+
+    reference = models.CharField(max_length=8, unique=True, default=new_reference, editable=False)
+    uid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
+    status = models.CharField(max_length=12, choices=Status.choices, db_index=True)
+    condition = models.ForeignKey(
+        Condition, on_delete=models.PROTECT, null=True, blank=True, related_name="bookings",
+        help_text="Empty: not sure, or something else.",
+    )
+    visit_type = models.CharField(max_length=12, choices=VisitType.choices)
+    practitioner = models.ForeignKey(
+        Practitioner, on_delete=models.PROTECT, null=True, blank=True, related_name="bookings"
+    )
+    starts_at = models.DateTimeField(null=True, blank=True)
+    ends_at = models.DateTimeField(null=True, blank=True)
+    busy_from = models.DateTimeField(null=True, blank=True, editable=False)
+    busy_until = models.DateTimeField(null=True, blank=True, editable=False)
+    hold_until = models.DateTimeField(
+        null=True, blank=True, help_text="A proposed or unproved request frees its time after this."
+    )
+
+    name = models.CharField(max_length=80, blank=True)
+    email = models.EmailField("e-mail", blank=True)
+    phone = PhoneNumberField(blank=True)
+    message = models.TextField(
+        "what the patient wrote", max_length=1000, blank=True, validators=[MaxLengthValidator(1000)]
+    )
+    call_when = models.CharField("good times to call", max_length=200, blank=True)
+    language = models.CharField(max_length=8, default="en")
+    time_zone = models.CharField(
+        "patient's time zone", max_length=64, blank=True, validators=[validate_time_zone]
+    )
+    consent_at = models.DateTimeField(null=True, blank=True)
+    consent_version = models.CharField(max_length=20, blank=True)
+
+    source = models.CharField(max_length=8, choices=Source.choices, default=Source.WEB)
+    idempotency_key = models.UUIDField(unique=True, null=True, blank=True, editable=False)
+    request_digest = models.CharField(
+        max_length=64, blank=True, editable=False, help_text="SHA-256 of what was posted with the key."
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    confirmed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    cancelled_at = models.DateTimeField(null=True, blank=True, editable=False)
+    cancelled_by = models.CharField(max_length=8, choices=CancelledBy.choices, blank=True)
+    cancel_reason = models.CharField(max_length=200, blank=True)
+    sequence = models.PositiveIntegerField(default=0, editable=False)
+    offered_for = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="offers", editable=False
+    )
+    staff_note = models.TextField(max_length=1000, blank=True)
+    erased_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects = BookingQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at", "-pk"]
+        indexes = [
+            models.Index(
+                fields=["practitioner", "busy_from"], name="booking_time_held",
+                condition=Q(status__in=["proposed", "pending", "booked", "arrived"]),
+            ),
+            models.Index(fields=["starts_at"], name="booking_starts_at"),
+            models.Index(fields=["status", "created_at"], name="booking_status_created"),
+            models.Index(fields=["-created_at", "-id"], name="booking_newest"),
+            models.Index(fields=["email"], name="booking_email"),
+        ]
+        constraints = [
+            NoOverlap(
+                owner="practitioner", start="busy_from", end="busy_until",
+                statuses=("proposed", "pending", "booked", "arrived"),
+                name="booking_no_overlap",
+                violation_error_message="That practitioner's time is taken by another booking.",
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    starts_at=None, ends_at=None, busy_from=None, busy_until=None,
+                ) | Q(
+                    practitioner__isnull=False,
+                    busy_from__lte=F("starts_at"),
+                    starts_at__lt=F("ends_at"),
+                    ends_at__lte=F("busy_until"),
+                ),
+                name="booking_times_are_whole",
+                violation_error_message="A time needs a practitioner, a start and a later end.",
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=["waitlist", "cancelled"]) | Q(starts_at__isnull=False),
+                name="booking_status_has_time",
+                violation_error_message="Only a call-back may be without a time.",
+            ),
+            models.CheckConstraint(
+                condition=(Q(status="cancelled") & ~Q(cancelled_by="") & Q(cancelled_at__isnull=False))
+                | (~Q(status="cancelled") & Q(cancelled_by="", cancelled_at=None)),
+                name="booking_cancelled_says_by_whom",
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=["proposed", "pending", "booked", "arrived", "fulfilled",
+                                        "cancelled", "noshow", "waitlist"]),
+                name="booking_status_is_known",
+            ),
+        ]  # fmt: skip
+
+    def __str__(self):
+        return self.spoken_reference
+
+    @property
+    def spoken_reference(self):
+        """The reference in two groups, as it is read out: KX74-MPQR."""
+        return f"{self.reference[:4]}-{self.reference[4:]}"
+
+    @property
+    def concern(self):
+        """The name of the condition, or plain words when the patient was not sure."""
+        return self.condition.name if self.condition else "Not sure, or something else"
+
+    @property
+    def holds_time(self):
+        return self.status in self.HOLDING
+
+    @property
+    def is_over(self):
+        return bool(self.ends_at and self.ends_at <= timezone.now())
+
+
+class ManageLink(models.Model):
+    """One secret that opens one booking's manage page; only its SHA-256 is kept.
+
+    Each mail carries a link of its own, so that a repeated mail never breaks an earlier one.
+    All are revoked when the booking changes.
+    """
+
+    booking = models.ForeignKey(Booking, on_delete=models.CASCADE, related_name="links")
+    digest = models.CharField(max_length=64, unique=True)
+    issued_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-issued_at"]
+
+    def __str__(self):
+        return f"Link of {self.booking_id}, issued {self.issued_at:%d %b %Y %H:%M}"
+
+
+class MessageQuerySet(models.QuerySet):
+    def waiting(self):
+        return self.filter(state=Message.State.QUEUED)
+
+    def due(self, at=None):
+        """Messages to send now that no worker has leased."""
+        at = at or timezone.now()
+        return (
+            self.waiting()
+            .filter(Q(lease_until=None) | Q(lease_until__lte=at), due_at__lte=at)
+            .order_by("due_at", "pk")
+        )
+
+
+class Message(models.Model):
+    """One message about a booking: what, to whom, when due, when sent, tries, error.
+
+    It holds no text: the worker renders it from the booking as it is at that moment.
+    """
+
+    class Kind(models.TextChoices):
+        RECEIVED = "received", "Request received"
+        CONFIRMED = "confirmed", "Confirmed"
+        CHANGED = "changed", "Time changed"
+        CANCELLED = "cancelled", "Cancelled"
+        CALLBACK = "callback", "Call-back asked for"
+        OFFERED = "offered", "Times offered"
+        LINK = "link", "New manage link"
+        REMINDER = "reminder", "Reminder"
+        FOLLOW_UP = "follow_up", "After a missed visit"
+        PROVE = "prove", "Please confirm your address"
+        DESK_NEW = "desk_new", "To the desk: new request"
+        DESK_CHANGED = "desk_changed", "To the desk: changed by the patient"
+        DESK_CANCELLED = "desk_cancelled", "To the desk: cancelled by the patient"
+        DESK_OUTCOME = "desk_outcome", "To the desk: please tell us the outcome"
+
+    class State(models.TextChoices):
+        QUEUED = "queued", "Waiting"
+        SENT = "sent", "Sent"
+        DROPPED = "dropped", "No longer needed"
+        FAILED = "failed", "Failed"
+
+    booking = models.ForeignKey(Booking, on_delete=models.PROTECT, related_name="messages")
+    kind = models.CharField(max_length=16, choices=Kind.choices)
+    key = models.CharField(
+        max_length=120, unique=True, help_text="Booking, kind and occasion: the same news is sent once."
+    )
+    state = models.CharField(max_length=8, choices=State.choices, default=State.QUEUED)
+    created_at = models.DateTimeField(default=timezone.now)
+    due_at = models.DateTimeField()
+    lease_until = models.DateTimeField(null=True, blank=True)
+    tries = models.PositiveSmallIntegerField(default=0)
+    sent_at = models.DateTimeField(null=True, blank=True)
+    message_id = models.CharField(max_length=120, blank=True)
+    error = models.CharField(max_length=200, blank=True)
+
+    objects = MessageQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-due_at", "-pk"]
+        indexes = [
+            models.Index(fields=["due_at"], name="message_due", condition=Q(state="queued")),
+            models.Index(fields=["-due_at", "-id"], name="message_newest"),
+        ]
+
+    def __str__(self):
+        return f"{self.get_kind_display()} ({self.booking_id})"
+
+    @property
+    def to_desk(self):
+        return self.kind.startswith("desk_")
+
+
+class Heartbeat(models.Model):
+    """When each background job last ran; the health check reads it."""
+
+    name = models.CharField(max_length=40, primary_key=True)
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self):
+        return self.name
+
+

@@ -1,0 +1,19 @@
+"""What every template may read."""
+
+from django.conf import settings
+from django.utils.functional import SimpleLazyObject
+
+from .models import Clinic
+from .sign_in import may_skip_second_factor
+
+
+def clinic(request):
+    """The clinic's identity (read when first used), and whether a demo account is signed in."""
+    user = getattr(request, "user", None)
+    return {
+        "clinic": SimpleLazyObject(Clinic.objects.current),
+        "site_url": settings.SITE_URL,
+        "demo_account": SimpleLazyObject(
+            lambda: bool(user and user.is_authenticated and may_skip_second_factor(user))
+        ),
+    }

@@ -1,0 +1,129 @@
+"""What every request passes: private headers, refusal of hostile input, clinic time, second factor.
+
+Each is a plain function around ``get_response``.
+"""
+
+import logging
+import re
+
+from allauth.mfa.utils import is_mfa_enabled
+from django.db import DatabaseError, IntegrityError, connection
+from django.http import HttpResponse, HttpResponseBadRequest, HttpResponseNotAllowed
+from django.shortcuts import redirect
+from django.template import loader
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.cache import add_never_cache_headers
+from django.utils.http import urlencode
+
+from .models import Clinic
+from .sign_in import may_skip_second_factor
+
+log = logging.getLogger(__name__)
+
+PRIVATE_PREFIXES = ("/book/", "/booking/", "/admin/", "/account/")
+PATIENT_PREFIXES = ("/book/", "/booking/")
+METHODS = {"GET", "HEAD", "POST", "OPTIONS"}
+# NUL and other control characters; %00 in an address is a 500 on PostgreSQL otherwise.
+_HOSTILE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+_HOSTILE_QUERY = re.compile(r"%(0[0-8bBcCeEfF]|1[0-9a-fA-F]|7[fF])")
+PATIENT_BODY_LIMIT = 64 * 1024  # bytes; the longest form is about 3 kB
+
+
+def _without_language(path):
+    return re.sub(r"^/(tr|es)(?=/)", "", path)
+
+
+def security_headers(get_response):
+    """Headers that Django does not set itself; private pages are never stored anywhere."""
+
+    def middleware(request):
+        response = get_response(request)
+        response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+        response.headers.setdefault(
+            "Permissions-Policy",
+            "camera=(), microphone=(), geolocation=(), payment=(), usb=(), browsing-topics=()",
+        )
+        if _without_language(request.path_info).startswith(PRIVATE_PREFIXES):
+            add_never_cache_headers(response)
+            response.headers["Cache-Control"] = "no-store, private"
+            response.headers["X-Robots-Tag"] = "noindex, nofollow"
+        return response
+
+    return middleware
+
+
+def refuse_hostile_requests(get_response):
+    """Answer 400, 405 or 413 to what no browser of a patient sends, before anything reads it."""
+
+    def middleware(request):
+        if request.method not in METHODS:
+            return HttpResponseNotAllowed(sorted(METHODS))
+        query = request.META.get("QUERY_STRING", "")
+        if _HOSTILE.search(request.path_info) or _HOSTILE_QUERY.search(query):
+            return HttpResponseBadRequest("Bad request: control characters in the address.")
+        if _without_language(request.path_info).startswith(PATIENT_PREFIXES):
+            if request.content_type == "multipart/form-data":
+                return HttpResponse("This form takes no files.", status=415)
+            length = request.META.get("CONTENT_LENGTH") or "0"
+            if not length.isdigit() or int(length) > PATIENT_BODY_LIMIT:
+                return HttpResponse("That is more than this form can take.", status=413)
+        return get_response(request)
+
+    return middleware
+
+
+def database_trouble(get_response):
+    """A database that fails shows an honest page with the phone number, never a confirmation.
+
+    Rule violations (IntegrityError) are bugs of ours and stay errors.
+    """
+
+    def middleware(request):
+        return get_response(request)
+
+    def process_exception(request, error):
+        if not isinstance(error, DatabaseError) or isinstance(error, IntegrityError):
+            return None
+        log.error("database trouble: %s", type(error).__name__)
+        connection.close_if_unusable_or_obsolete()
+        response = HttpResponse(loader.render_to_string("503.html"), status=503)
+        response.headers["Retry-After"] = "30"
+        return response
+
+    middleware.process_exception = process_exception
+    return middleware
+
+
+def clinic_time_for_staff(get_response):
+    """Staff read and write times in the clinic's zone; everybody else chooses a zone per page."""
+
+    def middleware(request):
+        if not request.path_info.startswith("/admin/"):
+            return get_response(request)
+        with timezone.override(Clinic.objects.current().zone):
+            return get_response(request)
+
+    return middleware
+
+
+def second_factor_for_staff(get_response):
+    """The admin opens only to a session that proved a second factor.
+
+    allauth's ``secure_admin_login`` moves the sign-in page but does not require one.
+    """
+
+    def middleware(request):
+        user = request.user
+        if request.path_info.startswith("/admin/") and user.is_authenticated and user.is_staff:
+            if may_skip_second_factor(user):
+                return get_response(request)
+            if not is_mfa_enabled(user):
+                return redirect("mfa_index")
+            methods = request.session.get("account_authentication_methods", [])
+            if not any(method.get("method") == "mfa" for method in methods):
+                query = urlencode({"next": request.get_full_path()})
+                return redirect(f"{reverse('mfa_reauthenticate')}?{query}")
+        return get_response(request)
+
+    return middleware

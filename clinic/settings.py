@@ -1,0 +1,287 @@
+"""All configuration, in one file, read from the environment.
+
+Every variable has a default that is safe on one machine's loopback address, so a fresh clone runs
+with none of them set; docs/running.md lists them. A mistyped value stops the start (environs).
+"""
+
+import os
+import secrets
+import zoneinfo
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+from csp.constants import NONCE, NONE, SELF
+from environs import Env
+
+# The tzdata package wins over the system's copy, which is stale on many machines: since March 2026
+# America/Vancouver keeps -07:00 all year, and a 2025 copy would show winter bookings an hour early.
+zoneinfo.reset_tzpath(to=())
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = Env()
+
+# --- where things are ---------------------------------------------------------------------------
+VAR_DIR = Path(env.str("VAR_DIR", str(BASE_DIR / "var")))
+VAR_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
+SITE_URL = env.str("SITE_URL", "http://127.0.0.1:8000").rstrip("/")
+SITE_HOST = urlsplit(SITE_URL).hostname or ""
+HTTPS = urlsplit(SITE_URL).scheme == "https"
+ON_LOOPBACK = SITE_HOST in {"localhost", "127.0.0.1", "::1"}
+DEBUG = env.bool("DEBUG", False)
+
+
+def _allowed_hosts():
+    default = ["localhost", "127.0.0.1", "[::1]"] if ON_LOOPBACK else [SITE_HOST]
+    return [host.strip() for host in env.list("ALLOWED_HOSTS", default)]
+
+
+def _secret_key():
+    """The key from SECRET_KEY, or one made once and kept in var/, readable by its owner alone."""
+    path = VAR_DIR / "secret_key"
+    if not path.exists():
+        try:
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:  # another process of the same start was faster
+            pass
+        else:
+            with os.fdopen(handle, "w") as file:
+                file.write(secrets.token_urlsafe(64))
+    return path.read_text()
+
+
+ALLOWED_HOSTS = _allowed_hosts()
+SECRET_KEY = env.str("SECRET_KEY", "") or _secret_key()
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", [])
+
+# --- applications -------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "clinic",
+    "conditions",
+    "bookings",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.sitemaps",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "crispy_forms",
+    "crispy_bootstrap5",
+    "phonenumber_field",
+    "django_prose_editor",
+    "csp",
+]
+MIDDLEWARE = [
+    "clinic.middleware.security_headers",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "clinic.middleware.refuse_hostile_requests",
+    "csp.middleware.CSPMiddleware",
+    "clinic.middleware.database_trouble",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "clinic.middleware.clinic_time_for_staff",
+    "clinic.middleware.second_factor_for_staff",
+]
+ROOT_URLCONF = "clinic.urls"
+WSGI_APPLICATION = "clinic.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "csp.context_processors.nonce",
+                "clinic.context_processors.clinic",
+            ],
+        },
+    }
+]
+FORM_RENDERER = "django.forms.renderers.DjangoTemplates"
+CRISPY_ALLOWED_TEMPLATE_PACKS = "bootstrap5"
+CRISPY_TEMPLATE_PACK = "bootstrap5"
+
+# --- database -----------------------------------------------------------------------------------
+DATABASE_URL = env.str("DATABASE_URL", "")
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+
+def _database():
+    """SQLite in var/ by default; PostgreSQL where DATABASE_URL says so."""
+    if not DATABASE_URL or DATABASE_URL.startswith("sqlite"):
+        path = DATABASE_URL.partition("://")[2].removeprefix("/") or VAR_DIR / "db.sqlite3"
+        return {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": path,
+            "CONN_MAX_AGE": 60,
+            "OPTIONS": {
+                "timeout": 10,
+                # Writers queue at BEGIN; DEFERRED made 379 of 400 racing requests fail at once.
+                "transaction_mode": "IMMEDIATE",
+                # FULL: a confirmation that was shown survives a power cut. secure_delete: erased
+                # personal fields leave the file too.
+                "init_command": (
+                    "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON;"
+                ),
+            },
+        }
+    config = env.dj_db_url("DATABASE_URL", conn_max_age=60, conn_health_checks=True)
+    # A URL with ?host= names a socket folder: postgresql://user@/name?host=/run/postgresql
+    socket_folder = parse_qs(urlsplit(DATABASE_URL).query).get("host")
+    if socket_folder:
+        config["HOST"] = socket_folder[0]
+        config["OPTIONS"].pop("host", None)
+    if not config["ENGINE"].endswith("postgresql"):
+        raise ValueError("DATABASE_URL must begin with postgres:// or sqlite:///")
+    # A lock that does not come within 3 seconds becomes "please try again", never a hung page.
+    config["OPTIONS"]["options"] = "-c lock_timeout=3s -c idle_in_transaction_session_timeout=60s"
+    return config
+
+
+DATABASES = {"default": _database()}
+
+# Rate limits must hold across processes, so the default cache is the database. "memory" keeps
+# public, impersonal values (next free time) for seconds, one copy a process.
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"},
+    "memory": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "memory"},
+}
+
+# --- time and language --------------------------------------------------------------------------
+USE_TZ = True
+TIME_ZONE = "UTC"  # instants; the clinic's own zone is data (Clinic.time_zone)
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English")]
+LOCALE_PATHS = [BASE_DIR / "clinic" / "locale"]
+USE_I18N = True
+
+# --- static files -------------------------------------------------------------------------------
+STATIC_URL = "/static/"
+STATIC_ROOT = VAR_DIR / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+WHITENOISE_KEEP_ONLY_HASHED_FILES = True
+
+# --- web security -------------------------------------------------------------------------------
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        # The nonce is written only where a page asks for it: the editor's import map in the admin.
+        "script-src": [SELF, NONCE],
+        "style-src": [SELF],
+        "img-src": [SELF],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "manifest-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+        "object-src": [NONE],
+    }
+}
+X_FRAME_OPTIONS = "DENY"
+# Not no-referrer: that makes browsers send "Origin: null", and Django then refuses every form.
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+SECURE_HSTS_SECONDS = 63072000 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
+SECURE_SSL_REDIRECT = HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^health/"]
+TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", 0)
+if TRUSTED_PROXIES:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+CSRF_TRUSTED_ORIGINS = [SITE_URL] if HTTPS else []
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+COOKIE_PREFIX = "__Host-" if HTTPS else ""
+SESSION_COOKIE_NAME = f"{COOKIE_PREFIX}session"
+CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}csrf"
+CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 12 * 3600
+CSRF_FAILURE_VIEW = "clinic.views.csrf_failure"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000  # bytes; a long page in the admin is about 200 kB
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 2000
+
+# --- staff sign-in ------------------------------------------------------------------------------
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 12},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/admin/"
+ACCOUNT_ADAPTER = "clinic.sign_in.StaffAccounts"
+ACCOUNT_LOGIN_METHODS = {"email", "username"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "username*", "password1*", "password2*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"  # a manager makes the accounts
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 900
+ACCOUNT_SESSION_REMEMBER = False
+ACCOUNT_LOGOUT_REDIRECT_URL = "/"
+ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXIES
+MFA_ADAPTER = "clinic.sign_in.EncryptedSecondFactors"
+MFA_ALLOW_UNVERIFIED_EMAIL = True
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_WEBAUTHN_USER_VERIFICATION = "required"
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = ON_LOOPBACK
+MFA_TOTP_ISSUER = "Clinic"
+# The starter's demo accounts may skip the second factor, on loopback only, under a banner.
+DEMO_ACCOUNTS_SKIP_SECOND_FACTOR = ON_LOOPBACK and not HTTPS
+
+# --- mail ---------------------------------------------------------------------------------------
+if env.str("EMAIL_URL", ""):
+    _mail = env.dj_email_url("EMAIL_URL")
+    EMAIL_BACKEND = _mail["EMAIL_BACKEND"]
+    EMAIL_HOST = _mail["EMAIL_HOST"]
+    EMAIL_PORT = _mail["EMAIL_PORT"]
+    EMAIL_HOST_USER = _mail["EMAIL_HOST_USER"]
+    EMAIL_HOST_PASSWORD = _mail["EMAIL_HOST_PASSWORD"]
+    EMAIL_USE_TLS = _mail["EMAIL_USE_TLS"]
+    EMAIL_USE_SSL = _mail["EMAIL_USE_SSL"]
+else:
+    EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+    EMAIL_FILE_PATH = VAR_DIR / "mail"
+EMAIL_TIMEOUT = 15  # seconds; shorter than the lease of a message (bookings.models.Message)
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "")  # empty: the clinic's own address
+PHONENUMBER_DEFAULT_REGION = env.str("PHONE_REGION", "US")
+PHONENUMBER_DB_FORMAT = "E164"
+
+# --- logs ---------------------------------------------------------------------------------------
+# Paths of manage links hold a secret, so every record passes a filter that masks them.
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"private": {"()": "clinic.logs.MaskSecrets"}},
+    "formatters": {"line": {"()": "clinic.logs.OneLine"}},
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "filters": ["private"], "formatter": "line"}
+    },
+    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", "WARNING")},
+    "loggers": {
+        "django": {"handlers": [], "level": env.str("LOG_LEVEL", "WARNING"), "propagate": True},
+        "bookings": {"level": "INFO"},
+        "clinic": {"level": "INFO"},
+    },
+}

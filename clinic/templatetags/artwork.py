@@ -1,0 +1,120 @@
+"""Drawings, placed in the page as inline SVG so that they take the page's colors.
+
+Every drawing is a file of our own under clinic/artwork/, already marked as decoration
+(aria-hidden, not focusable): the text beside it says what it means.
+"""
+
+from functools import lru_cache
+from pathlib import Path
+
+from django import template
+from django.utils.html import format_html
+from django.utils.safestring import mark_safe
+
+register = template.Library()
+
+ARTWORK = Path(__file__).resolve().parent.parent / "artwork"
+OPENING = '<svg xmlns="http://www.w3.org/2000/svg"'
+
+# Where each condition sits on the body map, in the order a reader meets the places, top down:
+# slug, side of its label, the mark's x and y, and the line that leads from the label to the mark.
+BODY_MAP = (
+    ("chronic-migraine", "l", 163, 40, "M98 40H163"),
+    ("tmj-disorders", "r", 206, 70, "M260 44h-24L206 70"),
+    ("bruxism", "l", 180, 86, "M98 108h28L180 86"),
+    ("sleep-apnea", "r", 182, 110, "M260 120h-36L182 110"),
+    ("cervical-dystonia", "l", 163, 116, "M98 180h12L163 116"),
+    ("myofascial-pain", "r", 224, 140, "M260 196h-6L224 140"),
+    ("upper-limb-spasticity", "l", 102, 252, "M86 252h16"),
+    ("overactive-bladder", "r", 180, 256, "M260 372h-22L180 256"),
+    ("restless-legs", "l", 151, 424, "M98 424h53"),
+)
+
+
+@lru_cache(maxsize=1)
+def _files():
+    return {
+        path.relative_to(ARTWORK).with_suffix("").as_posix(): path.read_text().strip()
+        for path in ARTWORK.rglob("*.svg")
+    }
+
+
+@lru_cache(maxsize=256)
+def _inline(name, css_class):
+    opening = format_html('<svg class="{}"', css_class)
+    return mark_safe(_files()[name].replace(OPENING, opening, 1))  # noqa: S308 - our own files
+
+
+@register.simple_tag(name="icon")
+def icon_tag(name, **attributes):
+    """A small line icon from artwork/ui/; `class` adds to the class "icon"."""
+    return _inline(f"ui/{name}", f"icon {attributes.get('class', '')}".strip())
+
+
+@register.simple_tag(name="art")
+def art_tag(slug, **attributes):
+    """The drawing of a condition; a condition without a drawing of its own gets a neutral one."""
+    name = f"conditions/{slug}"
+    if name not in _files():
+        name = "conditions/other"
+    return _inline(name, f"art {attributes.get('class', '')}".strip())
+
+
+@register.simple_tag(name="mark")
+def mark_tag():
+    """The clinic's leaf."""
+    return _inline("mark", "mark")
+
+
+@register.simple_tag(name="signal")
+def signal_tag(**attributes):
+    """A muscle signal that goes from spasm to rest."""
+    return _inline("signal", f"signal {attributes.get('class', '')}".strip())
+
+
+@register.simple_tag(name="body")
+def body_tag():
+    """The standing figure of the body map, without its marks."""
+    return _inline("body", "map__body")
+
+
+@register.filter
+def on_body_map(cards):
+    """The cards that have a place on the body map, each with its place, top down."""
+    by_slug = {card["slug"]: card for card in cards}
+    return [
+        {"card": by_slug[slug], "number": number, "side": side, "x": x, "y": y, "line": line}
+        for number, (slug, side, x, y, line) in enumerate(BODY_MAP, start=1)
+        if slug in by_slug
+    ]
+
+
+@register.inclusion_tag("clinic/_meter.html")
+def meter(bars, label):
+    """Four bars, `bars` of them filled, and the word that says the same."""
+    return {"bars": bars, "label": label}
+
+
+@register.inclusion_tag("clinic/_people_chart.html")
+def people_chart(chart):
+    """One hundred dots: better with dummy injections, better because of treatment, the rest."""
+    placebo = chart["placebo"]
+    extra = max(chart["treatment"] - placebo, 0)
+    return {
+        "chart": chart,
+        "extra": extra,
+        "rest": 100 - placebo - extra,
+        "dots": _dots(placebo, extra),
+    }
+
+
+@lru_cache(maxsize=64)
+def _dots(placebo, extra):
+    kinds = "a" * placebo + "b" * extra + "c" * (100 - placebo - extra)
+    return mark_safe(  # noqa: S308 - numbers and letters of our own
+        "".join(
+            f'<circle class="{kind}" cx="{place % 20 * 13 + 6.5}" cy="{place // 20 * 13 + 6.5}"'
+            f' r="{5 if kind == "a" else 4.6}"/>'
+            for place, kind in enumerate(kinds)
+        )
+    )
