@@ -1,0 +1,119 @@
+"""Test data as plain functions; each makes one row with sensible values that a test may replace."""
+
+import itertools
+from datetime import UTC, datetime, time, timedelta
+
+from django.contrib.auth.models import Group, User
+
+from bookings.models import Booking
+from clinic.models import Clinic, Closure, OpeningHours, Practitioner
+from conditions.models import Condition
+
+_count = itertools.count(1)
+
+# A Monday; 2027-01-04 09:00 in Los Angeles is 17:00 UTC.
+MONDAY = datetime(2027, 1, 4, tzinfo=UTC)
+
+
+def make_clinic(**values):
+    """The one clinic row, in Los Angeles, with no notice unless asked."""
+    values = {
+        "name": "Linden & Vale Clinic",
+        "short_name": "Linden & Vale",
+        "phone": "+13235550142",
+        "email": "hello@lindenvale.example",
+        "desk_email": "desk@lindenvale.example",
+        "street": "48 Linden Walk, Suite 2",
+        "city": "Los Angeles",
+        "region": "CA",
+        "postal_code": "90026",
+        "minimum_notice": 0,
+    } | values
+    clinic, _ = Clinic.objects.update_or_create(pk=1, defaults=values)
+    return clinic
+
+
+def make_practitioner(**values):
+    number = next(_count)
+    values = {
+        "name": f"Dr. Test {number}",
+        "slug": f"test-{number}",
+        "credentials": "MD",
+        "position": number,
+    } | values
+    return Practitioner.objects.create(**values)
+
+
+def make_hours(practitioner=None, weekday=None, opens="09:00", closes="17:00", **values):
+    """Opening hours on one weekday (1-7), or on all seven when none is named."""
+    days = [weekday] if weekday else range(1, 8)
+    rows = [
+        OpeningHours.objects.create(
+            practitioner=practitioner,
+            weekday=day,
+            opens=time.fromisoformat(opens),
+            closes=time.fromisoformat(closes),
+            **values,
+        )
+        for day in days
+    ]
+    return rows[0] if weekday else rows
+
+
+def make_closure(practitioner=None, **values):
+    return Closure.objects.create(practitioner=practitioner, **values)
+
+
+def make_condition(**values):
+    number = next(_count)
+    values = {
+        "slug": f"condition-{number}",
+        "name": f"Condition {number}",
+        "summary": "A line",
+        "status": "approved",
+        "service": "assessment",
+        "approval_text": "Approved for adults.",
+        "approval_year": 2010,
+        "evidence": "strong",
+    } | values
+    return Condition.objects.create(**values)
+
+
+def make_booking(*, starts_at=None, minutes=30, before=0, after=0, **values):
+    """A booking written straight to the table: for tests of what reads it, not of the verbs."""
+    number = next(_count)
+    if starts_at is None and values.get("status") != "waitlist":
+        starts_at = MONDAY + timedelta(hours=17)
+    if starts_at is not None:
+        ends_at = starts_at + timedelta(minutes=minutes)
+        values = {
+            "starts_at": starts_at,
+            "ends_at": ends_at,
+            "busy_from": starts_at - timedelta(minutes=before),
+            "busy_until": ends_at + timedelta(minutes=after),
+        } | values
+        if "practitioner" not in values:
+            values["practitioner"] = make_practitioner()
+    values = {
+        "status": Booking.Status.BOOKED,
+        "visit_type": "in_person",
+        "name": f"Pat Example {number}",
+        "email": f"pat{number}@example.org",
+        "phone": "+13235550100",
+        "consent_at": datetime(2026, 12, 1, tzinfo=UTC),
+        "consent_version": "1",
+    } | values
+    return Booking.objects.create(**values)
+
+
+def make_user(role=None, **values):
+    """A staff user in the group ``role``; "superuser" makes one of those."""
+    number = next(_count)
+    values = {"username": f"user{number}", "email": f"user{number}@example.org"} | values
+    user = User.objects.create_user(password="correct horse battery", is_staff=True, **values)
+    if role == "superuser":
+        user.is_superuser = True
+        user.save()
+    elif role:
+        user.groups.add(Group.objects.get_or_create(name=role)[0])
+    return user
