@@ -107,6 +107,7 @@ class Booking(models.Model):
     )
     call_when = models.CharField("good times to call", max_length=200, blank=True)
     language = models.CharField(max_length=8, default="en")
+    spoken_language = models.CharField("language for the consultation", max_length=30, blank=True)
     time_zone = models.CharField(
         "patient's time zone", max_length=64, blank=True, validators=[validate_time_zone]
     )
@@ -134,6 +135,7 @@ class Booking(models.Model):
 
     class Meta:
         ordering = ["-created_at", "-pk"]
+        permissions = [("answer_booking", "Can answer, move and cancel bookings")]
         indexes = [
             models.Index(
                 fields=["practitioner", "busy_from"], name="booking_time_held",
@@ -202,6 +204,12 @@ class Booking(models.Model):
         return bool(self.ends_at and self.ends_at <= timezone.now())
 
 
+class ManageLinkQuerySet(models.QuerySet):
+    def valid(self, at=None):
+        """Links that still open their booking."""
+        return self.filter(revoked_at=None, expires_at__gt=at or timezone.now())
+
+
 class ManageLink(models.Model):
     """One secret that opens one booking's manage page; only its SHA-256 is kept.
 
@@ -214,6 +222,8 @@ class ManageLink(models.Model):
     issued_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     revoked_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ManageLinkQuerySet.as_manager()
 
     class Meta:
         ordering = ["-issued_at"]

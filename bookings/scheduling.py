@@ -114,13 +114,16 @@ def _free_slot(start, *, condition, visit_type, practitioner, clinic, now):
     if practitioner is not None:
         candidates = [practitioner]
     else:
-        candidates = [
-            slot.practitioner
-            for slot in availability.nearest(
-                start, condition=condition, visit_type=visit_type, limit=50, now=now, clinic=clinic
-            )
-            if slot.starts_at == start
-        ]
+        day = start.astimezone(clinic.zone).date()
+        free = availability.free_slots(
+            first_day=day,
+            last_day=day,
+            condition=condition,
+            visit_type=visit_type,
+            now=now,
+            clinic=clinic,
+        )
+        candidates = [slot.practitioner for slot in free if slot.starts_at == start]
     by_position = sorted(
         _lock_practitioners(candidates), key=lambda person: (person.position, person.name)
     )
@@ -207,6 +210,7 @@ def request(
     phone="",
     message="",
     language="en",
+    spoken_language="",
     time_zone="",
     idempotency_key=None,
     source=Booking.Source.WEB,
@@ -229,6 +233,7 @@ def request(
         "phone": phone,
         "message": message,
         "language": language,
+        "spoken_language": spoken_language,
         "time_zone": time_zone,
         "consent_version": consent_version,
         "source": source,
@@ -294,6 +299,7 @@ def request_callback(
     email="",
     message="",
     language="en",
+    spoken_language="",
     time_zone="",
     idempotency_key=None,
     source=Booking.Source.WEB,
@@ -311,6 +317,7 @@ def request_callback(
         "message": message,
         "call_when": call_when,
         "language": language,
+        "spoken_language": spoken_language,
         "time_zone": time_zone,
         "consent_version": consent_version,
         "source": source,

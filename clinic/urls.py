@@ -9,10 +9,22 @@ from . import views
 
 admin.site.login = secure_admin_login(admin.site.login)
 
+clinic_pages = [
+    path("practitioners/", views.practitioners, name="practitioners"),
+    path("contact/", views.contact, name="contact"),
+    path("privacy/", views.privacy, name="privacy"),
+    path("accessibility/", views.accessibility, name="accessibility"),
+]
+
 urlpatterns = [
     path("health/live", views.live),
     path("health/ready", views.ready),
+    path("robots.txt", views.robots),
     path("admin/", admin.site.urls),
     path("account/2fa/", include("allauth.mfa.urls")),
     path("account/", include("allauth.account.urls")),
 ]
+urlpatterns += i18n_patterns(
+    path("", include((clinic_pages, "clinic"))),
+    prefix_default_language=False,
+)

@@ -1,15 +1,73 @@
-"""Pages of the clinic itself, its health checks, and its error pages."""
+"""Pages of the clinic itself, its health checks, and its error page for stale forms."""
 
-from django.http import HttpResponse
+from django.conf import settings
+from django.http import HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.template import loader
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from . import health, opening
+from .middleware import PRIVATE_PREFIXES
+from .models import Practitioner
 
 
+@require_safe
+def practitioners(request):
+    return render(
+        request,
+        "clinic/practitioners.html",
+        {"practitioners": Practitioner.objects.active()},
+    )
+
+
+@require_safe
+def contact(request):
+    now = opening.sentence_and_rows()
+    return render(
+        request,
+        "clinic/contact.html",
+        {"opening": now, "now_text": now.now_text if now else ""},
+    )
+
+
+@require_safe
+def privacy(request):
+    return render(request, "clinic/privacy.html")
+
+
+@require_safe
+def accessibility(request):
+    return render(request, "clinic/accessibility.html")
+
+
+@require_safe
+def robots(request):
+    """Crawlers stay out of what is private in every language; the rest is listed in the sitemap."""
+    codes = [code for code, _name in settings.LANGUAGES if code != settings.LANGUAGE_CODE]
+    closed = [*PRIVATE_PREFIXES, *(f"/{code}{path}" for code in codes for path in PRIVATE_PREFIXES)]
+    lines = ["User-agent: *", *(f"Disallow: {path}" for path in closed)]
+    lines += ["", f"Sitemap: {settings.SITE_URL}/sitemap.xml", ""]
+    return HttpResponse("\n".join(lines), content_type="text/plain; charset=utf-8")
+
+
+@never_cache
+@require_safe
 def live(request):
-    return HttpResponse("ok")
+    """The process answers; nothing else is asked."""
+    return JsonResponse({"status": "ok"})
 
 
-def ready(request):
-    return HttpResponse("ok")
+@never_cache
+@require_safe
+def ready(request, more=None):
+    """Whether visitors can be served: 503 with the reasons when not."""
+    checks = health.report(more)
+    well = all(state == "ok" for state in checks.values())
+    return JsonResponse(
+        {"status": "ok" if well else "not ready", "checks": checks}, status=200 if well else 503
+    )
 
 
 def csrf_failure(request, reason=""):
-    return HttpResponse("csrf", status=403)
+    return HttpResponse(loader.render_to_string("403_csrf.html"), status=403)

@@ -3,3 +3,4 @@ from django.apps import AppConfig
 
 class ConditionsConfig(AppConfig):
     name = "conditions"
+    verbose_name = "Pages and conditions"

@@ -223,6 +223,7 @@ class Page(models.Model):
 
     class Meta:
         ordering = ["kind", "position", "slug"]
+        permissions = [("submit_page", "Can send a page for review")]
         constraints = [
             models.UniqueConstraint(
                 fields=["kind", "slug", "language"], name="page_address_is_unique",
@@ -372,6 +373,10 @@ class Edition(models.Model):
 
     class Meta:
         ordering = ["page", "-number"]
+        permissions = [
+            ("sign_edition", "Can sign an edition"),
+            ("publish_edition", "Can publish and withdraw an edition"),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["page", "number"], name="edition_number_is_unique"),
             models.UniqueConstraint(

@@ -1,0 +1,72 @@
+# Every target is a few plain commands; README spells them out for machines without make.
+
+HOST ?= 127.0.0.1
+PORT ?= 8000
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help run install test test-sqlite test-postgresql lint bench screenshots browser clean
+
+help:
+	@echo "make run           start the clinic at http://$(HOST):$(PORT)   (HOST=… PORT=… choose the address)"
+	@echo "make test          the whole suite on SQLite and PostgreSQL, browser tests, lint"
+	@echo "make lint          style, templates, migrations, deployment checks"
+	@echo "make bench         measure this machine and write docs/benchmarks.md"
+	@echo "make screenshots   pictures of the main pages in reports/"
+	@echo "make install       only make .venv with what the site needs"
+
+run: install
+	@exec $(BIN)/python manage.py serve --host "$(HOST)" --port "$(PORT)"
+
+install: $(VENV)/installed
+
+$(VENV)/bin/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed; $(PYTHON) is older. Try: make run PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+		|| { echo "Python cannot make a virtual environment. Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	@echo "Making .venv …"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: requirements.txt | $(VENV)/bin/pip
+	@echo "Installing what the site needs …"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@touch $@
+
+$(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed
+	@echo "Installing what the tests need …"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+browser:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null \
+		|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+			&& apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; } \
+		|| { echo "The browser tests need Chromium: install the package chromium"; exit 1; }
+
+test: lint test-sqlite test-postgresql
+
+test-sqlite: $(VENV)/installed-dev browser
+	$(BIN)/pytest -n 2
+
+test-postgresql: $(VENV)/installed-dev browser
+	$(BIN)/pytest -n 2 --pg
+
+# The deployment check reads the settings of a public site: https, no loopback.
+lint: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	find templates -name '*.html' -print0 | xargs -0 $(BIN)/djade --check --target-version 5.2
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	SITE_URL=https://clinic.example $(BIN)/python manage.py check --deploy --fail-level WARNING
+
+bench: $(VENV)/installed-dev
+	$(BIN)/python -m bench
+
+screenshots: $(VENV)/installed-dev browser
+	$(BIN)/python -m tests.browser.screenshots
+
+clean:
+	rm -rf $(VENV) reports .pytest_cache .ruff_cache

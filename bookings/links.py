@@ -1,0 +1,59 @@
+"""Manage links: a random secret opens one booking; the database keeps only its SHA-256.
+
+The secret is not derived from anything, so it cannot be rebuilt from a booking, a clock or
+SECRET_KEY, and changing the key breaks no link.
+"""
+
+import hashlib
+import secrets
+from datetime import timedelta
+
+from django.utils import timezone
+
+from .models import ManageLink
+
+LIFE_AFTER_VISIT = timedelta(hours=24)
+LIFE_WITHOUT_VISIT = timedelta(days=30)  # a call-back has no visit yet
+
+
+def _digest(secret):
+    return hashlib.sha256(str(secret).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def issue(booking, now=None):
+    """Make a new link to the booking and return its secret, which is kept nowhere.
+
+    It works until 24 hours after the visit ends, or for 30 days where there is no time yet.
+    Links issued earlier go on working: a second mail must not break the first.
+    """
+    now = now or timezone.now()
+    secret = secrets.token_urlsafe(32)
+    ends = booking.ends_at + LIFE_AFTER_VISIT if booking.ends_at else now + LIFE_WITHOUT_VISIT
+    ManageLink.objects.create(
+        booking=booking, digest=_digest(secret), issued_at=now, expires_at=ends
+    )
+    return secret
+
+
+def look_up(secret, now=None):
+    """The live link of this secret with its booking, or None.
+
+    Unknown, altered, expired, revoked and erased all end in the same None after the same one
+    query, so that nobody learns which of them it was.
+    """
+    now = now or timezone.now()
+    link = ManageLink.objects.select_related("booking").filter(digest=_digest(secret)).first()
+    alive = (
+        link is not None
+        and link.revoked_at is None
+        and link.expires_at > now
+        and link.booking.erased_at is None
+    )
+    return link if alive else None
+
+
+def revoke_all(booking, now=None):
+    """Stop every link of the booking at once; returns how many were still alive."""
+    return ManageLink.objects.filter(booking=booking, revoked_at=None).update(
+        revoked_at=now or timezone.now()
+    )

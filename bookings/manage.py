@@ -1,0 +1,268 @@
+"""The manage link: see, move or cancel one booking, without an account.
+
+Opening the link trades its secret for a short-lived cookie and a clean address. Nothing changes on
+GET. Name, contact and concern stay hidden, and nothing can be changed, until a second fact is given.
+"""
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.core.cache import cache
+from django.core.signing import BadSignature
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_safe
+
+from clinic.models import Clinic
+
+from . import calendars, links, messages, scheduling, times, week
+from .forms import CancelForm, LostLinkForm, SecondFactForm
+from .models import Booking, ManageLink, Message
+
+COOKIE = f"{settings.COOKIE_PREFIX}manage"
+COOKIE_SALT = "bookings.manage"
+COOKIE_SECONDS = 30 * 60
+WRONG_FACTS = 5  # tries a link, in an hour
+LOST_LINK_MAILS = 3  # an address, in a day
+
+
+def remember(response, booking, *, link=None, proven=False):
+    """Let this browser manage the booking for half an hour. ``proven``: no second fact needed."""
+    link = link or links.look_up(links.issue(booking))
+    response.set_signed_cookie(
+        COOKIE,
+        f"{link.pk}:{int(proven)}",
+        salt=COOKIE_SALT,
+        max_age=COOKIE_SECONDS,
+        secure=settings.HTTPS,
+        httponly=True,
+        samesite="Lax",
+        path="/",
+    )
+    return response
+
+
+def _opened(request):
+    """The (link, proven) that this browser holds, or (None, False)."""
+    try:
+        value = request.get_signed_cookie(COOKIE, salt=COOKIE_SALT, max_age=COOKIE_SECONDS)
+        key, _colon, proven = value.partition(":")
+        link = (
+            ManageLink.objects.valid()
+            .select_related("booking__practitioner", "booking__condition")
+            .filter(pk=int(key), booking__erased_at=None)
+            .first()
+        )
+    except (KeyError, BadSignature, ValueError):
+        return None, False
+    return link, link is not None and proven == "1"
+
+
+def _unknown(request):
+    """One answer for every link that does not open: wrong, old, changed, or of nobody."""
+    return render(request, "bookings/link_unknown.html", status=404)
+
+
+def _is_fact(booking, fact):
+    digits = "".join(character for character in fact if character.isdigit())
+    phone = booking.phone.as_e164 if booking.phone else ""
+    by_phone = len(digits) >= 4 and phone.endswith(digits[-4:]) and "@" not in fact
+    return by_phone or (bool(booking.email) and fact.casefold() == booking.email.casefold())
+
+
+def _count(key, seconds):
+    """Add one to a counter that lives for ``seconds``; returns the new value."""
+    cache.add(key, 0, seconds)
+    try:
+        return cache.incr(key)
+    except ValueError:  # it ran out between the two calls
+        cache.set(key, 1, seconds)
+        return 1
+
+
+def _manage_page(request, link, proven, status=200, form=None, problem=""):
+    booking, clinic = link.booking, Clinic.objects.current()
+    zone = times.known_zone(booking.time_zone, clinic.zone)
+    return render(
+        request,
+        "bookings/manage.html",
+        {
+            "booking": booking,
+            "proven": proven,
+            "form": form or SecondFactForm(),
+            "errors": bool(form and form.errors),
+            "problem": problem,
+            "zone": zone,
+            "clinic_zone": clinic.zone,
+            "may_change": scheduling.may_change_online(booking, clinic=clinic),
+            "deadline": booking.starts_at and scheduling.change_deadline(booking, clinic),
+            "answer_by": booking.created_at + timedelta(hours=clinic.answer_within_hours),
+        },
+        status=status,
+    )
+
+
+@require_safe
+def open_link(request, secret):
+    """Trade the secret for a cookie and an address without it. Changes nothing."""
+    link = links.look_up(secret)
+    if link is None:
+        return _unknown(request)
+    return remember(redirect("bookings:manage"), link.booking, link=link)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def manage(request):
+    """The booking: time and place for whoever has the link, the rest after the second fact."""
+    link, proven = _opened(request)
+    if link is None:
+        return _unknown(request)
+    if request.method != "POST":
+        return _manage_page(request, link, proven)
+    form = SecondFactForm(request.POST)
+    if form.is_valid() and not _wrong_fact(link, form):
+        return remember(redirect("bookings:manage"), link.booking, link=link, proven=True)
+    return _manage_page(request, link, proven, status=422, form=form)
+
+
+def _wrong_fact(link, form):
+    """Whether the fact is refused; adds the error to the form."""
+    key = f"second-fact:{link.pk}"
+    if (cache.get(key) or 0) >= WRONG_FACTS:
+        form.add_error("fact", _("Too many tries. Please call us, or try again in an hour."))
+    elif not _is_fact(link.booking, form.cleaned_data["fact"]):
+        _count(key, 3600)
+        form.add_error("fact", _("That does not match this booking. Check it and try again."))
+    return bool(form.errors)
+
+
+def _proven_or_redirect(request):
+    link, proven = _opened(request)
+    if link is None:
+        return None, _unknown(request)
+    if not proven:
+        return None, redirect("bookings:manage")
+    return link, None
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def cancel(request):
+    """A page of its own, and one press."""
+    link, answer = _proven_or_redirect(request)
+    if link is None:
+        return answer
+    booking = link.booking
+    form = CancelForm(request.POST or None)
+    if request.method == "POST" and booking.status == Booking.Status.CANCELLED:
+        return _cancelled(request, booking)
+    if request.method == "POST" and form.is_valid():
+        try:
+            booking = scheduling.cancel(booking, by="patient", reason=form.cleaned_data["reason"])
+        except scheduling.NotAllowed as error:
+            return _manage_page(request, link, proven=True, status=409, problem=error.message)
+        return _cancelled(request, booking)
+    clinic = Clinic.objects.current()
+    return render(
+        request,
+        "bookings/cancel.html",
+        {
+            "booking": booking,
+            "form": form,
+            "errors": bool(form.errors),
+            "zone": times.known_zone(booking.time_zone, clinic.zone),
+            "clinic_zone": clinic.zone,
+            "may_change": scheduling.may_change_online(booking, clinic=clinic),
+        },
+        status=422 if form.errors else 200,
+    )
+
+
+def _cancelled(request, booking):
+    """Shown only after the row was read again and is cancelled."""
+    booking.refresh_from_db(fields=["status", "cancelled_at"])
+    clinic = Clinic.objects.current()
+    context = {
+        "booking": booking,
+        "zone": times.known_zone(booking.time_zone, clinic.zone),
+        "clinic_zone": clinic.zone,
+    }
+    return render(request, "bookings/cancelled.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def reschedule(request):
+    """Choose another time; the old one stays until the new one is stored."""
+    link, answer = _proven_or_redirect(request)
+    if link is None:
+        return answer
+    booking, clinic, now = link.booking, Clinic.objects.current(), timezone.now()
+    if not scheduling.may_change_online(booking, now=now, clinic=clinic):
+        return _manage_page(request, link, proven=True, status=409)
+    problem = ""
+    if request.method == "POST":
+        at = times.parse_start(request.POST.get("start"))
+        try:
+            if at is None:
+                raise scheduling.SchedulingError(_("Choose a time"))
+            moved = scheduling.reschedule(booking, start=at, by="patient", now=now)
+        except scheduling.SchedulingError as error:
+            problem = error.message
+        else:
+            return remember(redirect("bookings:manage"), moved, proven=True)
+    return _times_page(request, booking, clinic, now, problem)
+
+
+def _times_page(request, booking, clinic, now, problem):
+    zone = times.known_zone(request.GET.get("zone") or booking.time_zone, clinic.zone)
+    shown = week.week_page(
+        clinic=clinic,
+        zone=zone,
+        now=now,
+        condition=booking.condition,
+        visit_type=booking.visit_type,
+        asked_day=request.GET.get("day"),
+        default_at=booking.starts_at,
+        ignoring=booking,
+    )
+    context = {"booking": booking, "zone": zone, "clinic_zone": clinic.zone, "problem": problem}
+    context |= shown | {"now": now}
+    return render(request, "bookings/reschedule.html", context, status=409 if problem else 200)
+
+
+@require_safe
+def calendar(request):
+    """The calendar file of the opened booking; its words say nothing about health."""
+    link, _proven = _opened(request)
+    if link is None or link.booking.starts_at is None:
+        return _unknown(request)
+    response = HttpResponse(
+        calendars.booking_calendar(link.booking), content_type="text/calendar; charset=utf-8"
+    )
+    response.headers["Content-Disposition"] = 'attachment; filename="consultation.ics"'
+    return response
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def lost_link(request):
+    """Mails a new link to an address that has a booking; says the same when it has none."""
+    form = LostLinkForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        _mail_links(form.cleaned_data["email"])
+        return render(request, "bookings/lost_link_sent.html")
+    return render(
+        request,
+        "bookings/lost_link.html",
+        {"form": form, "errors": bool(form.errors)},
+        status=422 if form.errors else 200,
+    )
+
+
+def _mail_links(email):
+    now = timezone.now()
+    mine = Booking.objects.filter(email__iexact=email, status__in=["pending", "booked", "waitlist"])
+    for booking in mine.order_by("-created_at")[:3]:
+        number = _count(f"lost-link:{email.casefold()}", 86400)
+        if number <= LOST_LINK_MAILS:
+            messages.queue(booking, Message.Kind.LINK, occasion=f"lost:{now:%Y%m%d}:{number}")

@@ -1,0 +1,85 @@
+"""Send what is due and keep house: ``run_worker`` loops, ``run_worker --once`` drains and exits."""
+
+import logging
+import signal
+import threading
+from datetime import timedelta
+
+from django.core.management import call_command
+from django.core.management.base import BaseCommand
+from django.db import InterfaceError, OperationalError, close_old_connections, connection
+from django.utils import timezone
+
+from bookings import outbox
+from bookings.models import Heartbeat
+
+log = logging.getLogger("bookings.worker")
+
+PAUSE = 2  # seconds between looks at the outbox
+LONGEST_PAUSE = 30  # seconds, while the database is away
+BEAT = timedelta(seconds=20)  # the health check expects one every 30 seconds
+HOUSEKEEPING = timedelta(days=1)
+
+
+def housekeeping(now):
+    """Once a day, by whichever worker comes first: delete ended sessions. Says whether it ran."""
+    heartbeat, made = Heartbeat.objects.get_or_create(name="housekeeping", defaults={"at": now})
+    first = made or Heartbeat.objects.filter(
+        name="housekeeping", at=heartbeat.at, at__lte=now - HOUSEKEEPING
+    ).update(at=now)
+    if first:
+        call_command("clearsessions")
+    return bool(first)
+
+
+class Command(BaseCommand):
+    help = "Sends messages that are due, until stopped. SIGTERM finishes the message at hand."
+
+    def add_arguments(self, parser):
+        parser.add_argument("--once", action="store_true", help="send what is due now, then exit")
+
+    def handle(self, *args, once, **options):
+        self.stopping = threading.Event()
+        self.last_beat = None
+        if once:
+            self._report(self._round())
+            return
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self.stopping.set())
+        self._loop()
+        self.stdout.write("Stopped.")
+
+    def _loop(self):
+        pause = PAUSE
+        while not self.stopping.is_set():
+            try:
+                close_old_connections()
+                counts = self._round()
+                if counts:
+                    self._report(counts)
+                pause = PAUSE
+            except (OperationalError, InterfaceError) as error:
+                log.warning("database away (%s), next try in %s s", type(error).__name__, pause)
+                connection.close()
+                self.stopping.wait(pause)
+                pause = min(pause * 2, LONGEST_PAUSE)
+            else:
+                self.stopping.wait(pause)
+
+    def _round(self):
+        """One look at everything; returns what became of the messages."""
+        self._may_go_on()
+        housekeeping(timezone.now())
+        return outbox.drain(self._may_go_on)
+
+    def _may_go_on(self):
+        now = timezone.now()
+        if self.last_beat is None or abs(now - self.last_beat) >= BEAT:
+            Heartbeat.objects.update_or_create(name="worker", defaults={"at": now})
+            self.last_beat = now
+        return not self.stopping.is_set()
+
+    def _report(self, counts):
+        words = ", ".join(f"{number} {what}" for what, number in sorted(counts.items()))
+        self.stdout.write(words or "Nothing was due.")
+        self.stdout.flush()

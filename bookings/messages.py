@@ -1,0 +1,295 @@
+"""What we write to patients and to the desk: queue it, decide whether it is still true, write it.
+
+A verb calls queue() in its own transaction, so a message exists exactly when its news does. The row
+holds no text: bookings.outbox renders it from the booking as it is at that moment. Nothing written
+here names a condition, a specialty, or anything that a patient typed but the name.
+"""
+
+import re
+import unicodedata
+from datetime import UTC, timedelta
+from email.utils import formataddr, parseaddr
+
+from django.conf import settings
+from django.core.mail import EmailMultiAlternatives
+from django.db.models import Q
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils import timezone, translation
+from django.utils.translation import gettext as _
+
+from clinic.models import Clinic
+
+from . import calendars, links, times
+from .models import Booking, Message
+
+Kind = Message.Kind
+Status = Booking.Status
+
+# How long before the start, earliest first. Whole days keep the wall-clock time of the visit, also
+# across a clock change; anything shorter is elapsed time.
+REMINDERS = (
+    ("week", timedelta(days=7)),
+    ("two-days", timedelta(days=2)),
+    ("two-hours", timedelta(hours=2)),
+)
+
+_NEWS = (Kind.RECEIVED, Kind.CONFIRMED, Kind.CHANGED, Kind.CANCELLED)
+_WITH_LINK = (
+    Kind.RECEIVED, Kind.CONFIRMED, Kind.CHANGED, Kind.CALLBACK, Kind.LINK, Kind.REMINDER,
+    Kind.OFFERED, Kind.PROVE,
+)  # fmt: skip
+
+
+# --- queueing -------------------------------------------------------------------------------------
+
+
+def _key(booking, kind, occasion):
+    return f"{booking.pk}:{kind}:{occasion}"
+
+
+def queue(booking, kind, *, due_at=None, occasion=""):
+    """Put one message into the outbox, in the caller's transaction; returns the row.
+
+    The same booking, kind and occasion is queued once. The occasion is the booking's sequence
+    unless given; for a new link it is the ten minutes it was asked in, so that asking twice sends
+    one mail and asking tomorrow sends another.
+    """
+    now = timezone.now()
+    if not occasion:
+        occasion = f"{now:%Y%m%d%H%M}"[:-1] if kind == Kind.LINK else booking.sequence
+    message, _made = Message.objects.get_or_create(
+        key=_key(booking, kind, occasion),
+        defaults={"booking": booking, "kind": kind, "created_at": now, "due_at": due_at or now},
+    )
+    return message
+
+
+def _reminder_occasion(name, starts_at):
+    return f"{name}:{starts_at.astimezone(UTC):%Y%m%dT%H%MZ}"
+
+
+def _reminder_moment(starts_at, before, zone):
+    """When a reminder is due (UTC): whole days before at the same wall-clock time, else elapsed."""
+    if before % timedelta(days=1):
+        return starts_at - before
+    return (starts_at.astimezone(zone) - before).astimezone(UTC)
+
+
+def plan_reminders(booking, now=None):
+    """Queue the booking's reminders whose moment is still ahead; harmless when repeated.
+
+    The start is part of their key: after a move the old ones no longer fit and are dropped.
+    """
+    now = now or timezone.now()
+    zone = Clinic.objects.current().zone
+    for name, before in REMINDERS:
+        moment = _reminder_moment(booking.starts_at, before, zone)
+        if moment > now:
+            occasion = _reminder_occasion(name, booking.starts_at)
+            queue(booking, Kind.REMINDER, due_at=moment, occasion=occasion)
+
+
+# --- deciding -------------------------------------------------------------------------------------
+
+
+def _reminder_fits(message, booking, now):
+    """Whether it is for the present start, and no later reminder of that start is due by now."""
+    zone = Clinic.objects.current().zone
+    for position, (name, _before) in enumerate(REMINDERS):
+        occasion = _reminder_occasion(name, booking.starts_at)
+        if message.key == _key(booking, Kind.REMINDER, occasion):
+            later = REMINDERS[position + 1 :]
+            return all(
+                _reminder_moment(booking.starts_at, before, zone) > now for _name, before in later
+            )
+    return False
+
+
+def _newest_news(message):
+    """Whether nothing newer about the booking is queued or sent: the last word is enough."""
+    return not Message.objects.filter(
+        booking_id=message.booking_id, pk__gt=message.pk, kind__in=_NEWS
+    ).exists()
+
+
+def _offers(booking, now):
+    """The times that the clinic offers and still holds, soonest first."""
+    return list(
+        Booking.objects.filter(
+            Q(pk=booking.pk) | Q(offered_for=booking), Q(hold_until=None) | Q(hold_until__gt=now),
+            status=Status.PROPOSED, starts_at__gt=now,
+        ).select_related("practitioner").order_by("starts_at", "pk")
+    )  # fmt: skip
+
+
+def still_makes_sense(message, booking, now):
+    """Whether the message is still true and of use, with the booking as it is now."""
+    if booking.erased_at:
+        return False
+    status, kind = booking.status, message.kind
+    if booking.starts_at and booking.starts_at <= now:
+        return (kind == Kind.FOLLOW_UP and status == Status.NOSHOW) or (
+            kind == Kind.DESK_OUTCOME
+            and status in (Status.BOOKED, Status.ARRIVED)
+            and booking.ends_at <= now
+        )
+    if kind == Kind.OFFERED:
+        return bool(_offers(booking, now))
+    if status in (Status.PENDING, Status.PROPOSED) and booking.hold_until:
+        if booking.hold_until <= now:
+            return False
+    elif kind == Kind.PROVE:
+        return False
+    fits = {
+        Kind.RECEIVED: (Status.PENDING,),
+        Kind.CONFIRMED: (Status.BOOKED,),
+        Kind.CHANGED: (Status.PENDING, Status.BOOKED),
+        Kind.CANCELLED: (Status.CANCELLED,),
+        Kind.CALLBACK: (Status.WAITLIST,),
+        Kind.LINK: (Status.PENDING, Status.BOOKED, Status.WAITLIST),
+        Kind.REMINDER: (Status.BOOKED,),
+        Kind.PROVE: (Status.PENDING,),
+        Kind.DESK_NEW: (Status.PENDING, Status.BOOKED, Status.WAITLIST),
+        Kind.DESK_CHANGED: (Status.PENDING, Status.BOOKED),
+        Kind.DESK_CANCELLED: (Status.CANCELLED,),
+    }
+    if status not in fits.get(kind, ()):
+        return False
+    if kind == Kind.REMINDER:
+        return _reminder_fits(message, booking, now)
+    return kind not in _NEWS or _newest_news(message)
+
+
+# --- writing --------------------------------------------------------------------------------------
+
+
+def _greeting_name(name):
+    """The name for the greeting, or "" when it could carry a link or an instruction of its own."""
+    plain = "".join(" " if unicodedata.category(c)[0] in "CZ" else c for c in name)
+    plain = " ".join(plain.split())[:80]
+    suspicious = re.search(r"[\d:/\\@<>{}\[\]|=&%#;]|\w{2}\.\w{2}", plain)
+    return "" if suspicious else plain
+
+
+def _language(booking):
+    known = booking.language in dict(settings.LANGUAGES)
+    return booking.language if known else settings.LANGUAGE_CODE
+
+
+def _render(name, context):
+    text = render_to_string(f"bookings/messages/{name}", context)
+    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+
+
+def _spoken(moment, zone):
+    """Tuesday 24 November 2026, 10:30, Los Angeles time (UTC−8)."""
+    words = {"city": times.zone_name(zone), "offset": times.zone_offset(zone, moment)}
+    return f"{times.when(moment, zone, 'l j F Y')}, {_('%(city)s time (%(offset)s)') % words}"
+
+
+def _patient_zone(booking, clinic):
+    """The patient's zone where its clock shows another time at the start, else None."""
+    zone = times.known_zone(booking.time_zone, clinic.zone)
+    here, there = (booking.starts_at.astimezone(place) for place in (clinic.zone, zone))
+    return None if here.utcoffset() == there.utcoffset() else zone
+
+
+def _visit(booking, clinic):
+    """Date, time, place and person of one booking, in words."""
+    zone, who = _patient_zone(booking, clinic), booking.practitioner
+    return {
+        "when": _spoken(booking.starts_at, clinic.zone),
+        "when_there": _spoken(booking.starts_at, zone) if zone else "",
+        "practitioner": calendars.one_line(who.name) if who else "",
+        "place": calendars.place(booking, clinic),
+        "access_note": clinic.access_note if booking.visit_type == "in_person" else "",
+    }
+
+
+def _change_until(booking, clinic, now):
+    deadline = booking.starts_at - timedelta(hours=clinic.cancel_until_hours)
+    return _spoken(deadline, clinic.zone) if deadline > now else ""
+
+
+def _context(message, booking, clinic, now):
+    """All a template may know: not the booking itself, which holds what nobody may mail."""
+    context = {
+        "clinic": clinic,
+        "reference": booking.spoken_reference,
+        "name": _greeting_name(booking.name),
+        "book_url": settings.SITE_URL + reverse("bookings:start"),
+        "by_clinic": booking.cancelled_by == Booking.CancelledBy.CLINIC,
+        "language": translation.get_language(),
+    }
+    if booking.starts_at:
+        context["visit"] = _visit(booking, clinic)
+        context["when_short"] = times.when(booking.starts_at, clinic.zone)
+        context["change_until"] = _change_until(booking, clinic, now)
+    if message.kind == Kind.OFFERED:
+        context["offers"] = [_visit(offer, clinic) for offer in _offers(booking, now)]
+    if message.kind == Kind.PROVE:
+        context["hold_until"] = _spoken(booking.hold_until, clinic.zone)
+    if message.kind in _WITH_LINK:
+        path = reverse("bookings:open_link", args=[links.issue(booking, now)])
+        context["manage_url"] = settings.SITE_URL + path
+    if message.to_desk:
+        path = reverse("admin:bookings_booking_change", args=[booking.pk])
+        context["desk_url"] = settings.SITE_URL + path
+    return context
+
+
+def _calendar_method(message, booking):
+    """Which iCalendar message goes along, if any."""
+    if booking.starts_at is None or message.to_desk:
+        return None
+    if message.kind in (Kind.CONFIRMED, Kind.CHANGED):
+        return "REQUEST"
+    if message.kind == Kind.CANCELLED:
+        return "CANCEL"
+    # A confirmed visit that its patient moved waits again; their calendar still has the old time.
+    invited = Message.objects.filter(
+        booking=booking, kind__in=(Kind.CONFIRMED, Kind.CHANGED), state=Message.State.SENT
+    )
+    return "REQUEST" if message.kind == Kind.RECEIVED and invited.exists() else None
+
+
+def recipient(message, booking, clinic):
+    """The address the message goes to; "" when there is none."""
+    return clinic.desk_email if message.to_desk else booking.email
+
+
+def compose(message, booking, clinic, now):
+    """The e-mail of this message as it reads now, with a fresh manage link. It is not sent.
+
+    Raises whatever a broken template raises; the worker treats it as one message's trouble.
+    """
+    language = settings.LANGUAGE_CODE if message.to_desk else _language(booking)
+    with translation.override(language):
+        context = _context(message, booking, clinic, now)
+        subject = _render(f"{message.kind}.subject.txt", context)
+        text = _render(f"{message.kind}.txt", context)
+        html = _render(f"{message.kind}.html", context)
+    address = (
+        parseaddr(settings.DEFAULT_FROM_EMAIL)[1]
+        or clinic.email
+        or f"no-reply@{settings.SITE_HOST or 'localhost'}"
+    )
+    mail = EmailMultiAlternatives(
+        subject=calendars.one_line(subject),
+        body=text,
+        from_email=formataddr((calendars.one_line(clinic.name), address)),
+        to=[recipient(message, booking, clinic)],
+        reply_to=[clinic.email] if clinic.email else None,
+        headers={
+            "Message-ID": message.message_id,
+            "Auto-Submitted": "auto-generated",
+            "X-Auto-Response-Suppress": "All",
+        },
+    )
+    mail.attach_alternative(html, "text/html")
+    method = _calendar_method(message, booking)
+    if method:
+        calendar = calendars.booking_calendar(booking, method=method, now=now).decode()
+        mail.attach("appointment.ics", calendar, f"text/calendar; method={method}")
+    return mail

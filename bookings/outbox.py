@@ -1,0 +1,222 @@
+"""The outbox: sends what is due, each message once, whatever the mail server does.
+
+Workers call drain(), any number of them at once. For each message that is due:
+
+    claim    lease it, so that no other worker takes it
+    decide   read the booking again; drop the message if it no longer makes sense
+    write    render it with a manage link of its own; nothing rendered is stored
+    send     over one connection a batch
+    mark     sent, only after the server's 250
+
+A worker that dies before the mark repeats one copy when the lease ends, with the same Message-ID.
+"""
+
+import logging
+import smtplib
+from collections import Counter
+from contextlib import suppress
+from datetime import timedelta
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.mail import get_connection
+from django.core.validators import validate_email
+from django.db import DatabaseError, InterfaceError, connection, transaction
+from django.utils import timezone
+
+from clinic import audit
+from clinic.models import Clinic
+
+from . import messages
+from .models import Booking, Message
+
+log = logging.getLogger(__name__)
+
+Kind = Message.Kind
+State = Message.State
+
+BATCH = 20
+LEASE = timedelta(seconds=120)  # renewed before each send, which takes at most 4 × EMAIL_TIMEOUT
+LONGEST_WAIT = timedelta(hours=1)
+# A server that is down says nothing about the message; this soon after its return all is out.
+LONGEST_WAIT_FOR_SERVER = timedelta(minutes=10)
+GIVE_UP_AFTER = timedelta(days=3)
+TRIES_BEFORE_GIVING_UP = 8  # a message queued long ago for a later day gets its tries too
+
+
+class Post:
+    """The connection to the mail server: opened when first needed, reused, closed after trouble.
+
+    A connection that fails to open is thrown away, never used half-open: after a broken STARTTLS
+    it would be in the clear. The rest of the batch then fails with it instead of waiting in turn.
+    """
+
+    def __init__(self):
+        self._connection = None
+        self._refusal = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_error):
+        self.close()
+
+    def open(self):
+        if self._refusal:
+            raise self._refusal
+        if self._connection is None:
+            self._connection = get_connection()
+            try:
+                self._connection.open()
+            except OSError as error:
+                self.close()
+                self._refusal = error
+                raise
+
+    def send(self, mail):
+        """Return once the server has taken the mail over; raises what smtplib raises."""
+        if self._connection.send_messages([mail]) != 1:
+            raise smtplib.SMTPException("The mail back end sent nothing.")
+
+    def close(self):
+        unused, self._connection = self._connection, None
+        if unused is not None:
+            with suppress(OSError):
+                unused.close()
+
+
+def _trouble(error):
+    """What went wrong, as (words without any address, for good, the server's own fault)."""
+    if isinstance(error, ValidationError):
+        return "Not an e-mail address", True, False
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        code = max(code for code, _words in error.recipients.values())
+        return f"SMTP {code} for the recipient", code >= 500, False
+    if isinstance(error, smtplib.SMTPDataError):
+        return f"SMTP {error.smtp_code} for the message", error.smtp_code >= 500, False
+    if isinstance(error, smtplib.SMTPResponseException):
+        return f"SMTP {error.smtp_code}, {type(error).__name__}", False, True
+    if isinstance(error, OSError):
+        return f"Mail server: {type(error).__name__}", False, True
+    return f"Could not be written: {type(error).__name__}", False, False
+
+
+def claim(count=BATCH, now=None):
+    """Lease up to ``count`` due messages to this worker and return them, oldest first."""
+    now = now or timezone.now()
+    due = Message.objects.due(now)
+    if not due.exists():  # an idle worker takes no write lock
+        return []
+    with transaction.atomic():  # on SQLite this begins IMMEDIATE: one worker at a time
+        if connection.features.has_select_for_update_skip_locked:
+            due = due.select_for_update(skip_locked=True)
+        claimed = list(due[:count])
+        lease = now + LEASE
+        Message.objects.filter(pk__in=[message.pk for message in claimed]).update(lease_until=lease)
+    for message in claimed:
+        message.lease_until = lease
+    return claimed
+
+
+def _update_mine(message, **values):
+    """Write to the row if this worker still holds its lease; says whether it did."""
+    mine = Message.objects.filter(
+        pk=message.pk, state=State.QUEUED, lease_until=message.lease_until
+    ).update(**values)
+    for field, value in values.items():
+        setattr(message, field, value)
+    return bool(mine)
+
+
+def _begin_try(message, booking, now):
+    """Renew the lease, count the try, fix the Message-ID; False if the lease went elsewhere."""
+    host = settings.SITE_HOST or "localhost"
+    return _update_mine(
+        message,
+        lease_until=now + LEASE,
+        tries=message.tries + 1,
+        message_id=message.message_id or f"<{message.pk}.{booking.uid}@{host}>",
+    )
+
+
+def _give_up(message, error, code, now):
+    _update_mine(message, state=State.FAILED, error=error, lease_until=None)
+    audit.record(
+        "booking.message_failed", message.booking, by="system", at=now,
+        details={"kind": message.kind, "error": code, "tries": message.tries},
+    )  # fmt: skip
+    log.warning("message %s (%s) failed: %s", message.pk, message.kind, error)
+    return State.FAILED
+
+
+def _after_trouble(message, error, now):
+    """Put it off, or give up; the other messages go on."""
+    words, for_good, server = _trouble(error)
+    words = words[:200]
+    too_old = now - message.created_at > GIVE_UP_AFTER and message.tries >= TRIES_BEFORE_GIVING_UP
+    # A reminder ends by itself when the visit begins.
+    if for_good or (too_old and message.kind != Kind.REMINDER):
+        with transaction.atomic():
+            return _give_up(message, words, words, now)
+    longest = LONGEST_WAIT_FOR_SERVER if server else LONGEST_WAIT
+    wait = min(timedelta(minutes=2 ** min(message.tries, 10)), longest)
+    _update_mine(message, due_at=now + wait, error=words, lease_until=None)
+    log.info("message %s (%s) put off: %s", message.pk, message.kind, words)
+    return "put off"
+
+
+def deliver(message, post, now=None):
+    """Send one claimed message and mark it; returns its new state, or "put off" or "taken".
+
+    A mail server's or template's trouble ends in the row, never in an exception; only the
+    database's own goes up to the worker.
+    """
+    now = now or timezone.now()
+    booking = Booking.objects.select_related("practitioner").get(pk=message.booking_id)
+    clinic = Clinic.objects.current()
+    address = messages.recipient(message, booking, clinic)
+    if not address or not messages.still_makes_sense(message, booking, now):
+        _update_mine(message, state=State.DROPPED, error="", lease_until=None)
+        return State.DROPPED
+    try:
+        validate_email(address)
+        post.open()
+    except (OSError, ValidationError) as error:
+        _update_mine(message, tries=message.tries + 1)
+        return _after_trouble(message, error, now)
+    if not _begin_try(message, booking, timezone.now()):
+        return "taken"
+    try:
+        post.send(messages.compose(message, booking, clinic, now))
+    except (DatabaseError, InterfaceError):
+        raise
+    except Exception as error:  # whatever it is, it is this message's trouble only
+        post.close()
+        return _after_trouble(message, error, now)
+    # By key alone: it is sent, whoever holds the lease by now.
+    Message.objects.filter(pk=message.pk, state=State.QUEUED).update(
+        state=State.SENT, sent_at=timezone.now(), error="", lease_until=None
+    )
+    return State.SENT
+
+
+def release(claimed):
+    """Give leased messages back, for another worker to take at once."""
+    for message in claimed:
+        _update_mine(message, lease_until=None)
+
+
+def drain(may_go_on=lambda: True):
+    """Deliver all that is due; returns a Counter of what became of the messages.
+
+    ``may_go_on`` is asked before each message: a worker beats its heart there, and stops.
+    """
+    counts = Counter()
+    while claimed := claim():
+        with Post() as post:
+            for position, message in enumerate(claimed):
+                if not may_go_on():
+                    release(claimed[position:])
+                    return counts
+                counts[str(deliver(message, post))] += 1
+    return counts

@@ -1,0 +1,149 @@
+"""Free slots as people see them: days of the shown zone, parts of the day, labels with zones.
+
+Pure: slots and zones in, what a page lists out. The instants are the same in every zone; only the
+labels change.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo, available_timezones
+
+from django.utils.dateparse import parse_date, parse_datetime
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+
+PARTS = (("morning", 12, "rise"), ("afternoon", 17, "sun"), ("evening", 24, "moon"))
+
+
+@dataclass(frozen=True)
+class Time:
+    """One instant that can be chosen."""
+
+    value: str  # what the form sends: the UTC instant in ISO 8601
+    starts_at: datetime
+    label: str  # "10:30", with the zone's abbreviation where the clock shows it twice
+    elsewhere: str  # the clinic's time, when another zone is shown
+    who: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """Morning, afternoon or evening of the shown day."""
+
+    name: str
+    icon: str
+    times: list
+
+
+@dataclass(frozen=True)
+class Day:
+    """A cell of the week strip."""
+
+    date: date
+    free: int
+    current: bool
+
+
+def zone_name(zone):
+    """The city of an IANA name as people write it: "Los Angeles"."""
+    return zone.key.rpartition("/")[2].replace("_", " ")
+
+
+def zone_offset(zone, at):
+    """The zone's distance from UTC at an instant: "UTC−8", "UTC+5:30"."""
+    minutes = int(at.astimezone(zone).utcoffset().total_seconds() // 60)
+    hours, rest = divmod(abs(minutes), 60)
+    sign = "−" if minutes < 0 else "+"
+    return f"UTC{sign}{hours}" + (f":{rest:02}" if rest else "") if minutes else "UTC"
+
+
+def known_zone(name, default):
+    """The zone of that name, or ``default`` when there is none; never raises."""
+    return ZoneInfo(name) if name in available_timezones() else default
+
+
+def clock(at, zone):
+    """The wall-clock time of an instant; an hour that the clock shows twice gets its zone's letters."""
+    local = at.astimezone(zone)
+    twice = local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset()
+    # In the skipped hour the two folds differ as well, but no instant has such a local time.
+    return f"{local:%H:%M} {local.tzname()}" if twice else f"{local:%H:%M}"
+
+
+def when(at, zone, style="D j M"):
+    """Date and time of an instant in a zone: "Tue 24 Nov, 10:30"."""
+    return f"{date_format(at.astimezone(zone), style)}, {clock(at, zone)}"
+
+
+def near_day(at, zone, now):
+    """ "today", "tomorrow", or the date, as it is in ``zone``."""
+    days = (at.astimezone(zone).date() - now.astimezone(zone).date()).days
+    return {0: _("today"), 1: _("tomorrow")}.get(days) or date_format(at.astimezone(zone), "D j M")
+
+
+def parse_start(text):
+    """The UTC instant that a form sent, or None when it is not one (it may be tampered with)."""
+    try:
+        at = parse_datetime(text or "")
+    except ValueError:
+        return None
+    if at is None or at.tzinfo is None or not 2000 <= at.year <= 2200:
+        return None
+    return at.astimezone(UTC)
+
+
+def parse_day(text):
+    """The date that an address asked for, or None."""
+    try:
+        return parse_date(text or "")
+    except ValueError:
+        return None
+
+
+def value_of(at):
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def monday_of(day):
+    return day - timedelta(days=day.weekday())
+
+
+def by_instant(slots, zone, clinic_zone):
+    """One Time an instant, however many practitioners are free then; sorted."""
+    times = {}
+    for slot in slots:
+        times.setdefault(slot.starts_at, []).append(slot.practitioner.name)
+    elsewhere = clinic_zone != zone
+    return [
+        Time(
+            value=value_of(at),
+            starts_at=at,
+            label=clock(at, zone),
+            elsewhere=clock(at, clinic_zone) if elsewhere else "",
+            who=", ".join(names),
+        )
+        for at, names in sorted(times.items())
+    ]
+
+
+def week(times, zone, first_day, current):
+    """Seven Days from ``first_day``, with how many times each has in ``zone``."""
+    free = {}
+    for time in times:
+        day = time.starts_at.astimezone(zone).date()
+        free[day] = free.get(day, 0) + 1
+    days = [first_day + timedelta(days=number) for number in range(7)]
+    return [Day(date=day, free=free.get(day, 0), current=day == current) for day in days]
+
+
+def parts_of(times, zone, day):
+    """The day's times as Parts; empty parts are left out."""
+    names = {"morning": _("Morning"), "afternoon": _("Afternoon"), "evening": _("Evening")}
+    of_day = [time for time in times if time.starts_at.astimezone(zone).date() == day]
+    parts, begin = [], 0
+    for key, until, icon in PARTS:
+        chosen = [t for t in of_day if begin <= t.starts_at.astimezone(zone).hour < until]
+        if chosen:
+            parts.append(Part(name=names[key], icon=icon, times=chosen))
+        begin = until
+    return parts

@@ -1,0 +1,27 @@
+"""Addresses of booking; none of them holds a health word or, after one hop, a secret."""
+
+from django.urls import path
+
+from . import manage, views
+
+app_name = "bookings"
+
+urlpatterns = [
+    path("", views.home, name="home"),
+    # /book/…: the steps
+    path("book/", views.start, name="start"),
+    path("book/signs/", views.signs, name="signs"),
+    path("book/urgent/", views.urgent, name="urgent"),
+    path("book/time/", views.time, name="time"),
+    path("book/details/", views.details, name="details"),
+    path("book/check/", views.check, name="check"),
+    path("book/call/", views.call, name="call"),
+    path("book/done/", views.done, name="done"),
+    # /booking/…: the manage link
+    path("booking/", manage.manage, name="manage"),
+    path("booking/cancel/", manage.cancel, name="cancel"),
+    path("booking/reschedule/", manage.reschedule, name="reschedule"),
+    path("booking/calendar.ics", manage.calendar, name="calendar"),
+    path("booking/lost/", manage.lost_link, name="lost_link"),
+    path("booking/<str:secret>/", manage.open_link, name="open_link"),
+]

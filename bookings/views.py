@@ -1,0 +1,393 @@
+"""The steps of booking, and the pages that show free times. Each works without JavaScript."""
+
+import uuid
+from datetime import timedelta
+
+from django.core.cache import caches
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_safe
+
+from clinic import opening
+from clinic.models import Clinic, Practitioner, VisitType
+from conditions.models import Condition, Edition
+
+from . import availability, draft, manage, scheduling, times, week
+from .forms import CONSENT_VERSION, CallbackForm, ConcernForm, DetailsForm, SignsForm
+from .models import Booking
+
+NEXT_FREE_SECONDS = 30  # how old the advertised next free time may be; booking itself looks anew
+
+
+def next_free_label(condition=None):
+    """The next free time for a page: label, detail and instant; None when nothing is free.
+
+    Kept in this process's memory for NEXT_FREE_SECONDS, so that pages stay cheap.
+    """
+    key = f"next-free:{condition.pk if condition else 'any'}"
+    cached = caches["memory"].get(key, "missing")
+    if cached != "missing":
+        return cached
+    clinic, now = Clinic.objects.current(), timezone.now()
+    slot = availability.next_free(condition=condition, now=now, clinic=clinic)
+    label = None
+    if slot:
+        zone = clinic.zone
+        kinds = [str(VisitType(kind).label).lower() for kind in slot.practitioner.visit_types]
+        label = {
+            "starts_at": slot.starts_at,
+            "label": f"{times.near_day(slot.starts_at, zone, now)}, {times.clock(slot.starts_at, zone)}",
+            "detail": f"{date_format(slot.starts_at.astimezone(zone), 'D j M')}, {', '.join(kinds)}",
+            "zone": times.zone_name(zone),
+        }
+    caches["memory"].set(key, label, NEXT_FREE_SECONDS)
+    return label
+
+
+@require_safe
+def home(request):
+    """The front page: what we treat, how honest the evidence is, and the next free time."""
+    clinic, now = Clinic.objects.current(), timezone.now()
+    context = {
+        "cards": Edition.objects.conditions().cards(),
+        "next_free": next_free_label(),
+        "opening": opening.read(clinic=clinic, now=now),
+    }
+    response = render(request, "bookings/home.html", context)
+    response.headers["Cache-Control"] = "public, max-age=60"
+    return response
+
+
+# --- the steps ------------------------------------------------------------------------------------
+
+
+def _condition(answers):
+    if answers.condition in ("", draft.OTHER):
+        return None
+    return Condition.objects.filter(slug=answers.condition, accepts_bookings=True).first()
+
+
+def _zone(answers, clinic):
+    return times.known_zone(answers.zone, clinic.zone)
+
+
+def _languages(clinic):
+    return [name.strip() for name in clinic.languages_spoken.split(",") if name.strip()] or ["English"]
+
+
+def _page(request, template, answers, step, status=200, **context):
+    """Render a step with what its side panel says: the consultation so far."""
+    clinic = Clinic.objects.current()
+    condition = context.setdefault("condition", _condition(answers))
+    zone = context.setdefault("zone", _zone(answers, clinic))
+    form = context.get("form")
+    context |= {
+        "step": step,
+        "answers": answers,
+        "concern": condition.name if condition else (answers.condition and _("Something else, or not sure")),
+        "how": VisitType(answers.visit_type).label if answers.visit_type else "",
+        "when": times.when(answers.starts_at, zone, "l j F") if answers.start else "",
+        "minutes": (condition and condition.consultation_minutes) or clinic.consultation_minutes,
+        "clinic_zone": clinic.zone,
+        "errors": bool(form is not None and form.errors),
+    }
+    return render(request, template, context, status=status)
+
+
+def _bookable_conditions():
+    return Condition.objects.filter(accepts_bookings=True)
+
+
+def _visit_types():
+    offered = {kind for person in Practitioner.objects.bookable() for kind in person.visit_types}
+    return [kind for kind in VisitType.values if kind in offered]
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def start(request):
+    """Step 1: the concern and how to talk. ``?condition=<slug>`` chooses the concern."""
+    answers = draft.load(request)
+    conditions = list(_bookable_conditions())
+    asked_for = request.GET.get("condition", "")
+    chosen = asked_for if asked_for in {c.slug for c in conditions} else answers.condition
+    form = ConcernForm(
+        request.POST or None,
+        conditions=conditions,
+        visit_types=_visit_types(),
+        initial={"condition": chosen, "visit_type": answers.visit_type},
+    )
+    if request.method == "POST" and form.is_valid():
+        if answers.visit_type != form.cleaned_data["visit_type"] or (
+            answers.condition != form.cleaned_data["condition"]
+        ):
+            answers.start = answers.practitioner = ""
+        answers.condition = form.cleaned_data["condition"]
+        answers.visit_type = form.cleaned_data["visit_type"]
+        draft.save(request, answers)
+        return redirect("bookings:signs")
+    tiles = {c.slug: c for c in conditions}
+    return _page(
+        request, "bookings/start.html", answers, 1, form=form, tiles=tiles,
+        status=422 if form.errors else 200,
+    )  # fmt: skip
+
+
+def _signs_for(answers):
+    """The emergency signs of the chosen concern, as a clinician signed them."""
+    editions = Edition.objects.live()
+    if answers.condition == draft.OTHER:
+        edition = editions.guides().filter(slug="your-free-consultation").first()
+    else:
+        edition = editions.conditions().filter(slug=answers.condition).first()
+    return edition.document.get("gate", []) if edition else []
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def signs(request):
+    """Step 1b: nobody in an emergency is sent to a calendar."""
+    answers = draft.load(request)
+    if not (answers.condition and answers.visit_type):
+        return redirect("bookings:start")
+    form = SignsForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        if form.cleaned_data["signs"] == "yes":
+            draft.forget(request)
+            return redirect("bookings:urgent")
+        answers.signs_read = answers.condition
+        draft.save(request, answers)
+        return redirect(answers.next_step)
+    return _page(
+        request, "bookings/signs.html", answers, 1, form=form, signs=_signs_for(answers),
+        status=422 if form.errors else 200,
+    )  # fmt: skip
+
+
+@require_safe
+def urgent(request):
+    """Who to call. No form, no times, nothing stored."""
+    return render(request, "bookings/urgent.html", {"hide_actionbar": True})
+
+
+def _chosen_practitioner(request, answers):
+    slug = request.GET.get("with", answers.practitioner)
+    return Practitioner.objects.bookable(answers.visit_type).filter(slug=slug).first() if slug else None
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def time(request):
+    """Step 2: a real free time, in the clinic's zone or the visitor's."""
+    answers = draft.load(request)
+    if answers.next_step in ("bookings:start", "bookings:signs"):
+        return redirect(answers.next_step)
+    if request.method == "POST":
+        return _take_time(request, answers)
+    return _show_times(request, answers)
+
+
+def _take_time(request, answers):
+    at = times.parse_start(request.POST.get("start"))
+    if at is None:
+        return _show_times(request, answers, error=_("Choose a time"), status=422)
+    clinic = Clinic.objects.current()
+    condition = _condition(answers)
+    who = Practitioner.objects.bookable(answers.visit_type).filter(
+        slug=request.POST.get("practitioner", "")
+    ).first()  # fmt: skip
+    slot = availability.slot_at(
+        at, condition=condition, visit_type=answers.visit_type, practitioner=who, clinic=clinic
+    )
+    if slot is None:
+        return _gone(request, answers, at, condition, clinic)
+    answers.start = times.value_of(at)
+    answers.practitioner = who.slug if who else ""
+    draft.save(request, answers)
+    return redirect(answers.next_step)
+
+
+def _gone(request, answers, at, condition, clinic):
+    """The time has gone: the nearest three, and everything typed is kept."""
+    nearest = availability.nearest(
+        at, condition=condition, visit_type=answers.visit_type, limit=3, clinic=clinic
+    )
+    answers.start = ""
+    draft.save(request, answers)
+    zone = _zone(answers, clinic)
+    return _page(
+        request, "bookings/gone.html", answers, 2, status=409, condition=condition, gone_at=at,
+        nearest=times.by_instant(nearest, zone, clinic.zone),
+    )  # fmt: skip
+
+
+def _show_times(request, answers, error="", status=200):
+    clinic, now = Clinic.objects.current(), timezone.now()
+    if "zone" in request.GET:
+        answers.zone = request.GET["zone"] if times.known_zone(request.GET["zone"], None) else ""
+        draft.save(request, answers)
+    zone, condition = _zone(answers, clinic), _condition(answers)
+    who = _chosen_practitioner(request, answers)
+    earliest = availability.next_free(
+        condition=condition, visit_type=answers.visit_type, practitioner=who, now=now, clinic=clinic
+    )
+    shown = week.week_page(
+        clinic=clinic, zone=zone, now=now, condition=condition, visit_type=answers.visit_type,
+        practitioner=who, asked_day=request.GET.get("day"),
+        default_at=answers.starts_at or (earliest and earliest.starts_at),
+    )  # fmt: skip
+    return _page(
+        request, "bookings/time.html", answers, 2, status=status, condition=condition, zone=zone,
+        error=error, earliest=earliest, practitioner=who,
+        earliest_value=earliest and times.value_of(earliest.starts_at),
+        earliest_label=earliest and times.near_day(earliest.starts_at, zone, now),
+        zones=week.zones_to_choose(clinic.zone, zone), now=now,
+        practitioners=_who_sees(condition, answers.visit_type),
+        **shown,
+    )  # fmt: skip
+
+
+def _who_sees(condition, visit_type):
+    people = Practitioner.objects.bookable(visit_type)
+    return list(people.filter(conditions=condition) if condition else people)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def details(request):
+    """Step 3: who is coming. Nothing is asked twice."""
+    answers = draft.load(request)
+    if answers.next_step not in ("bookings:details", "bookings:check"):
+        return redirect(answers.next_step)
+    clinic = Clinic.objects.current()
+    form = DetailsForm(
+        request.POST or None,
+        initial=answers.details or None,
+        languages=_languages(clinic),
+        visit_type=answers.visit_type,
+    )
+    if request.method == "POST" and form.is_valid():
+        answers.details = _storable(form.cleaned_data)
+        draft.save(request, answers)
+        return redirect("bookings:check")
+    return _page(
+        request, "bookings/details.html", answers, 3, form=form, status=422 if form.errors else 200
+    )
+
+
+def _storable(cleaned):
+    return {name: value if isinstance(value, bool) else str(value) for name, value in cleaned.items()}
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def check(request):
+    """Step 4: everything once more, then one press that books."""
+    answers = draft.load(request)
+    if request.method == "POST":
+        made = _made_by_key(request.POST.get("key", ""))
+        if made and not answers.details:
+            return _finish(request, made)
+    if answers.next_step != "bookings:check":
+        return redirect(answers.next_step)
+    if request.method == "POST":
+        return _book(request, answers)
+    return _page(request, "bookings/check.html", answers, 4, practitioner=_picked(answers))
+
+
+def _made_by_key(text):
+    try:
+        return Booking.objects.filter(idempotency_key=uuid.UUID(text)).first()
+    except ValueError:
+        return None
+
+
+def _picked(answers):
+    return Practitioner.objects.filter(slug=answers.practitioner).first()
+
+
+def _finish(request, booking):
+    """Remember which booking this browser made, drop the answers, show the confirmation."""
+    draft.forget(request)
+    request.session["made"] = booking.pk
+    return redirect("bookings:done")
+
+
+def _book(request, answers):
+    clinic = Clinic.objects.current()
+    condition = _condition(answers)
+    try:
+        booking = scheduling.request(
+            start=answers.starts_at,
+            practitioner=_picked(answers),
+            condition=condition,
+            visit_type=answers.visit_type,
+            consent_version=CONSENT_VERSION,
+            time_zone=answers.zone,
+            idempotency_key=uuid.UUID(answers.key),
+            **_person(answers.details),
+        )
+    except scheduling.SlotTaken:
+        return _gone(request, answers, answers.starts_at, condition, clinic)
+    except scheduling.KeyReused as error:
+        answers.key = draft.Draft().key
+        draft.save(request, answers)
+        return _page(
+            request, "bookings/check.html", answers, 4, practitioner=_picked(answers),
+            problem=error.message, status=409,
+        )  # fmt: skip
+    return _finish(request, booking)
+
+
+def _person(cleaned):
+    names = ("name", "email", "phone", "message", "call_when")
+    person = {name: cleaned[name] for name in names if name in cleaned}
+    return person | {"spoken_language": cleaned.get("language", "")}
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def call(request):
+    """Ask us to call: no time needed."""
+    answers = draft.load(request)
+    if answers.next_step in ("bookings:start", "bookings:signs"):
+        return redirect(answers.next_step)
+    clinic = Clinic.objects.current()
+    form = CallbackForm(
+        request.POST or None,
+        initial=answers.call or answers.details or None,
+        languages=_languages(clinic),
+    )
+    if request.method == "POST" and form.is_valid():
+        booking = scheduling.request_callback(
+            condition=_condition(answers),
+            visit_type=answers.visit_type,
+            consent_version=CONSENT_VERSION,
+            time_zone=answers.zone,
+            idempotency_key=uuid.UUID(answers.key),
+            **_person(_storable(form.cleaned_data)),
+        )
+        return _finish(request, booking)
+    return _page(
+        request, "bookings/call.html", answers, 3, form=form, status=422 if form.errors else 200
+    )
+
+
+@require_safe
+def done(request):
+    """The confirmation: read from the database again, so it is never shown for what is not stored."""
+    booking = (
+        Booking.objects.select_related("practitioner", "condition")
+        .filter(pk=request.session.get("made"), erased_at=None)
+        .first()
+    )
+    if booking is None:
+        return redirect("bookings:lost_link")
+    clinic = Clinic.objects.current()
+    response = render(
+        request,
+        "bookings/done.html",
+        {
+            "booking": booking,
+            "zone": times.known_zone(booking.time_zone, clinic.zone),
+            "clinic_zone": clinic.zone,
+            "answer_by": booking.created_at + timedelta(hours=clinic.answer_within_hours),
+        },
+    )
+    return manage.remember(response, booking, proven=True)

@@ -1,0 +1,154 @@
+"""Practitioners, their hours and their time off. Nothing here ever touches a booking."""
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
+
+from clinic import roles
+from clinic.models import Closure, OpeningHours, Practitioner
+
+from .audit import RecordsChanges
+
+
+class ClosureForm(forms.ModelForm):
+    def clean(self):
+        cleaned = super().clean()
+        # The database takes half a pair, because a comparison with NULL is not false.
+        if (cleaned.get("from_time") is None) != (cleaned.get("until_time") is None):
+            raise ValidationError("Give both times, or neither for whole days.")
+        return cleaned
+
+
+class OpeningHoursInline(admin.TabularInline):
+    model = OpeningHours
+    fields = ["weekday", "opens", "closes", "valid_from", "valid_until"]
+    extra = 0
+
+
+class ClosureInline(admin.TabularInline):
+    model = Closure
+    form = ClosureForm
+    fields = ["first_day", "last_day", "from_time", "until_time", "reason", "public_note"]
+    extra = 0
+
+
+class OwnRows:
+    """For a ModelAdmin: a practitioner meets their own rows only, in lists and by address.
+
+    ``owner`` is the path to the practitioner's user.
+    """
+
+    owner = "practitioner__user"
+
+    def get_queryset(self, request):
+        rows = super().get_queryset(request)
+        if roles.sees_every_practitioner(request.user):
+            return rows
+        return rows.filter(**{self.owner: request.user})
+
+
+@admin.register(Practitioner)
+class PractitionerAdmin(OwnRows, RecordsChanges, admin.ModelAdmin):
+    owner = "user"
+    list_display = ["name", "role", "accepts_bookings", "archived", "user", "position"]
+    list_filter = ["archived", "accepts_bookings"]
+    list_select_related = ["user"]
+    search_fields = ["name"]
+    prepopulated_fields = {"slug": ["name"]}
+    autocomplete_fields = ["user"]
+    inlines = [OpeningHoursInline, ClosureInline]
+    actions = ["archive", "bring_back"]
+    fieldsets = [
+        (None, {"fields": ["name", "slug", "credentials", "role", "bio", "languages", "position"]}),
+        (
+            "Consultations",
+            {
+                "fields": [
+                    ("sees_in_person", "sees_by_video", "sees_by_phone"),
+                    "accepts_bookings",
+                    "archived",
+                ]
+            },
+        ),
+        ("Sign-in and license", {"fields": ["user", "license_number", "license_checked_on"]}),
+    ]
+
+    def get_prepopulated_fields(self, request, obj=None):
+        # A page that may only be read has no field to fill.
+        writes = self.has_change_permission(request, obj) if obj else True
+        return self.prepopulated_fields if writes else {}
+
+    def has_delete_permission(self, request, obj=None):
+        return False
+
+    @admin.action(description="Archive: off the site, bookings stay", permissions=["change"])
+    def archive(self, request, queryset):
+        self._set_archived(request, queryset, True)
+
+    @admin.action(description="Bring back from the archive", permissions=["change"])
+    def bring_back(self, request, queryset):
+        self._set_archived(request, queryset, False)
+
+    def _set_archived(self, request, queryset, archived):
+        for practitioner in queryset.exclude(archived=archived):
+            practitioner.archived = archived
+            practitioner.save(update_fields=["archived"])
+            self.log_change(request, practitioner, [{"changed": {"fields": ["archived"]}}])
+        messages.success(request, "Done. Bookings that are already made stay as they are.")
+
+
+class TimeAdmin(OwnRows, RecordsChanges, admin.ModelAdmin):
+    """Hours and closures: rows of one practitioner, or of the whole clinic."""
+
+    list_select_related = ["practitioner"]
+    list_per_page = 50
+
+    def formfield_for_foreignkey(self, db_field, request, **kwargs):
+        if roles.sees_every_practitioner(request.user):
+            return super().formfield_for_foreignkey(db_field, request, **kwargs)
+        own = Practitioner.objects.filter(user=request.user)
+        field = super().formfield_for_foreignkey(db_field, request, queryset=own, **kwargs)
+        field.required = True  # empty would be the whole clinic
+        field.empty_label = None
+        return field
+
+    @admin.display(description="Who", ordering="practitioner__name")
+    def who(self, row):
+        return row.practitioner or "Whole clinic"
+
+
+@admin.register(OpeningHours)
+class OpeningHoursAdmin(TimeAdmin):
+    list_display = ["who", "weekday", "opens", "closes", "valid_from", "valid_until"]
+    list_filter = ["weekday", "practitioner"]
+
+
+@admin.register(Closure)
+class ClosureAdmin(TimeAdmin):
+    form = ClosureForm
+    list_display = [
+        "who",
+        "first_day",
+        "last_day",
+        "from_time",
+        "until_time",
+        "reason",
+        "public_note",
+    ]
+    list_filter = ["practitioner"]
+    ordering = ["-first_day", "from_time"]
+    fieldsets = [
+        (
+            None,
+            {
+                "fields": [
+                    "practitioner",
+                    ("first_day", "last_day"),
+                    ("from_time", "until_time"),
+                    "reason",
+                    "public_note",
+                ],
+                "description": "Bookings already made in this time stay; move or cancel them.",
+            },
+        )
+    ]

@@ -1,0 +1,132 @@
+"""Staff accounts and their roles. Whoever manages accounts cannot climb by them."""
+
+import allauth.account.admin  # noqa: F401
+import allauth.mfa.admin  # noqa: F401 - registers what is taken off again below
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from django.contrib import admin, messages
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.models import Group, User
+
+from clinic import audit, roles
+
+from .audit import RecordsChanges
+
+# What these show is on a user's page here, or on the person's own sign-in pages.
+admin.site.unregister([EmailAddress, Authenticator, User, Group])
+
+
+@admin.register(User)
+class StaffAdmin(RecordsChanges, UserAdmin):
+    """Accounts are deactivated, never deleted: the audit record names them.
+
+    Only a superuser makes superusers, sees single permissions, or changes a superuser's account.
+    Others give and take the roles of roles.grantable_by() and never touch their own.
+    """
+
+    list_display = ["username", "full_name", "email", "role_names", "is_active", "last_login"]
+    list_filter = ["is_active", "groups"]
+    filter_horizontal = []
+    actions = ["reset_second_factor"]
+    add_fieldsets = [
+        (
+            None,
+            {
+                "classes": ["wide"],
+                "fields": [
+                    "username",
+                    "first_name",
+                    "last_name",
+                    "email",
+                    "password1",
+                    "password2",
+                ],
+                "description": "Give the person a role on the next page.",
+            },
+        )
+    ]
+
+    def get_queryset(self, request):
+        return super().get_queryset(request).prefetch_related("groups")
+
+    def get_fieldsets(self, request, obj=None):
+        if obj is None:
+            return self.add_fieldsets
+        rights = ["is_active", "is_staff", "groups"]
+        if request.user.is_superuser:
+            rights += ["is_superuser", "user_permissions"]
+        return [
+            (None, {"fields": ["username", "password"]}),
+            ("Person", {"fields": ["first_name", "last_name", "email"]}),
+            ("May sign in, and as what", {"fields": rights}),
+            ("Dates", {"fields": ["last_login", "date_joined"]}),
+        ]
+
+    def get_readonly_fields(self, request, obj=None):
+        fields = ["last_login", "date_joined"]
+        if obj is not None and obj.pk == request.user.pk and not request.user.is_superuser:
+            fields += ["is_active", "is_staff", "groups"]
+        return fields
+
+    def formfield_for_manytomany(self, db_field, request, **kwargs):
+        if db_field.name == "groups" and not request.user.is_superuser:
+            kwargs["queryset"] = Group.objects.filter(name__in=roles.grantable_by(request.user))
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
+
+    def save_model(self, request, obj, form, change):
+        if not change:
+            obj.is_staff = True  # the only accounts there are
+        super().save_model(request, obj, form, change)
+
+    def save_related(self, request, form, formsets, change):
+        """Groups that the form could not show must survive it."""
+        user, field = form.instance, form.fields.get("groups")
+        hidden = []
+        if change and field is not None:
+            hidden = list(user.groups.exclude(pk__in=field.queryset.values("pk")))
+        super().save_related(request, form, formsets, change)
+        user.groups.add(*hidden)
+
+    def has_change_permission(self, request, obj=None):
+        if obj is not None and obj.is_superuser and not request.user.is_superuser:
+            return False
+        return super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request, obj=None):
+        return False
+
+    @admin.display(description="name", ordering="last_name")
+    def full_name(self, user):
+        return user.get_full_name()
+
+    @admin.display(description="roles")
+    def role_names(self, user):
+        if user.is_superuser:
+            return "Superuser"
+        return ", ".join(group.name for group in user.groups.all()) or "None"
+
+    @admin.action(description="Reset the second factor (lost phone or key)", permissions=["change"])
+    def reset_second_factor(self, request, queryset):
+        for user in queryset:
+            if not self.has_change_permission(request, user) or user == request.user:
+                messages.error(request, f"You cannot reset the second factor of {user}.")
+                continue
+            Authenticator.objects.filter(user=user).delete()
+            audit.record("second_factor_reset", user, by=request.user)
+            messages.success(request, f"{user} sets up a new second factor at the next sign-in.")
+
+
+@admin.register(Group)
+class RoleAdmin(GroupAdmin):
+    """Roles are read here and written in clinic/roles.py, so that every site means the same."""
+
+    list_display = ["name"]
+
+    def has_add_permission(self, request):
+        return False
+
+    def has_change_permission(self, request, obj=None):
+        return False
+
+    def has_delete_permission(self, request, obj=None):
+        return False

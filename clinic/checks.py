@@ -1,0 +1,133 @@
+"""What must be true before the site starts. Each check names the setting and the way out."""
+
+import os
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.core.checks import Error, Tags, Warning, register
+from django.db import connections
+
+KEY_LENGTH = 50
+
+
+@register(Tags.security)
+def secret_key_is_long(app_configs, **kwargs):
+    if len(settings.SECRET_KEY) >= KEY_LENGTH:
+        return []
+    return [
+        Error(
+            f"SECRET_KEY is shorter than {KEY_LENGTH} characters.",
+            hint="Leave it unset: a strong one is then made and kept in VAR_DIR/secret_key.",
+            id="clinic.E001",
+        )
+    ]
+
+
+@register()
+def time_zone_data_is_current(app_configs, **kwargs):
+    """British Columbia keeps -07:00 all year since 2026; older data is an hour wrong in winter."""
+    winter = datetime(2026, 12, 1, 12, 0, tzinfo=UTC).astimezone(ZoneInfo("America/Vancouver"))
+    if winter.hour == 5:
+        return []
+    return [
+        Error(
+            "The time zone data is too old: bookings would show a wrong time in some zones.",
+            hint="Install the pinned tzdata package: pip install -r requirements.txt",
+            id="clinic.E002",
+        )
+    ]
+
+
+@register(Tags.security)
+def public_sites_use_https(app_configs, **kwargs):
+    if settings.ON_LOOPBACK or settings.HTTPS:
+        return []
+    return [
+        Error(
+            f"SITE_URL is {settings.SITE_URL}: without https, health data travels in the clear.",
+            hint="Put a proxy with TLS in front and set SITE_URL=https://…",
+            id="clinic.E003",
+        )
+    ]
+
+
+@register()
+def data_folder_is_private_and_writable(app_configs, **kwargs):
+    folder = settings.VAR_DIR
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return [
+            Error(
+                f"The data folder {folder} cannot be written to.",
+                hint="Give it to the user who runs the site, or set VAR_DIR to another folder.",
+                id="clinic.E004",
+            )
+        ]
+    if folder.stat().st_mode & 0o007:
+        return [
+            Warning(
+                f"Everybody on this machine may look into the data folder {folder}.",
+                hint=f"chmod o-rwx {folder}",
+                id="clinic.W005",
+            )
+        ]
+    return []
+
+
+@register(Tags.security)
+def debug_stays_at_home(app_configs, **kwargs):
+    if settings.DEBUG and not settings.ON_LOOPBACK:
+        return [
+            Error(
+                "DEBUG is on, and its error pages show what patients wrote.",
+                hint="Unset DEBUG.",
+                id="clinic.E006",
+            )
+        ]
+    return []
+
+
+@register(Tags.database)
+def database_reads_committed_rows(app_configs, databases=None, **kwargs):
+    """The booking verbs lock a row and read again: under a stricter level that read is stale."""
+    problems = []
+    for alias in databases or []:
+        connection = connections[alias]
+        if connection.vendor != "postgresql":
+            continue
+        with connection.cursor() as cursor:
+            cursor.execute("SHOW transaction_isolation")
+            level = cursor.fetchone()[0]
+        if level != "read committed":
+            problems.append(
+                Error(
+                    f"PostgreSQL runs at isolation level “{level}”.",
+                    hint="Set default_transaction_isolation = 'read committed' for this database.",
+                    id="clinic.E007",
+                )
+            )
+    return problems
+
+
+@register(Tags.database)
+def demo_accounts_stay_at_home(app_configs, databases=None, **kwargs):
+    from django.contrib.auth.models import User
+
+    from .sign_in import DEMO_GROUP
+
+    if settings.ON_LOOPBACK or "default" not in (databases or []):
+        return []
+    if User._meta.db_table not in connections["default"].introspection.table_names():
+        return []
+    names = User.objects.filter(is_active=True, groups__name=DEMO_GROUP).values_list(
+        "username", flat=True
+    )
+    if not names:
+        return []
+    return [
+        Warning(
+            f"Demo accounts are active on a public site: {', '.join(sorted(names))}.",
+            hint="Deactivate them in the admin.",
+            id="clinic.W008",
+        )
+    ]

@@ -1,0 +1,58 @@
+"""What must work before the site takes visitors. Each check returns None, or what is wrong.
+
+They read no table of people, so the answer may be public.
+"""
+
+import shutil
+
+from django.conf import settings
+from django.core.cache import caches
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+
+FREE_BYTES = 200 * 1024 * 1024  # below this a booking may fail to reach the disk
+
+_migrated = False
+
+
+def database():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+        cursor.fetchone()
+
+
+def migrations():
+    """Asked until the answer is yes: a running process cannot become unmigrated."""
+    global _migrated
+    if not _migrated:
+        executor = MigrationExecutor(connection)
+        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+            return "migrations are waiting: run manage.py migrate"
+        _migrated = True
+    return None
+
+
+def cache():
+    """The rate limits live in this table."""
+    caches["default"].get("health")
+
+
+def disk():
+    free = shutil.disk_usage(settings.VAR_DIR).free
+    if free < FREE_BYTES:
+        return f"only {free // 1024 // 1024} MB are free"
+    return None
+
+
+CHECKS = {"database": database, "migrations": migrations, "cache": cache, "disk": disk}
+
+
+def report(more=None):
+    """The state of each check by name: "ok" or what is wrong; ``more`` adds checks by name."""
+    state = {}
+    for name, check in (CHECKS | (more or {})).items():
+        try:
+            state[name] = check() or "ok"
+        except Exception as error:  # noqa: BLE001 - whatever is wrong is the answer
+            state[name] = f"failed: {type(error).__name__}"
+    return state

@@ -1,0 +1,34 @@
+"""Load the demo clinic, its staff accounts and its medical pages. Safe to run again."""
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+from django.db import transaction
+
+from clinic import roles, starter_clinic
+
+
+class Command(BaseCommand):
+    help = "Load the demo clinic. Never overwrites what staff changed; safe to run again."
+
+    def handle(self, **options):
+        from conditions import starter_content
+
+        roles.apply_roles()
+        with transaction.atomic():
+            loaded = starter_clinic.load()
+            if loaded:  # later, a missing page is one that staff renamed or took away
+                starter_content.load()
+        if loaded:
+            self.stdout.write("The demo clinic is loaded.")
+        if not settings.ON_LOOPBACK:
+            self.stdout.write(
+                "No demo accounts are made on a public site. Make the first account with\n"
+                "  python manage.py createsuperuser\n"
+                "sign in at /admin/ and add the others there, each with a role."
+            )
+            return
+        passwords = starter_clinic.make_staff()
+        for username, password in passwords.items():
+            self.stdout.write(f"  {username:<14}{password}")
+        if passwords:
+            self.stdout.write(f"These sign-ins are kept in {starter_clinic.logins_path()}.")

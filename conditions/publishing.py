@@ -1,0 +1,305 @@
+"""The verbs that take a page from an editor's desk to the public, each with its audit row.
+
+A page becomes a numbered Edition (submit), a clinician signs exactly that text (sign), and it goes
+live (publish). A signature holds for one digest: any later change of the page, of its clinical
+record or of a shared text means a new edition. ``by`` is a staff user, or "system" for the starter
+content.
+"""
+
+from django.db import transaction
+from django.db.models import Max, Q
+from django.utils import timezone
+
+from clinic import audit
+from clinic.models import AuditEvent, Clinic, Practitioner
+
+from . import lint, snapshot
+from .models import Condition, Edition, Page, Reference
+
+LICENSE_CHECK_MONTHS = 24
+CHANGED = "page.changed"
+STARTER_SIGNATURE = "Starter content: fictitious reviewer"
+
+
+class PublishingError(Exception):
+    """A rule of publishing was not met. ``message`` is for people; ``gaps`` lists what is missing."""
+
+    def __init__(self, message, gaps=()):
+        super().__init__(message)
+        self.message, self.gaps = message, list(gaps)
+
+
+# --- changes ------------------------------------------------------------------------------------
+@transaction.atomic
+def record_change(subject, *, by, fields=()):
+    """Note that ``by`` changed ``subject``, on every page whose text it is part of.
+
+    ``subject`` is a Page, a Condition, a Reference, or a shared block, question or red flag.
+    Signing asks these rows who wrote the text.
+    """
+    details = {"fields": sorted(fields)}
+    if isinstance(subject, Page):
+        subject.updated_by = by
+        subject.save(update_fields=["updated_by", "updated_at"])
+    else:
+        details["through"] = f"{subject._meta.model_name} {subject.pk}"
+        audit.record(f"{subject._meta.model_name}.changed", subject, by=by, details=details)
+    for page in pages_showing(subject):
+        audit.record(CHANGED, page, by=by, details=details)
+
+
+def pages_showing(subject):
+    """The pages whose text a change of ``subject`` changes."""
+    if isinstance(subject, Page):
+        return [subject]
+    if isinstance(subject, Condition):
+        cards = Q(related=subject) | Q(condition__related=subject)
+        return list(Page.objects.filter(Q(condition=subject) | cards).distinct())
+    if isinstance(subject, Reference):
+        return list(subject.pages.all())
+    return list(Page.objects.all())
+
+
+# --- verbs --------------------------------------------------------------------------------------
+@transaction.atomic
+def submit(page, *, by):
+    """Freeze the page's text as its next edition, for review. Returns the Edition.
+
+    Raises PublishingError with the gaps, or when this very text waits or is live already.
+    """
+    _require(by, "conditions.submit_page", "send a page for review")
+    page = _locked(page)
+    document = snapshot.build_document(page)
+    missing = lint.gaps(document)
+    if missing:
+        raise PublishingError("The page is not complete.", missing)
+    mark = snapshot.digest(document)
+    open_editions = page.editions.filter(published_at=None, sent_back_at=None)
+    if open_editions.filter(digest=mark).exists():
+        raise PublishingError("This text is waiting for review already.")
+    if page.editions.filter(live=True, digest=mark).exists():
+        raise PublishingError("This text is on the site already. Nothing has changed since.")
+    edition = _new_edition(page, document, by=by)
+    for older in open_editions.exclude(pk=edition.pk):
+        _close(older, note=f"Replaced by edition {edition.number}.")
+    audit.record("edition.submitted", edition, by=by, details={"page": page.pk, "digest": mark})
+    return edition
+
+
+@transaction.atomic
+def sign(edition, *, by):
+    """A clinician other than the authors puts their name to exactly this text.
+
+    Raises PublishingError for a missing permission or qualification, for an author, and for a
+    page that has changed since it was sent.
+    """
+    _require(by, "conditions.sign_edition", "sign medical text")
+    page = _locked(edition.page)
+    edition = Edition.objects.get(pk=edition.pk)
+    if edition.state != "to review":
+        raise PublishingError(f"This edition cannot be signed: it is {edition.state}.")
+    practitioner = _qualified(by)
+    if Clinic.objects.current().two_person_signoff:
+        _refuse_authors(page, edition, by)
+    _refuse_stale(page, edition)
+    edition.signed_at = timezone.now()
+    edition.signed_by = practitioner
+    edition.signed_digest = edition.digest
+    edition.signed_as = _signature(practitioner)
+    edition.save(update_fields=["signed_at", "signed_by", "signed_digest", "signed_as"])
+    details = {"digest": edition.digest, "license_checked_on": str(practitioner.license_checked_on)}
+    audit.record("edition.signed", edition, by=by, details=details)
+    return edition
+
+
+@transaction.atomic
+def send_back(edition, *, by, note):
+    """Return an edition to its editor with a reason; a signature on it is void."""
+    _require(by, "conditions.sign_edition", "send a page back")
+    _locked(edition.page)
+    edition = Edition.objects.get(pk=edition.pk)
+    if not note.strip():
+        raise PublishingError("Say what needs to change.")
+    if edition.state not in {"to review", "signed"}:
+        raise PublishingError(f"This edition cannot be sent back: it is {edition.state}.")
+    _close(edition, note=note.strip())
+    audit.record("edition.sent_back", edition, by=by)
+    return edition
+
+
+@transaction.atomic
+def publish(edition, *, by):
+    """Make a signed edition what the public sees, in place of the live one.
+
+    Raises PublishingError unless it is signed, the signature is for this text, and the page still
+    builds this text.
+    """
+    _require(by, "conditions.publish_edition", "publish")
+    page = _locked(edition.page)
+    edition = Edition.objects.get(pk=edition.pk)
+    if edition.state != "signed":
+        raise PublishingError(f"Only a signed edition can be published; this one is {edition.state}.")
+    if not edition.signed_digest == edition.digest == snapshot.digest(edition.document):
+        raise PublishingError("The signature is for another text. Send the page for review again.")
+    _refuse_stale(page, edition)
+    missing = lint.gaps(edition.document)
+    if missing:
+        raise PublishingError("The page is not complete.", missing)
+    return _go_live(edition, by=by)
+
+
+@transaction.atomic
+def withdraw(edition, *, by):
+    """Take the live edition off the site. The page can come back only as a new edition."""
+    _require(by, "conditions.publish_edition", "withdraw")
+    _locked(edition.page)
+    edition = Edition.objects.get(pk=edition.pk)
+    if not edition.live:
+        raise PublishingError("This edition is not on the site.")
+    edition.live, edition.withdrawn_at = False, timezone.now()
+    edition.save(update_fields=["live", "withdrawn_at"])
+    audit.record("edition.withdrawn", edition, by=by, details={"page": edition.page_id})
+    return edition
+
+
+@transaction.atomic
+def mark_reviewed(page, *, by, on, next_due):
+    """Record that a clinician read the whole page on ``on`` (a date) and when it is next due.
+
+    Only this moves the two dates. Raises PublishingError for a date ahead, for more than 36
+    months, and for anyone who could not sign the page.
+    """
+    _require(by, "conditions.sign_edition", "mark a page as reviewed")
+    practitioner = _qualified(by)
+    page = _locked(page)
+    if on > timezone.localdate():
+        raise PublishingError("A review cannot lie in the future.")
+    if not on < next_due <= lint.months_after(on, lint.LONGEST_REVIEW_MONTHS):
+        raise PublishingError("The next review comes after this one, within 36 months.")
+    page.reviewer, page.last_reviewed, page.next_review_due = practitioner, on, next_due
+    page.save(update_fields=["reviewer", "last_reviewed", "next_review_due", "updated_at"])
+    details = {"on": on.isoformat(), "next_due": next_due.isoformat()}
+    audit.record("page.reviewed", page, by=by, details=details)
+    return page
+
+
+@transaction.atomic
+def publish_starter(page):
+    """Publish a page of the starter content, signed by its fictitious reviewer.
+
+    Raises PublishingError when the text has gaps or the page has editions already.
+    """
+    page = _locked(page)
+    if page.editions.exists():
+        raise PublishingError(f"{page} has editions already.")
+    document = snapshot.build_document(page)
+    missing = lint.gaps(document)
+    if missing:
+        raise PublishingError(f"{page} is not complete: {missing[0].message}", missing)
+    edition = _new_edition(page, document, by=None)
+    edition.signed_at, edition.signed_by = edition.created_at, page.reviewer
+    edition.signed_digest, edition.signed_as = edition.digest, STARTER_SIGNATURE
+    return _go_live(edition, by="system")
+
+
+# --- what the verbs share -----------------------------------------------------------------------
+def _locked(page):
+    """The page, fresh, locked until the transaction ends; its verbs then run one after another."""
+    return Page.objects.select_for_update().get(pk=page.pk)
+
+
+def _require(by, permission, act):
+    if not by.has_perm(permission):
+        raise PublishingError(f"You do not have the right to {act}.")
+
+
+def _qualified(user):
+    """The practitioner behind ``user``, if they may put their name to medical text."""
+    practitioner = Practitioner.objects.filter(user=user, archived=False).first()
+    if practitioner is None:
+        raise PublishingError("Only a practitioner of the clinic can sign. You have no such record.")
+    if not practitioner.credentials:
+        raise PublishingError("Your record shows no credentials. Ask a manager to add them.")
+    checked = practitioner.license_checked_on
+    if checked is None or _lapses(checked) < timezone.localdate():
+        raise PublishingError(
+            "Your license was not checked in the last two years. Ask a manager to check it."
+        )
+    return practitioner
+
+
+def _lapses(checked):
+    return lint.months_after(checked, LICENSE_CHECK_MONTHS)
+
+
+def _signature(practitioner):
+    parts = [practitioner.name, practitioner.credentials]
+    if practitioner.license_number:
+        parts.append(f"license {practitioner.license_number}")
+    return ", ".join(parts)
+
+
+def _refuse_authors(page, edition, user):
+    """Raise PublishingError if ``user`` wrote any of what is new since the last signed edition."""
+    last_signed = page.editions.aggregate(at=Max("signed_at"))["at"]
+    changes = AuditEvent.objects.filter(
+        action=CHANGED, object_type=page._meta.label_lower, object_key=str(page.pk), actor=user
+    )
+    if last_signed:
+        changes = changes.filter(at__gte=last_signed)
+    if user.pk in {edition.created_by_id, page.updated_by_id} or changes.exists():
+        raise PublishingError(
+            "You wrote or changed this page, so somebody else has to sign it."
+        )
+
+
+def _refuse_stale(page, edition):
+    if snapshot.digest(snapshot.build_document(page)) != edition.digest:
+        raise PublishingError(
+            "The page, or a text it shares, has changed since this edition was made. "
+            "Send it for review again."
+        )
+
+
+def _new_edition(page, document, *, by):
+    number = (page.editions.aggregate(last=Max("number"))["last"] or 0) + 1
+    condition = page.condition
+    return Edition.objects.create(
+        page=page,
+        number=number,
+        kind=page.kind,
+        slug=page.slug,
+        language=page.language,
+        position=condition.position if condition else page.position,
+        document=document,
+        card=snapshot.build_card(document),
+        digest=snapshot.digest(document),
+        created_at=timezone.now(),
+        created_by=by,
+    )
+
+
+def _close(edition, *, note):
+    """Send an unpublished edition back; what was signed on it no longer counts."""
+    edition.sent_back_at, edition.sent_back_note = timezone.now(), note
+    edition.signed_at = edition.signed_by = None
+    edition.signed_digest = edition.signed_as = ""
+    edition.save()
+
+
+def _go_live(edition, *, by):
+    replaced = list(Edition.objects.filter(page=edition.page_id, live=True))
+    at_address = Edition.objects.live().filter(
+        kind=edition.kind, slug=edition.slug, language=edition.language
+    )
+    if at_address.exclude(page=edition.page_id).exists():
+        raise PublishingError("Another page is on the site at this address. Withdraw it first.")
+    for old in replaced:
+        old.live = False
+        old.save(update_fields=["live"])
+    edition.live, edition.published_at = True, timezone.now()
+    edition.published_by = by if by != "system" else None
+    edition.save()
+    details = {"page": edition.page_id, "digest": edition.digest}
+    audit.record("edition.published", edition, by=by, details=details)
+    return edition

@@ -1,0 +1,269 @@
+"""From the rows that editors change to the JSON document that a public page is rendered from."""
+
+import hashlib
+import json
+import re
+from html import unescape
+
+import nh3
+from django.utils.html import escape, strip_tags
+from django.utils.text import slugify
+
+from .html import ATTRIBUTES, SCHEMES, TAGS, clean_html
+from .models import Condition, Faq, Page, RedFlag, SharedBlock
+
+SCHEMA = 1
+BOXED_WARNING = "boxed-warning"
+# Ids that the page's template already uses.
+TAKEN_ANCHORS = {"main", "help", "safety", "questions", "references", "guides", "book"}
+
+CITED = re.compile(r"\s*\[ref:([\w-]+)\]")
+# Text lies at the even places; an attribute may hold ">" between its quotes.
+_TAG = re.compile(r'(<[^>"]*(?:"[^"]*"[^>"]*)*>)')
+_TABLE = re.compile(r"<table>(.*?)</table>", re.DOTALL)
+_ROW = re.compile(r"<tr>.*?</tr>", re.DOTALL)
+
+
+def build_document(page):
+    """The whole of ``page`` as a JSON-ready dict, with its shared texts. Reads, never writes."""
+    condition = page.condition
+    numbers, references = _references(page)
+    flags = list(RedFlag.objects.filter(condition=None))
+    own_flags = list(condition.red_flags.all()) if condition else []
+    gate = [flag.text for flag in [*own_flags, *flags] if flag.gate]
+    return {
+        "schema": SCHEMA,
+        "kind": page.kind,
+        "slug": page.slug,
+        "language": page.language,
+        "title": page.title,
+        "description": page.description,
+        "lead": page.lead,
+        "summary": condition.summary if condition else page.summary,
+        "condition": _condition(condition) if condition else None,
+        "sections": _sections(page, numbers),
+        "red_flags": _by_level(own_flags, RedFlag.Level.values),
+        "after_treatment": _by_level(flags, ["emergency", "urgent"]),
+        "gate": gate if condition else [],
+        "safety": _safety(condition),
+        "faqs": _faqs(page, numbers),
+        "references": references,
+        "reviewer": _reviewer(page.reviewer),
+        "last_reviewed": page.last_reviewed.isoformat() if page.last_reviewed else "",
+        "next_review_due": page.next_review_due.isoformat() if page.next_review_due else "",
+        "related": [_card(other) for other in _related(page)],
+    }
+
+
+def build_card(document):
+    """What lists show of a page; kept beside the document so that a list reads no documents."""
+    if document["condition"] is None:
+        return {key: document[key] for key in ("slug", "title", "summary")}
+    condition = document["condition"]
+    keys = ("summary", "form", "evidence", "evidence_label", "evidence_bars", "body_area")
+    return {"slug": document["slug"], "title": document["title"]} | {k: condition[k] for k in keys}
+
+
+def digest(document):
+    """SHA-256 of the document's canonical JSON, as 64 hexadecimal digits."""
+    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def clean_built(html):
+    """Clean HTML that was built here already: the editors' list plus what ``_finish`` adds."""
+    attributes = ATTRIBUTES | {
+        "a": {"href", "aria-label"},
+        "div": {"class", "tabindex", "role", "aria-label"},
+    }
+    return nh3.clean(
+        html,
+        tags=TAGS | {"div"},
+        attributes=attributes,
+        url_schemes=SCHEMES,
+        attribute_filter=_built_attribute,
+        link_rel=None,
+    )
+
+
+def clean_document(document):
+    """``document`` with its HTML cleaned once more: the last step before a template trusts it."""
+    return document | {
+        "sections": [s | {"body": clean_built(s["body"])} for s in document["sections"]],
+        "safety": [block | {"body": clean_built(block["body"])} for block in document["safety"]],
+        "faqs": [faq | {"answer": clean_built(faq["answer"])} for faq in document["faqs"]],
+        "references": [r | {"url": _https(r["url"])} for r in document["references"]],
+    }
+
+
+def plain_text(html):
+    """The words of cleaned HTML, one block a line, without the numbers of references."""
+    html = re.sub(r"<sup>.*?</sup>", "", html)
+    html = re.sub(r"<br>|</(?:p|li|h3|h4|dt|dd|th|td|tr|div)>", "\n", html)
+    lines = (" ".join(line.split()) for line in unescape(strip_tags(html)).splitlines())
+    return "\n".join(line for line in lines if line)
+
+
+def _built_attribute(tag, name, value):
+    if tag == "a" and name == "href" and re.match(r"[/\\]{2}|[/\\]\\", value.strip()):
+        return None
+    if tag == "div" and name in {"class", "tabindex", "role"}:
+        return value if (name, value) in _TABLE_BOX else None
+    return value
+
+
+_TABLE_BOX = {("class", "table-wrap"), ("tabindex", "0"), ("role", "region")}
+
+
+def _https(url):
+    return url if url.startswith("https://") else ""
+
+
+def _references(page):
+    """{key: number} and the list of references, numbered in the page's order."""
+    cited = [c.reference for c in page.citations.select_related("reference")]
+    listed = [
+        {
+            "number": number,
+            "key": reference.key,
+            "citation": reference.citation,
+            "year": reference.year,
+            "url": _https(reference.url),
+            "status": reference.status,
+        }
+        for number, reference in enumerate(cited, start=1)
+    ]
+    return {entry["key"]: entry["number"] for entry in listed}, listed
+
+
+def _condition(condition):
+    return {
+        "slug": condition.slug,
+        "name": condition.name,
+        "medical_name": condition.medical_name,
+        "synonyms": [name.strip() for name in condition.synonyms.split(";") if name.strip()],
+        "body_area": condition.body_area,
+        "summary": condition.summary,
+        "form": condition.form,
+        "product": condition.product,
+        "approval_text": condition.approval_text,
+        "approval_year": condition.approval_year,
+        "evidence": condition.evidence,
+        "evidence_label": condition.get_evidence_display(),
+        "evidence_bars": condition.evidence_bars,
+        "evidence_note": condition.evidence_note,
+        "adults_only": condition.adults_only,
+        "specialty": condition.specialty,
+        "timing": [
+            {"key": key, "label": label, "value": value, "note": note}
+            for key, label, value, note in condition.timing
+        ],
+    }
+
+
+def _card(condition):
+    values = {"slug": condition.slug, "title": condition.name, "condition": _condition(condition)}
+    return build_card(values)
+
+
+def _related(page):
+    chosen = list(page.related.all())
+    if chosen or page.condition is None:
+        return chosen
+    return page.condition.related.all()
+
+
+def _sections(page, numbers):
+    taken = set(TAKEN_ANCHORS)
+    sections = []
+    for section in page.sections.all():
+        base = slugify(section.heading) or section.kind.replace("_", "-")
+        anchor, count = base, 2
+        while anchor in taken:
+            anchor, count = f"{base}-{count}", count + 1
+        taken.add(anchor)
+        sections.append(
+            {
+                "kind": section.kind,
+                "anchor": anchor,
+                "heading": section.heading,
+                "body": _finish(section.body, numbers, section.heading),
+                "chart": _chart(section),
+            }
+        )
+    return sections
+
+
+def _chart(section):
+    if section.chart_placebo is None or section.chart_treatment is None:
+        return None
+    names = ("title", "placebo", "treatment", "placebo_label", "treatment_label", "rest_label")
+    return {name: getattr(section, f"chart_{name}") for name in names}
+
+
+def _by_level(flags, levels):
+    return {level: [flag.text for flag in flags if flag.level == level] for level in levels}
+
+
+def _safety(condition):
+    """The shared blocks of this kind of page, the boxed warning first; guides carry only that."""
+    blocks = sorted(SharedBlock.objects.all(), key=lambda block: block.key != BOXED_WARNING)
+    return [
+        {"key": block.key, "title": block.title, "body": _finish(block.body, {}, block.title)}
+        for block in blocks
+        if block.key == BOXED_WARNING or (condition and _applies(block, condition))
+    ]
+
+
+def _applies(block, condition):
+    """Advice pages offer no injection, so beside the warning they carry only off-label words."""
+    treated = condition.service != Condition.Service.ADVICE
+    if block.off_label_only:
+        return condition.status == Condition.Status.OFF_LABEL
+    return treated
+
+
+def _faqs(page, numbers):
+    faqs = list(page.faqs.all())
+    if page.kind == Page.Kind.CONDITION and page.condition.service != Condition.Service.ADVICE:
+        faqs += Faq.objects.filter(page=None)
+    return [
+        {"question": faq.question, "answer": _finish(faq.answer, numbers, faq.question)}
+        for faq in faqs
+    ]
+
+
+def _reviewer(reviewer):
+    if reviewer is None:
+        return None
+    return {key: getattr(reviewer, key) for key in ("name", "credentials", "role", "slug")}
+
+
+def _finish(html, numbers, label):
+    """Clean ``html``, then add what editors need not type: links, table scopes and scroll boxes."""
+    parts = _TAG.split(clean_html(html))
+    parts[::2] = [CITED.sub(lambda match: _link(match, numbers), text) for text in parts[::2]]
+    counter = iter(range(1, 1000))
+    return clean_built(_TABLE.sub(lambda match: _table(match, label, counter), "".join(parts)))
+
+
+def _link(match, numbers):
+    number = numbers.get(match[1])
+    if number is None:
+        return match[0]  # lint reports it
+    return f'<sup><a href="#ref-{number}" aria-label="Reference {number}">[{number}]</a></sup>'
+
+
+def _table(match, label, counter):
+    number = next(counter)
+    name = escape(label if number == 1 else f"{label}, table {number}")
+    rows = _ROW.sub(_scoped, match[1])
+    return (
+        f'<div class="table-wrap" tabindex="0" role="region" aria-label="{name}">'
+        f"<table>{rows}</table></div>"
+    )
+
+
+def _scoped(match):
+    scope = "row" if "<td" in match[0] else "col"
+    return re.sub(r"<th(?![a-z])((?:(?!scope=)[^>])*)>", rf'<th\1 scope="{scope}">', match[0])

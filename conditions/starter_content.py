@@ -1,0 +1,179 @@
+"""Loads the starter texts (conditions/starter/) into an empty or half-filled database.
+
+Creates only what is missing: a row that exists, whatever staff made of it, is left alone.
+"""
+
+import tomllib
+from pathlib import Path
+
+from django.db import transaction
+
+from clinic.models import Practitioner
+
+from . import publishing
+from .models import Citation, Condition, Faq, Page, RedFlag, Reference, Section, SharedBlock
+
+FOLDER = Path(__file__).resolve().parent / "starter"
+TIMING = [f"{key}{end}" for key in ("onset", "peak", "duration", "session", "repeat")
+          for end in ("", "_note")]  # fmt: skip
+CONDITION_FIELDS = [
+    "position", "name", "medical_name", "body_area", "summary", "status", "service", "product",
+    "approval_text", "evidence", "evidence_note", "specialty", "adults_only",
+    "consultation_minutes", *TIMING,
+]  # fmt: skip
+PAGE_FIELDS = ["title", "description", "lead", "last_reviewed", "next_review_due"]
+CHART_FIELDS = [
+    "title", "placebo", "treatment", "placebo_label", "treatment_label", "rest_label"
+]  # fmt: skip
+
+
+class StarterContentError(Exception):
+    """A starter file names something that does not exist."""
+
+
+def read(folder=FOLDER):
+    """The files as (shared, conditions, guides): one dict, and two lists of dicts in order."""
+
+    def parsed(pattern):
+        files = [tomllib.loads(path.read_text("utf-8")) for path in sorted(folder.glob(pattern))]
+        return sorted(files, key=lambda content: (content["position"], content["slug"]))
+
+    shared = tomllib.loads((folder / "shared.toml").read_text("utf-8"))
+    return shared, parsed("conditions/*.toml"), parsed("guides/*.toml")
+
+
+@transaction.atomic
+def load(stdout=None):
+    """Create what is missing of the starter content, and publish the pages made here.
+
+    Needs the starter's practitioners. Raises StarterContentError when one is missing, and
+    PublishingError when a text has gaps.
+    """
+    shared, conditions, guides = read()
+    people = _people(conditions + guides)
+    _load_shared(shared)
+    made = [content for content in conditions if _load_condition(content, people)]
+    by_slug = {condition.slug: condition for condition in Condition.objects.all()}
+    for content in made:
+        by_slug[content["slug"]].related.set(_named(by_slug, content["related"]))
+    pages = []
+    for content in conditions:
+        pages.append(_load_page(content, people, condition=by_slug[content["slug"]]))
+    for content in guides:
+        page = _load_page(content, people)
+        if page:
+            page.related.set(_named(by_slug, content.get("related", [])))
+        pages.append(page)
+    published = [publishing.publish_starter(page) for page in pages if page]
+    if stdout:
+        stdout.write(f"Starter content: {len(made)} conditions and {len(published)} pages made.")
+
+
+def _people(contents):
+    found = {person.slug: person for person in Practitioner.objects.all()}
+    wanted = {content["page"]["reviewer"] for content in contents}
+    wanted |= {slug for content in contents for slug in content.get("practitioners", [])}
+    missing = sorted(wanted - set(found))
+    if missing:
+        raise StarterContentError(
+            f"Load the starter clinic first: there is no practitioner {', '.join(missing)}."
+        )
+    return found
+
+
+def _named(by_slug, slugs):
+    missing = [slug for slug in slugs if slug not in by_slug]
+    if missing:
+        raise StarterContentError(f"There is no condition {', '.join(missing)}.")
+    return [by_slug[slug] for slug in slugs]
+
+
+def _load_shared(shared):
+    for position, block in enumerate(shared["blocks"]):
+        SharedBlock.objects.get_or_create(
+            key=block["key"],
+            defaults={
+                "title": block["title"],
+                "body": block["body"],
+                "position": block.get("position", position),
+                "off_label_only": block.get("off_label_only", block["key"] == "off-label"),
+            },
+        )
+    # These have no key, so they are made once, all together.
+    if not RedFlag.objects.filter(condition=None).exists():
+        _make_flags(None, shared["after_treatment"])
+    if not Faq.objects.filter(page=None).exists():
+        _make_faqs(None, shared["faqs"])
+
+
+def _load_condition(content, people):
+    """Make the condition; whether it was missing."""
+    values = {name: content[name] for name in CONDITION_FIELDS}
+    values["approval_year"] = content.get("approval_year")
+    values["synonyms"] = "; ".join(content["synonyms"])
+    condition, made = Condition.objects.get_or_create(slug=content["slug"], defaults=values)
+    if made:
+        condition.practitioners.set([people[slug] for slug in content["practitioners"]])
+        _make_flags(condition, content["red_flags"])
+    return made
+
+
+def _load_page(content, people, condition=None):
+    """Make the page with its children; None when it exists."""
+    words = content["page"]
+    kind = Page.Kind.CONDITION if condition else Page.Kind.GUIDE
+    values = {name: words[name] for name in PAGE_FIELDS} | {
+        "condition": condition,
+        "position": content["position"],
+        "summary": "" if condition else content["summary"],
+        "reviewer": people[words["reviewer"]],
+    }
+    page, made = Page.objects.get_or_create(
+        kind=kind, slug=content["slug"], language="en", defaults=values
+    )
+    if not made:
+        return None
+    Section.objects.bulk_create(
+        Section(
+            page=page,
+            position=position,
+            kind=section["kind"],
+            heading=section["heading"],
+            body=section["body"],
+            **_chart(section),
+        )
+        for position, section in enumerate(words["sections"])
+    )
+    _make_faqs(page, content["faqs"])
+    for position, entry in enumerate(content.get("references", [])):
+        reference, _ = Reference.objects.get_or_create(
+            key=entry["key"],
+            defaults={k: entry[k] for k in ("citation", "year", "url", "kind", "status")},
+        )
+        Citation.objects.create(page=page, reference=reference, position=position)
+    return page
+
+
+def _chart(section):
+    chart = section.get("chart", {})
+    return {f"chart_{name}": chart[name] for name in CHART_FIELDS if name in chart}
+
+
+def _make_flags(condition, entries):
+    RedFlag.objects.bulk_create(
+        RedFlag(
+            condition=condition,
+            level=entry["level"],
+            text=entry["text"],
+            gate=entry.get("gate", False),
+            position=position,
+        )
+        for position, entry in enumerate(entries)
+    )
+
+
+def _make_faqs(page, entries):
+    Faq.objects.bulk_create(
+        Faq(page=page, question=entry["question"], answer=entry["answer"], position=position)
+        for position, entry in enumerate(entries)
+    )

@@ -1,0 +1,74 @@
+"""schema.org data of a page, for search engines: only what is visible on the page."""
+
+import json
+
+from django.conf import settings
+from django.utils.html import format_html
+from django.utils.safestring import mark_safe
+
+from .snapshot import plain_text
+
+# A script element ends at "</script", whatever its type; U+2028 and U+2029 end a line in old parsers.
+_ESCAPES = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
+
+
+def page_data(document, *, path, clinic):
+    """The page as a <script type="application/ld+json"> element: a data block, never run."""
+    url = f"{settings.SITE_URL}{path}"
+    graph = [_web_page(document, url, clinic)]
+    if document["faqs"]:
+        graph.append(_questions(document, url))
+    return as_script({"@context": "https://schema.org", "@graph": graph})
+
+
+def as_script(data):
+    """``data`` as a JSON script element in which no text can close the element."""
+    text = json.dumps(data, ensure_ascii=False).translate(_ESCAPES)
+    return format_html('<script type="application/ld+json">{}</script>', mark_safe(text))
+
+
+def _web_page(document, url, clinic):
+    page = {
+        "@type": "MedicalWebPage",
+        "@id": f"{url}#page",
+        "url": url,
+        "name": document["title"],
+        "description": document["description"],
+        "inLanguage": document["language"],
+        "audience": {"@type": "PeopleAudience", "audienceType": "Patient"},
+        "publisher": {"@type": "MedicalClinic", "name": clinic.name, "url": settings.SITE_URL},
+        "citation": [entry["citation"] for entry in document["references"]],
+    }
+    if document["last_reviewed"]:
+        page["lastReviewed"] = document["last_reviewed"]
+    if document["reviewer"]:
+        page["reviewedBy"] = {
+            "@type": "Person",
+            "name": document["reviewer"]["name"],
+            "honorificSuffix": document["reviewer"]["credentials"],
+            "jobTitle": document["reviewer"]["role"],
+        }
+    condition = document["condition"]
+    if condition:
+        names = [condition["medical_name"], *condition["synonyms"]]
+        page["about"] = {
+            "@type": "MedicalCondition",
+            "name": condition["name"],
+            "alternateName": [name for name in names if name and name != condition["name"]],
+        }
+    return page
+
+
+def _questions(document, url):
+    return {
+        "@type": "FAQPage",
+        "@id": f"{url}#questions",
+        "mainEntity": [
+            {
+                "@type": "Question",
+                "name": faq["question"],
+                "acceptedAnswer": {"@type": "Answer", "text": plain_text(faq["answer"])},
+            }
+            for faq in document["faqs"]
+        ],
+    }

@@ -1,0 +1,194 @@
+"""The shipped server in processes of its own, on a database of its own; and a visitor to it."""
+
+import contextlib
+import html
+import http.client
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from http.cookies import SimpleCookie
+from pathlib import Path
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Server:
+    """Web processes as `manage.py serve` starts them; ``python`` runs a command beside them.
+
+    On PostgreSQL (``pg_url`` of a server) a database is made for it and dropped in the end.
+    """
+
+    def __init__(self, folder, *, pg_url="", workers=2, env=None):
+        self.folder = Path(folder)
+        self.workers = workers
+        self.port = free_port()
+        self.pg_url, self.database = pg_url, ""
+        self.env = {k: v for k, v in os.environ.items() if k not in ("DATABASE_URL", "EMAIL_URL")}
+        self.env |= {
+            "VAR_DIR": str(self.folder),
+            "SITE_URL": f"http://127.0.0.1:{self.port}",
+            "DJANGO_SETTINGS_MODULE": "clinic.settings",
+        } | (env or {})
+        if pg_url:
+            self.database = f"clinic_{uuid.uuid4().hex[:12]}"
+            self._admin(f"CREATE DATABASE {self.database}")
+            parts = urlsplit(pg_url)
+            self.env["DATABASE_URL"] = urlunsplit(parts._replace(path=f"/{self.database}"))
+        self.process = None
+
+    def _admin(self, sql):
+        import psycopg2
+
+        connection = psycopg2.connect(self.pg_url)
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(sql)
+        connection.close()
+
+    def manage(self, *arguments, check=True):
+        """Run ``manage.py`` with this server's environment; returns its output."""
+        done = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT, env=self.env, capture_output=True, text=True, timeout=300,
+        )  # fmt: skip
+        if check and done.returncode:
+            raise AssertionError(f"manage.py {arguments[0]}: {done.stdout}\n{done.stderr}")
+        return done.stdout
+
+    def python(self, code):
+        """Run Python with Django set up; returns what it prints."""
+        return self.manage("shell", "-v", "0", "-c", code)
+
+    def prepare(self, *, starter=True):
+        self.manage("migrate", "-v", "0")
+        self.manage("createcachetable", "-v", "0")
+        self.manage("collectstatic", "-v", "0", "--noinput")
+        if starter:
+            self.manage("load_starter")
+        return self
+
+    def start(self):
+        self.log = open(self.folder / "server.log", "ab")  # noqa: SIM115 - closed in stop()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1",
+             "--port", str(self.port), "--workers", str(self.workers), "--blocking-threads", "4",
+             "--respawn-failed-workers", "--no-access-log", "clinic.wsgi:application"],
+            cwd=ROOT, env=self.env, stdout=self.log, stderr=self.log, start_new_session=True,
+        )  # fmt: skip
+        self.wait()
+        return self
+
+    def wait(self, seconds=30):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                if Visitor(self.port).get("/health/live").status == 200:
+                    return
+            time.sleep(0.1)
+        raise AssertionError((self.folder / "server.log").read_text()[-3000:])
+
+    def stop(self, how=signal.SIGTERM):
+        if self.process and self.process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, how)
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                os.killpg(self.process.pid, signal.SIGKILL)
+                self.process.wait(20)
+            self.log.close()
+        self.process = None
+
+    def close(self):
+        self.stop()
+        if self.database:
+            self._admin(f"DROP DATABASE IF EXISTS {self.database} WITH (FORCE)")
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Answer:
+    def __init__(self, response, body):
+        self.status, self.headers = response.status, response.headers
+        self.body = body
+        self.text = body.decode("utf-8", "replace")
+        self.location = response.headers.get("Location", "")
+
+
+class Visitor:
+    """A browser without JavaScript: cookies, forms, no redirects unless asked."""
+
+    def __init__(self, port, timeout=30):
+        self.port, self.timeout, self.cookies, self.last = port, timeout, {}, None
+
+    def send(self, method, path, body=None, headers=None):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=self.timeout)
+        headers = dict(headers or {})
+        if self.cookies:
+            headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        try:
+            connection.request(method, path, body, headers)
+            response = connection.getresponse()
+            answer = Answer(response, response.read())
+        finally:
+            connection.close()
+        for line in answer.headers.get_all("Set-Cookie") or []:
+            for name, morsel in SimpleCookie(line).items():
+                self.cookies[name] = morsel.value
+        self.last = answer
+        return answer
+
+    def get(self, path):
+        return self.send("GET", path)
+
+    def post(self, path, data):
+        """Post a form with the token of the page seen last."""
+        found = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', self.last.text)
+        data = {"csrfmiddlewaretoken": found.group(1) if found else ""} | data
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        return self.send("POST", path, urlencode(data, doseq=True), headers)
+
+    def hidden(self, name):
+        return html.unescape(re.search(rf'name="{name}" value="([^"]*)"', self.last.text).group(1))
+
+    def free_times(self):
+        """The instants offered on the page seen last."""
+        return re.findall(r'<input type="radio" name="start" value="([^"]+)"', self.last.text)
+
+    def up_to_check(self, *, number, start, condition="bruxism", visit_type="in_person", who=""):
+        """Answer every step before the last; returns the check page."""
+        self.get(f"/book/?condition={condition}")
+        self.post("/book/", {"condition": condition, "visit_type": visit_type})
+        self.get("/book/signs/")
+        self.post("/book/signs/", {"signs": "none"})
+        self.get("/book/time/")
+        self.post("/book/time/", {"start": start, "practitioner": who})
+        self.get("/book/details/")
+        self.post("/book/details/", person(number))
+        return self.get("/book/check/")
+
+    def book(self):
+        return self.post("/book/check/", {"key": self.hidden("key")})
+
+
+def person(number):
+    return {
+        "name": f"Pat Example {number}",
+        "email": f"pat{number}@example.org",
+        "phone": f"+1 323 555 0{100 + number % 90:03}",
+        "language": "English",
+        "message": "",
+        "consent": "on",
+    }
