@@ -168,7 +168,7 @@ def _greeting_name(name):
     """The name for the greeting, or "" when it could carry a link or an instruction of its own."""
     plain = "".join(" " if unicodedata.category(c)[0] in "CZ" else c for c in name)
     plain = " ".join(plain.split())[:80]
-    suspicious = re.search(r"[\d:/\\@<>{}\[\]|=&%#;]|\w{2}\.\w{2}", plain)
+    suspicious = re.search(r"\d{3}|[:/\\@<>{}\[\]|=&%#;]|\w{2}\.\w{2}", plain)
     return "" if suspicious else plain
 
 

@@ -8,6 +8,8 @@ app_name = "bookings"
 
 urlpatterns = [
     path("", views.home, name="home"),
+    # The page itself is the conditions app's; this door adds the next free time to it.
+    path("conditions/<slug:slug>/", views.condition, name="condition"),
     # /book/…: the steps
     path("book/", views.start, name="start"),
     path("book/signs/", views.signs, name="signs"),

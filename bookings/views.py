@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from clinic import opening
 from clinic.models import Clinic, Practitioner, VisitType
 from conditions.models import Condition, Edition
+from conditions.views import render_condition
 
 from . import availability, draft, manage, scheduling, times, week
 from .forms import CONSENT_VERSION, CallbackForm, ConcernForm, DetailsForm, SignsForm
@@ -35,11 +36,10 @@ def next_free_label(condition=None):
     label = None
     if slot:
         zone = clinic.zone
-        kinds = [str(VisitType(kind).label).lower() for kind in slot.practitioner.visit_types]
         label = {
             "starts_at": slot.starts_at,
             "label": f"{times.near_day(slot.starts_at, zone, now)}, {times.clock(slot.starts_at, zone)}",
-            "detail": f"{date_format(slot.starts_at.astimezone(zone), 'D j M')}, {', '.join(kinds)}",
+            "detail": f"{date_format(slot.starts_at.astimezone(zone), 'D j M')}, {slot.practitioner.name}",
             "zone": times.zone_name(zone),
         }
     caches["memory"].set(key, label, NEXT_FREE_SECONDS)
@@ -58,6 +58,13 @@ def home(request):
     response = render(request, "bookings/home.html", context)
     response.headers["Cache-Control"] = "public, max-age=60"
     return response
+
+
+@require_safe
+def condition(request, slug):
+    """A condition page, with the next free time of those who see people with it."""
+    found = Condition.objects.filter(slug=slug).only("pk", "consultation_minutes").first()
+    return render_condition(request, slug, {"next_free": next_free_label(found) if found else None})
 
 
 # --- the steps ------------------------------------------------------------------------------------

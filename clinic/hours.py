@@ -82,15 +82,12 @@ def stretches(day: date, zone: ZoneInfo):
     ``midnight + timedelta(hours=9)`` shows 09:00. Nearly every date has one part; a date that
     the zone left out has none.
     """
-    midnight = datetime(day.year, day.month, day.day)  # noqa: DTZ001 - a reading of the wall clock
-    offsets = {
-        edge.replace(tzinfo=zone, fold=fold).utcoffset()
-        for edge in (midnight, midnight + DAY)
-        for fold in (0, 1)
-    }
+    midnight = datetime(day.year, day.month, day.day, tzinfo=zone)
+    offset = midnight.utcoffset()
+    changes = (midnight + DAY).utcoffset() != offset
     midnight = midnight.replace(tzinfo=UTC)
-    if len(offsets) == 1:
-        start = midnight - offsets.pop()
+    if not changes:
+        start = midnight - offset
         return ((start, start + DAY, start),)
     # Offsets stay within a day of UTC: what the date can hold lies in these three days.
     first, last = midnight - DAY, midnight + 2 * DAY

@@ -1,6 +1,6 @@
 """Whether the clinic is open now, and its week, in words for the pages.
 
-Pure apart from sentence_and_rows(): rules and a moment in, words out, in the clinic's own time.
+Pure apart from read(): rules and a moment in, words out, in the clinic's own time.
 """
 
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ class Opening:
     rows: list = field(default_factory=list)
 
 
-def sentence_and_rows(clinic=None, now=None):
+def read(*, clinic=None, now=None):
     """The Opening of the whole clinic at ``now``, or None while it has no opening hours."""
     clinic = clinic or Clinic.objects.current()
     now = now or timezone.now()
@@ -105,7 +105,7 @@ def _week(days, periods, closures, zone):
 def _label(row):
     first = date_format(row["first"], "D")
     if row["dated"]:
-        return f"{first} {date_format(row['first'], 'j N')}"
+        return f"{first} {date_format(row['first'], 'j M')}"
     if row["first"] == row["last"]:
         return first
     return _("%(first)s to %(last)s") % {"first": first, "last": date_format(row["last"], "D")}

@@ -267,6 +267,7 @@ EMAIL_TIMEOUT = 15  # seconds; shorter than the lease of a message (bookings.mod
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "")  # empty: the clinic's own address
 PHONENUMBER_DEFAULT_REGION = env.str("PHONE_REGION", "US")
 PHONENUMBER_DB_FORMAT = "E164"
+PHONENUMBER_DEFAULT_FORMAT = "INTERNATIONAL"
 
 # --- logs ---------------------------------------------------------------------------------------
 # Paths of manage links hold a secret, so every record passes a filter that masks them.

@@ -3,7 +3,10 @@
 from allauth.account.decorators import secure_admin_login
 from django.conf.urls.i18n import i18n_patterns
 from django.contrib import admin
+from django.contrib.sitemaps.views import sitemap
 from django.urls import include, path
+
+from conditions.sitemaps import SITEMAPS
 
 from . import views
 
@@ -20,11 +23,15 @@ urlpatterns = [
     path("health/live", views.live),
     path("health/ready", views.ready),
     path("robots.txt", views.robots),
+    path("sitemap.xml", sitemap, {"sitemaps": SITEMAPS}),
     path("admin/", admin.site.urls),
     path("account/2fa/", include("allauth.mfa.urls")),
     path("account/", include("allauth.account.urls")),
 ]
+# English has no prefix; every other language of the settings has one.
 urlpatterns += i18n_patterns(
+    path("", include("bookings.urls")),
+    path("", include("conditions.urls")),
     path("", include((clinic_pages, "clinic"))),
     prefix_default_language=False,
 )

@@ -23,7 +23,7 @@ def practitioners(request):
 
 @require_safe
 def contact(request):
-    now = opening.sentence_and_rows()
+    now = opening.read()
     return render(
         request,
         "clinic/contact.html",

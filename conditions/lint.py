@@ -209,7 +209,6 @@ _EVERYWHERE = (
     r"\bmost (?:cost-)?effective\b",
     r"\bnon-?invasive\b",
     r"\bmild and (?:temporary|short)\b",
-    r"\bbenefits? (?:do|does)(?:n['’]t| not) (?:stop|end) there\b",
     r"\bmigraines? .{0,40}\b(?:linked to|caused by|due to|comes? from) .{0,30}\b(?:TMJ|jaw)\b",
     r"\b(?:treats?|stops?|reduces?) (?:night-?time (?:urination|peeing)|nocturia)\b",
     r"\bneck spasms? \(cervical dystonia\)",
@@ -220,6 +219,7 @@ _DENIALS = (
     r"\b(?:no|zero|without(?: any)?) downtime\b",
     r"\bsafest\b",
     r"\b(?:no|without) (?:an? )?(?:effect|impact) on chewing\b",
+    r"\bbenefits? (?:do|does)(?:n['’]t| not) (?:stop|end) there\b",
 )
 _OFF_LABEL = (r"\bproven\b",)
 _FDA = r"\bFDA[- ]approved\b"

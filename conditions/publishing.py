@@ -22,7 +22,7 @@ STARTER_SIGNATURE = "Starter content: fictitious reviewer"
 
 
 class PublishingError(Exception):
-    """A rule of publishing was not met. ``message`` is for people; ``gaps`` lists what is missing."""
+    """A rule was not met. ``message`` is for people; ``gaps`` lists what is missing."""
 
     def __init__(self, message, gaps=()):
         super().__init__(message)
@@ -138,7 +138,9 @@ def publish(edition, *, by):
     page = _locked(edition.page)
     edition = Edition.objects.get(pk=edition.pk)
     if edition.state != "signed":
-        raise PublishingError(f"Only a signed edition can be published; this one is {edition.state}.")
+        raise PublishingError(
+            f"Only a signed edition can be published; this one is {edition.state}."
+        )
     if not edition.signed_digest == edition.digest == snapshot.digest(edition.document):
         raise PublishingError("The signature is for another text. Send the page for review again.")
     _refuse_stale(page, edition)
@@ -217,7 +219,9 @@ def _qualified(user):
     """The practitioner behind ``user``, if they may put their name to medical text."""
     practitioner = Practitioner.objects.filter(user=user, archived=False).first()
     if practitioner is None:
-        raise PublishingError("Only a practitioner of the clinic can sign. You have no such record.")
+        raise PublishingError(
+            "Only a practitioner of the clinic can sign. You have no such record."
+        )
     if not practitioner.credentials:
         raise PublishingError("Your record shows no credentials. Ask a manager to add them.")
     checked = practitioner.license_checked_on
@@ -248,9 +252,7 @@ def _refuse_authors(page, edition, user):
     if last_signed:
         changes = changes.filter(at__gte=last_signed)
     if user.pk in {edition.created_by_id, page.updated_by_id} or changes.exists():
-        raise PublishingError(
-            "You wrote or changed this page, so somebody else has to sign it."
-        )
+        raise PublishingError("You wrote or changed this page, so somebody else has to sign it.")
 
 
 def _refuse_stale(page, edition):

@@ -8,7 +8,7 @@ from django.utils.safestring import mark_safe
 
 from .snapshot import plain_text
 
-# A script element ends at "</script", whatever its type; U+2028 and U+2029 end a line in old parsers.
+# "</script" ends the element, whatever its type; U+2028 and U+2029 end a line in old parsers.
 _ESCAPES = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 
 

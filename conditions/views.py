@@ -71,9 +71,7 @@ def render_condition(request, slug, extra=None):
 def preview(request, signed):
     """A draft or an edition for whoever was given the link; 410 when it is older than 7 days."""
     try:
-        what, key = signing.loads(
-            signed, salt=PREVIEW_SALT, max_age=PREVIEW_DAYS * 24 * 3600
-        )
+        what, key = signing.loads(signed, salt=PREVIEW_SALT, max_age=PREVIEW_DAYS * 24 * 3600)
     except signing.SignatureExpired:
         response = HttpResponse("This preview link has ended. Ask for a new one.", status=410)
     except signing.BadSignature:
@@ -103,7 +101,7 @@ def render_preview(request, document):
 
 
 def _page(request, kind, slug, extra):
-    """One query finds the page and which others are live: a link to a withdrawn page is left out."""
+    """One query finds the page and which others are live, so no card leads to a withdrawn page."""
     rows = _in_language(
         Edition.objects.live()
         .annotate(

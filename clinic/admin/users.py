@@ -4,6 +4,7 @@ import allauth.account.admin  # noqa: F401
 import allauth.mfa.admin  # noqa: F401 - registers what is taken off again below
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
+from django.apps import apps
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
@@ -13,6 +14,7 @@ from clinic import audit, roles
 from .audit import RecordsChanges
 
 # What these show is on a user's page here, or on the person's own sign-in pages.
+apps.get_app_config("auth").verbose_name = "Staff and roles"
 admin.site.unregister([EmailAddress, Authenticator, User, Group])
 
 

@@ -9,15 +9,16 @@ from django.utils.translation import gettext
 register = template.Library()
 
 TABLE = re.compile(r"<table>.*?</table>", re.DOTALL)
+CELL = re.compile(r"<t[hd][ >]")
 WIDE = 4
 
 
 def _in_scroller(match):
     table = match[0]
-    if table.partition("</tr>")[0].count("<th") < WIDE:
+    if len(CELL.findall(table.partition("</tr>")[0])) < WIDE:
         return table
     label = gettext("Table, scrolls sideways")
-    return f'<div class="scroller" role="region" tabindex="0" aria-label="{label}">{table}</div>'
+    return f'<div class="scroller" role="group" tabindex="0" aria-label="{label}">{table}</div>'
 
 
 @register.filter

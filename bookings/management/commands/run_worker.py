@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
-from django.db import InterfaceError, OperationalError, close_old_connections, connection
+from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 from django.utils import timezone
 
 from bookings import outbox
@@ -58,8 +58,8 @@ class Command(BaseCommand):
                 if counts:
                     self._report(counts)
                 pause = PAUSE
-            except (OperationalError, InterfaceError) as error:
-                log.warning("database away (%s), next try in %s s", type(error).__name__, pause)
+            except (DatabaseError, InterfaceError) as error:
+                log.warning("database trouble (%s), next try in %s s", type(error).__name__, pause)
                 connection.close()
                 self.stopping.wait(pause)
                 pause = min(pause * 2, LONGEST_PAUSE)

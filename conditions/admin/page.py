@@ -1,0 +1,290 @@
+"""Pages: write, preview, and send for review."""
+
+from datetime import timedelta
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Prefetch
+from django.http import HttpResponseNotAllowed
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import path, reverse
+from django.utils import timezone
+
+from conditions import lint, publishing, snapshot, views
+from conditions.models import Citation, Edition, Faq, Page, Section
+
+from .prose import NonceMediaMixin, PositionedFormSet
+
+DUE_SOON = timedelta(days=60)
+
+
+class PageForm(forms.ModelForm):
+    """Refuses to save over text that somebody else saved since this form was opened."""
+
+    version = forms.CharField(required=False, widget=forms.HiddenInput)
+
+    class Meta:
+        model = Page
+        fields = "__all__"  # noqa: DJ007 - the admin's fieldsets choose
+
+    newer = None  # the page as somebody else saved it, for the template
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        if self.instance.pk:
+            self.initial["version"] = self.instance.updated_at.isoformat()
+
+    def clean(self):
+        values = super().clean()
+        if not self.instance.pk:
+            return values
+        saved = Page.objects.select_for_update().get(pk=self.instance.pk)
+        current = saved.updated_at.isoformat()
+        if values.get("version") != current:
+            self.newer = saved
+            # From here on the form knows of the newer text, so saving again is a decision.
+            self.data = self.data.copy()
+            self.data[self.add_prefix("version")] = current
+            who = saved.updated_by or "Somebody"
+            raise ValidationError(
+                f"{who} saved this page after you opened it, so nothing of yours is saved yet. "
+                "What you typed is still here, and their text is shown above. "
+                "Save again to replace theirs with yours.",
+                code="newer",
+            )
+        return values
+
+
+class SectionInline(admin.StackedInline):
+    model = Section
+    formset = PositionedFormSet
+    extra = 0
+    fieldsets = [
+        (None, {"fields": [("kind", "position"), "heading", "body"]}),
+        (
+            "Chart of 100 people",
+            {
+                "classes": ["collapse"],
+                "fields": [
+                    "chart_title",
+                    ("chart_placebo", "chart_placebo_label"),
+                    ("chart_treatment", "chart_treatment_label"),
+                    "chart_rest_label",
+                ],
+            },
+        ),
+    ]
+
+
+class FaqInline(admin.StackedInline):
+    model = Faq
+    formset = PositionedFormSet
+    extra = 0
+    fields = ["question", "answer", "position"]
+
+
+class CitationInline(admin.TabularInline):
+    model = Citation
+    formset = PositionedFormSet
+    extra = 0
+    autocomplete_fields = ["reference"]
+    fields = ["reference", "position"]
+
+
+class ReviewDue(admin.SimpleListFilter):
+    title = "next review"
+    parameter_name = "review"
+
+    def lookups(self, request, model_admin):
+        return [("overdue", "Overdue"), ("soon", "Due in 60 days"), ("none", "No date")]
+
+    def queryset(self, request, queryset):
+        today = timezone.localdate()
+        if self.value() == "overdue":
+            return queryset.filter(next_review_due__lt=today)
+        if self.value() == "soon":
+            return queryset.filter(next_review_due__range=(today, today + DUE_SOON))
+        return queryset.filter(next_review_due=None) if self.value() == "none" else queryset
+
+
+class OnTheSite(admin.SimpleListFilter):
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request, model_admin):
+        return [
+            ("live", "On the site"),
+            ("off", "Not on the site"),
+            ("review", "To review"),
+            ("signed", "Signed, not published"),
+        ]
+
+    def queryset(self, request, queryset):
+        editions = Edition.objects.filter(page=OuterRef("pk"))
+        waiting = editions.filter(published_at=None, sent_back_at=None)
+        conditions = {
+            "live": Exists(editions.filter(live=True)),
+            "off": ~Exists(editions.filter(live=True)),
+            "review": Exists(waiting.filter(signed_at=None)),
+            "signed": Exists(waiting.filter(signed_at__isnull=False)),
+        }
+        chosen = conditions.get(self.value())
+        return queryset.filter(chosen) if chosen else queryset
+
+
+@admin.register(Page)
+class PageAdmin(NonceMediaMixin, admin.ModelAdmin):
+    form = PageForm
+    change_form_template = "admin/conditions/page/change_form.html"
+    inlines = [SectionInline, FaqInline, CitationInline]
+    list_display = [
+        "title", "kind", "language", "live_edition", "state", "reviewer", "next_review_due"
+    ]  # fmt: skip
+    list_filter = [OnTheSite, ReviewDue, "kind", "language", "reviewer"]
+    search_fields = ["title", "slug", "condition__name"]
+    filter_horizontal = ["related"]
+    readonly_fields = ["last_reviewed", "next_review_due"]
+    actions = None
+    fieldsets = [
+        (None, {"fields": ["version", "title", "lead", "description", "summary"]}),
+        (
+            "Address and review",
+            {
+                "fields": [
+                    ("kind", "slug", "language"), ("condition", "position"), "related",
+                    "reviewer", ("last_reviewed", "next_review_due"),
+                ]
+            },
+        ),
+    ]  # fmt: skip
+
+    # --- the list ---
+    def get_queryset(self, request):
+        editions = Edition.objects.defer("document", "card").order_by("-number")
+        pages = super().get_queryset(request).select_related("reviewer", "condition")
+        return pages.prefetch_related(Prefetch("editions", queryset=editions))
+
+    @admin.display(description="on the site")
+    def live_edition(self, page):
+        live = next((edition for edition in page.editions.all() if edition.live), None)
+        return f"edition {live.number}" if live else "no"
+
+    @admin.display(description="latest edition")
+    def state(self, page):
+        latest = next(iter(page.editions.all()), None)
+        if latest is None:
+            return "none yet"
+        return (
+            f"{latest.state}, page changed since"
+            if page.updated_at > latest.created_at
+            else (latest.state)
+        )
+
+    # --- saving ---
+    def has_delete_permission(self, request, obj=None):
+        if obj is not None and obj.editions.exists():
+            return False
+        return super().has_delete_permission(request, obj)
+
+    def save_model(self, request, obj, form, change):
+        if not change or set(form.changed_data) - {"version"}:
+            super().save_model(request, obj, form, change)
+
+    def save_related(self, request, form, formsets, change):
+        super().save_related(request, form, formsets, change)
+        fields = set(form.changed_data) - {"version"}
+        for formset in formsets:
+            if formset.new_objects or formset.changed_objects or formset.deleted_objects:
+                fields.add(formset.prefix)
+        if fields or not change:
+            publishing.record_change(form.instance, by=request.user, fields=fields)
+
+    def response_change(self, request, obj):
+        if "_preview" not in request.POST:
+            return super().response_change(request, obj)
+        # The form is saved so far, inside this request's transaction: show it, then undo it.
+        response = views.render_preview(request, snapshot.build_document(_fresh(obj)))
+        transaction.set_rollback(True)
+        return response
+
+    # --- the panel above the form ---
+    def render_change_form(self, request, context, add=False, change=False, form_url="", obj=None):
+        if obj is not None and obj.pk:
+            page = _fresh(obj)
+            document = snapshot.build_document(page)
+            context |= {
+                "gaps": [_with_link(gap, page) for gap in lint.gaps(document)],
+                "hints": [_with_link(hint, page) for hint in lint.hints(document)],
+                "editions": page.editions.defer("document", "card").order_by("-number")[:5],
+                "preview_path": views.preview_path(page),
+                "newer": self._newer(context),
+                "today": timezone.localdate(),
+                "latest_due": lint.months_after(timezone.localdate(), lint.LONGEST_REVIEW_MONTHS),
+            }
+        return super().render_change_form(request, context, add, change, form_url, obj)
+
+    def _newer(self, context):
+        newer = getattr(context["adminform"].form, "newer", None)
+        return list(lint.texts(snapshot.build_document(newer))) if newer else None
+
+    # --- verbs ---
+    def get_urls(self):
+        act = self.admin_site.admin_view(self.act)
+        return [
+            path("<int:pk>/<str:verb>-page/", act, name="conditions_page_act"),
+            *super().get_urls(),
+        ]
+
+    def act(self, request, pk, verb):
+        """POST only: submit, or reviewed with the dates "on" and "next_due"."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        page = get_object_or_404(Page, pk=pk)
+        here = redirect("admin:conditions_page_change", pk)
+        try:
+            if verb == "submit":
+                edition = publishing.submit(page, by=request.user)
+                messages.success(request, f"Edition {edition.number} waits for a reviewer.")
+                return redirect("admin:conditions_edition_change", edition.pk)
+            if verb == "reviewed":
+                dates = ReviewForm(request.POST)
+                if not dates.is_valid():
+                    messages.error(request, "Enter both dates.")
+                    return here
+                publishing.mark_reviewed(page, by=request.user, **dates.cleaned_data)
+                messages.success(request, "Marked as reviewed. Send the page for review again.")
+        except publishing.PublishingError as error:
+            messages.error(request, error.message)
+        return here
+
+
+class ReviewForm(forms.Form):
+    on = forms.DateField()
+    next_due = forms.DateField()
+
+
+def _fresh(page):
+    """The page as the database has it, not as a half-valid form left it."""
+    return Page.objects.select_related("condition", "reviewer").get(pk=page.pk)
+
+
+def _with_link(finding, page):
+    """(message, where to mend it)."""
+    if finding.field in {"condition", "summary", "red_flags"} and page.condition_id:
+        url = reverse("admin:conditions_condition_change", args=[page.condition_id])
+        return finding.message, url + ("#red_flags-group" if finding.field == "red_flags" else "")
+    shared = {"safety": "sharedblock", "after_treatment": "redflag", "red_flags": "redflag"}
+    if finding.field in shared:
+        return finding.message, reverse(f"admin:conditions_{shared[finding.field]}_changelist")
+    places = {
+        "sections": "#sections-group",
+        "faqs": "#faqs-group",
+        "references": "#citations-group",
+        "last_reviewed": "#reviewed",
+        "next_review_due": "#reviewed",
+    }
+    return finding.message, places.get(finding.field, f"#id_{finding.field}")

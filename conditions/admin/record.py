@@ -1,0 +1,140 @@
+"""Clinical records and the texts that many pages share."""
+
+from django.contrib import admin, messages
+
+from conditions import publishing
+from conditions.models import Condition, Faq, RedFlag, Reference, SharedBlock
+from conditions.snapshot import BOXED_WARNING
+
+from .prose import NonceMediaMixin, PositionedFormSet
+
+
+class SharedTextMixin:
+    """Notes every change on the pages that show the record, and says how far it reaches."""
+
+    actions = None  # each deletion is noted, one at a time
+
+    def save_related(self, request, form, formsets, change):
+        super().save_related(request, form, formsets, change)
+        fields = set(form.changed_data)
+        for formset in formsets:
+            if formset.new_objects or formset.changed_objects or formset.deleted_objects:
+                fields.add(formset.prefix)
+        if fields:
+            self._note(request, form.instance, fields)
+
+    def delete_model(self, request, obj):
+        self._note(request, obj, ["deleted"])
+        super().delete_model(request, obj)
+
+    def _note(self, request, obj, fields):
+        publishing.record_change(obj, by=request.user, fields=fields)
+        pages = len(publishing.pages_showing(obj))
+        if pages:
+            messages.warning(
+                request,
+                f"This text is part of {pages} pages. The site shows the old text until each of "
+                "them is sent for review, signed and published.",
+            )
+
+
+class RedFlagInline(admin.TabularInline):
+    model = RedFlag
+    formset = PositionedFormSet
+    extra = 0
+    fields = ["level", "text", "gate", "position"]
+
+
+@admin.register(Condition)
+class ConditionAdmin(SharedTextMixin, admin.ModelAdmin):
+    inlines = [RedFlagInline]
+    list_display = [
+        "name", "status", "service", "evidence", "specialty", "accepts_bookings", "position"
+    ]  # fmt: skip
+    list_filter = ["status", "service", "evidence", "accepts_bookings"]
+    search_fields = ["name", "medical_name", "synonyms", "slug"]
+    prepopulated_fields = {"slug": ["name"]}
+    filter_horizontal = ["practitioners", "related"]
+    fieldsets = [
+        (
+            None,
+            {
+                "fields": [
+                    "name", "slug", "medical_name", "synonyms", "body_area", "summary",
+                    "position", "related",
+                ]
+            },
+        ),
+        (
+            "Approval and evidence",
+            {
+                "fields": [
+                    "status", "product", "approval_text", "approval_year", "evidence",
+                    "evidence_note",
+                ]
+            },
+        ),
+        (
+            "What patients can expect",
+            {
+                "fields": [
+                    ("onset", "onset_note"), ("peak", "peak_note"),
+                    ("duration", "duration_note"), ("session", "session_note"),
+                    ("repeat", "repeat_note"),
+                ]
+            },
+        ),
+        (
+            "Consultation",
+            {
+                "fields": [
+                    "service", "specialty", "adults_only", "consultation_minutes",
+                    "accepts_bookings", "practitioners",
+                ]
+            },
+        ),
+    ]  # fmt: skip
+
+
+@admin.register(Reference)
+class ReferenceAdmin(SharedTextMixin, admin.ModelAdmin):
+    list_display = ["key", "year", "kind", "status", "checked_on", "citation"]
+    list_filter = ["status", "kind"]
+    search_fields = ["key", "citation"]
+
+
+@admin.register(SharedBlock)
+class SharedBlockAdmin(SharedTextMixin, NonceMediaMixin, admin.ModelAdmin):
+    list_display = ["title", "key", "off_label_only", "position"]
+
+    def get_readonly_fields(self, request, obj=None):
+        return ["key"] if obj else []
+
+    def has_delete_permission(self, request, obj=None):
+        if obj is not None and obj.key == BOXED_WARNING:
+            return False
+        return super().has_delete_permission(request, obj)
+
+
+@admin.register(Faq)
+class SharedFaqAdmin(SharedTextMixin, NonceMediaMixin, admin.ModelAdmin):
+    """Only the questions that every condition page shows; the others live on their page."""
+
+    fields = ["question", "answer", "position"]
+    list_display = ["question", "position"]
+    search_fields = ["question"]
+
+    def get_queryset(self, request):
+        return super().get_queryset(request).filter(page=None)
+
+
+@admin.register(RedFlag)
+class SharedRedFlagAdmin(SharedTextMixin, admin.ModelAdmin):
+    """Only the signs after an injection; the others live on their condition."""
+
+    fields = ["level", "text", "gate", "position"]
+    list_display = ["text", "level", "gate", "position"]
+    list_filter = ["level"]
+
+    def get_queryset(self, request):
+        return super().get_queryset(request).filter(condition=None)

@@ -1,0 +1,343 @@
+"""The verbs: what each changes, records and announces, and what it refuses."""
+
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+
+from bookings import availability, links, scheduling
+from bookings.models import Booking, Message
+from clinic.models import AuditEvent
+from tests.factories import (
+    make_booking,
+    make_clinic,
+    make_condition,
+    make_hours,
+    make_practitioner,
+    make_user,
+)
+
+pytestmark = pytest.mark.django_db
+
+NOW = datetime(2027, 1, 4, 12, tzinfo=UTC)  # Monday 04:00 in Los Angeles
+NINE = datetime(2027, 1, 4, 17, tzinfo=UTC)
+HALF = timedelta(minutes=30)
+
+
+@pytest.fixture
+def clinic():
+    make_hours()
+    return make_clinic()
+
+
+@pytest.fixture
+def doctor(clinic):
+    return make_practitioner()
+
+
+def ask(**changes):
+    values = {
+        "start": NINE,
+        "visit_type": "in_person",
+        "name": "Pat Example",
+        "email": "pat@example.org",
+        "phone": "+13235550119",
+        "consent_version": "1",
+        "now": NOW,
+    }
+    return scheduling.request(**(values | changes))
+
+
+def call_me(**changes):
+    values = {
+        "visit_type": "phone",
+        "name": "Pat Example",
+        "phone": "+13235550119",
+        "email": "pat@example.org",
+        "call_when": "Mornings",
+        "consent_version": "1",
+        "now": NOW,
+    }
+    return scheduling.request_callback(**(values | changes))
+
+
+def kinds(booking):
+    return sorted(booking.messages.values_list("kind", flat=True))
+
+
+def actions(booking):
+    events = AuditEvent.objects.filter(object_key=booking.reference).order_by("pk")
+    return list(events.values_list("action", flat=True))
+
+
+# --- request --------------------------------------------------------------------------------------
+
+
+def test_a_request_waits_and_holds_its_time(doctor):
+    booking = ask()
+    booking.refresh_from_db()
+    assert booking.status == "pending"
+    assert (booking.practitioner, booking.starts_at, booking.ends_at) == (doctor, NINE, NINE + HALF)
+    assert kinds(booking) == ["desk_new", "received"]
+    assert actions(booking) == ["booking.requested"]
+    with pytest.raises(scheduling.SlotTaken):
+        ask(name="Somebody Else")
+
+
+def test_a_policy_switch_confirms_at_once(doctor):
+    make_clinic(confirm_at_once=True)
+    booking = ask()
+    assert booking.status == "booked"
+    assert "confirmed" in kinds(booking)
+    assert "received" not in kinds(booking)
+
+
+def test_buffers_are_held_too(doctor):
+    make_clinic(buffer_before=10, buffer_after=20, slot_step=10)
+    booking = ask(start=NINE + HALF)
+    assert booking.busy_from == NINE + timedelta(minutes=20)
+    assert booking.busy_until == NINE + timedelta(minutes=80)
+    with pytest.raises(scheduling.SlotTaken):
+        ask(start=NINE + timedelta(minutes=80), name="Too close")
+    assert ask(start=NINE + timedelta(minutes=90), name="Far enough")
+
+
+def test_any_practitioner_tries_the_free_ones_in_turn(doctor):
+    second = make_practitioner(position=doctor.position + 1)
+    assert ask().practitioner == doctor
+    assert ask(name="Second").practitioner == second
+    with pytest.raises(scheduling.SlotTaken):
+        ask(name="Third")
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        NINE - timedelta(days=3),  # past
+        NINE + timedelta(minutes=7),  # off the grid
+        datetime(2027, 1, 4, 3, tzinfo=UTC),  # closed
+        NINE + timedelta(days=400),  # beyond the horizon
+    ],
+)
+def test_a_time_that_is_not_offered_cannot_be_taken(doctor, start):
+    with pytest.raises(scheduling.SlotTaken):
+        ask(start=start)
+    assert not Booking.objects.exists()
+    assert not Message.objects.exists()
+
+
+def test_condition_length_is_used(doctor):
+    condition = make_condition(consultation_minutes=60)
+    assert ask(condition=condition).ends_at == NINE + 2 * HALF
+
+
+# --- idempotency ----------------------------------------------------------------------------------
+
+
+def test_the_same_key_gives_the_same_booking(doctor):
+    """R-01: once in the moment, and again a day later; one row, one set of messages."""
+    key = uuid.uuid4()
+    first = ask(idempotency_key=key)
+    assert ask(idempotency_key=key) == first
+    assert ask(idempotency_key=key, now=NOW + timedelta(hours=24)) == first
+    assert Booking.objects.count() == 1
+    assert kinds(first) == ["desk_new", "received"]
+
+
+def test_the_same_key_with_other_answers_is_refused(doctor):
+    """R-02"""
+    key = uuid.uuid4()
+    ask(idempotency_key=key)
+    with pytest.raises(scheduling.KeyReused):
+        ask(idempotency_key=key, name="Other", start=NINE + HALF)
+    with pytest.raises(scheduling.KeyReused):
+        call_me(idempotency_key=key)
+    assert Booking.objects.count() == 1
+
+
+def test_a_callback_needs_no_time(clinic):
+    booking = call_me()
+    assert (booking.status, booking.starts_at, booking.call_when) == ("waitlist", None, "Mornings")
+    assert kinds(booking) == ["callback", "desk_new"]
+    assert kinds(call_me(email="")) == ["desk_new"]
+
+
+# --- the database refuses -------------------------------------------------------------------------
+
+
+def test_the_database_refuses_an_overlap_from_any_door(doctor):
+    ask()
+    with pytest.raises(IntegrityError), transaction.atomic():
+        make_booking(practitioner=doctor, starts_at=NINE + timedelta(minutes=10))
+    other = make_booking(practitioner=doctor, starts_at=NINE + 4 * HALF)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Booking.objects.filter(pk=other.pk).update(
+            busy_from=NINE, starts_at=NINE, ends_at=NINE + HALF, busy_until=NINE + HALF
+        )
+    with (
+        pytest.raises(IntegrityError),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(
+            "UPDATE bookings_booking SET busy_from = (SELECT min(busy_from) FROM bookings_booking)"
+        )
+    cancelled = make_booking(
+        practitioner=doctor, starts_at=NINE, status="cancelled", cancelled_by="clinic",
+        cancelled_at=NOW,
+    )  # fmt: skip
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Booking.objects.filter(pk=cancelled.pk).update(
+            status="booked", cancelled_by="", cancelled_at=None
+        )
+    assert make_booking(practitioner=doctor, starts_at=NINE + HALF), "touching is allowed"
+
+
+# --- confirm, cancel, move ------------------------------------------------------------------------
+
+
+def test_confirm(doctor):
+    user = make_user()
+    booking = scheduling.confirm(ask(), by=user, now=NOW)
+    assert booking.status == "booked"
+    assert booking.confirmed_at == NOW
+    assert "confirmed" in kinds(booking)
+    assert AuditEvent.objects.get(action="booking.confirmed").actor == user
+    with pytest.raises(scheduling.NotAllowed):
+        scheduling.confirm(booking, by=user, now=NOW)
+    assert kinds(booking).count("confirmed") == 1
+
+
+def test_cancel_frees_the_time_and_ends_the_links(doctor):
+    booking = ask()
+    secret = links.issue(booking, now=NOW)
+    cancelled = scheduling.cancel(booking, by="patient", reason="Better", now=NOW)
+    assert (cancelled.status, cancelled.cancelled_by) == ("cancelled", "patient")
+    assert {"cancelled", "desk_cancelled"} <= set(kinds(booking))
+    assert links.look_up(secret, now=NOW) is None
+    assert ask(name="Next").starts_at == NINE
+    with pytest.raises(scheduling.NotAllowed):
+        scheduling.cancel(booking, by="patient", now=NOW)
+
+
+def test_a_patient_cannot_cancel_or_move_after_the_deadline(doctor):
+    booking = ask(start=NINE + 4 * HALF)
+    late = booking.starts_at - timedelta(hours=3)  # the policy says 4
+    with pytest.raises(scheduling.NotAllowed):
+        scheduling.cancel(booking, by="patient", now=late)
+    with pytest.raises(scheduling.NotAllowed):
+        scheduling.reschedule(booking, start=NINE + 10 * HALF, by="patient", now=late)
+    booking.refresh_from_db()
+    assert booking.status == "pending"
+    by_staff = scheduling.cancel(booking, by=make_user(), cancelled_by="clinic", now=late)
+    assert by_staff.status == "cancelled"
+
+
+def test_a_move_by_the_patient_waits_again(doctor):
+    booking = scheduling.confirm(ask(), by=make_user(), now=NOW)
+    early = NOW
+    before = booking.sequence
+    secret = links.issue(booking, now=early)
+    moved = scheduling.reschedule(booking, start=NINE + timedelta(days=1), by="patient", now=early)
+    assert (moved.status, moved.starts_at) == ("pending", NINE + timedelta(days=1))
+    assert moved.sequence > before
+    assert links.look_up(secret, now=early) is None
+    assert ask(name="Next").starts_at == NINE, "the old time is free"
+
+
+def test_a_move_by_staff_is_booked(doctor):
+    moved = scheduling.reschedule(ask(), start=NINE + 2 * HALF, by=make_user(), now=NOW)
+    assert moved.status == "booked"
+    assert "changed" in kinds(moved)
+
+
+def test_a_move_may_overlap_the_old_time(doctor):
+    make_clinic(slot_step=10)
+    moved = scheduling.reschedule(
+        ask(), start=NINE + timedelta(minutes=10), by=make_user(), now=NOW
+    )
+    assert moved.starts_at == NINE + timedelta(minutes=10)
+
+
+def test_a_refused_move_keeps_the_old_time(doctor):
+    booking, other = ask(), ask(start=NINE + HALF, name="Other")
+    with pytest.raises(scheduling.SlotTaken):
+        scheduling.reschedule(booking, start=other.starts_at, by="patient", now=NOW)
+    booking.refresh_from_db()
+    assert (booking.starts_at, booking.status) == (NINE, "pending")
+    assert "desk_changed" not in kinds(booking)
+
+
+def test_a_callback_gets_its_first_time(doctor):
+    booking = scheduling.reschedule(call_me(), start=NINE, by=make_user(), now=NOW)
+    assert (booking.status, booking.practitioner, booking.starts_at) == ("booked", doctor, NINE)
+
+
+# --- the day --------------------------------------------------------------------------------------
+
+
+def test_arrived_seen_and_undo(doctor):
+    user = make_user()
+    booking = scheduling.confirm(ask(), by=user, now=NOW)
+    scheduling.mark_arrived(booking, by=user, now=NINE)
+    seen = scheduling.record_outcome(booking, outcome="fulfilled", by=user, now=NINE + HALF)
+    assert seen.status == "fulfilled"
+    assert scheduling.undo(booking, by=user, now=NINE + HALF).status == "booked"
+    missed = scheduling.record_outcome(booking, outcome="noshow", by=user, now=NINE + HALF)
+    assert missed.status == "noshow"
+    assert actions(booking)[-3:] == ["booking.fulfilled", "booking.undone", "booking.noshow"]
+
+
+def test_undo_is_refused_when_the_time_is_somebody_elses(doctor):
+    user = make_user()
+    booking = scheduling.confirm(ask(), by=user, now=NOW)
+    scheduling.record_outcome(booking, outcome="noshow", by=user, now=NINE + timedelta(minutes=5))
+    make_booking(practitioner=doctor, starts_at=NINE + timedelta(minutes=15), minutes=10)
+    with pytest.raises(scheduling.SlotTaken):
+        scheduling.undo(booking, by=user, now=NINE + HALF)
+    booking.refresh_from_db()
+    assert booking.status == "noshow"
+
+
+@pytest.mark.parametrize(
+    ("status", "verb"),
+    [
+        ("pending", lambda b: scheduling.mark_arrived(b, by="system", now=NINE)),
+        ("pending", lambda b: scheduling.record_outcome(b, outcome="noshow", by="x", now=NINE)),
+        ("arrived", lambda b: scheduling.cancel(b, by="x", cancelled_by="clinic", now=NINE)),
+        ("arrived", lambda b: scheduling.record_outcome(b, outcome="noshow", by="x", now=NINE)),
+        ("fulfilled", lambda b: scheduling.confirm(b, by="x", now=NINE)),
+        ("noshow", lambda b: scheduling.reschedule(b, start=NINE + HALF, by="x", now=NOW)),
+        ("booked", lambda b: scheduling.undo(b, by="x", now=NINE)),
+        ("booked", lambda b: scheduling.record_outcome(b, outcome="cancelled", by="x", now=NINE)),
+        ("booked", lambda b: scheduling.record_outcome(b, outcome="fulfilled", by="x", now=NOW)),
+    ],
+)
+def test_what_the_status_does_not_allow_is_refused(doctor, status, verb):
+    booking = make_booking(practitioner=doctor, starts_at=NINE, status=status)
+    with pytest.raises(scheduling.NotAllowed):
+        verb(booking)
+    booking.refresh_from_db()
+    assert booking.status == status
+    assert not AuditEvent.objects.exists()
+    assert not Message.objects.exists()
+
+
+def test_a_lapsed_hold_gives_its_time_to_the_next(doctor):
+    held = make_booking(
+        practitioner=doctor, starts_at=NINE, status="pending", hold_until=NOW - timedelta(minutes=1)
+    )
+    assert availability.slot_at(
+        NINE, condition=None, visit_type="in_person", practitioner=doctor, now=NOW
+    )
+    assert ask().starts_at == NINE
+    held.refresh_from_db()
+    assert (held.status, held.cancelled_by) == ("cancelled", "system")
+
+
+def test_deciding_takes_few_queries(doctor, django_assert_max_num_queries):
+    for number in range(40):
+        make_booking(practitioner=doctor, starts_at=NINE + timedelta(days=2 + number))
+    with django_assert_max_num_queries(30):
+        ask(idempotency_key=uuid.uuid4())

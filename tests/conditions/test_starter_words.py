@@ -1,0 +1,147 @@
+"""The words of the starter texts, read from the files: plain, honest, and the same everywhere."""
+
+import re
+
+import pytest
+
+from conditions import lint
+from conditions.html import clean_html
+from conditions.snapshot import plain_text
+from conditions.starter_content import read
+
+SHARED, CONDITIONS, GUIDES = read()
+PAGES = CONDITIONS + GUIDES
+SECTION_ORDER = [
+    "in_short", "off_label", "who", "day", "how_well", "risks", "next_steps", "alternatives",
+    "text",
+]  # fmt: skip
+every_page = pytest.mark.parametrize("content", PAGES, ids=[page["slug"] for page in PAGES])
+every_condition = pytest.mark.parametrize(
+    "content", CONDITIONS, ids=[page["slug"] for page in CONDITIONS]
+)
+
+
+def form_of(content):
+    if "status" not in content:
+        return "guide"
+    return "advice" if content["service"] == "advice" else content["status"]
+
+
+def bodies(content):
+    yield from (section["body"] for section in content["page"]["sections"])
+    yield from (faq["answer"] for faq in content["faqs"])
+
+
+def own_words(content):
+    page = content["page"]
+    yield from (page["title"], page["lead"], content["summary"])
+    yield from (content.get(key, "") for key in ("approval_text", "evidence_note"))
+    for section in page["sections"]:
+        yield lint.CITED.sub("", f"{section['heading']}\n{plain_text(section['body'])}")
+    for faq in content["faqs"]:
+        yield lint.CITED.sub("", f"{faq['question']}\n{plain_text(faq['answer'])}")
+    yield from (flag["text"] for flag in content.get("red_flags", []))
+
+
+@every_page
+def test_sentences_are_short_on_average(content):
+    assert lint.average_sentence(own_words(content)) <= lint.LONGEST_SENTENCE
+
+
+@every_page
+def test_no_word_claims_too_much(content):
+    texts = [*own_words(content), content["page"]["description"]]
+    assert [claim for text in texts for claim in lint.overclaims(text, form_of(content))] == []
+
+
+@every_page
+def test_no_mark_is_open(content):
+    assert "[CLINIC" not in " ".join([*own_words(content), content["page"]["description"]])
+
+
+@every_page
+def test_every_citation_is_listed(content):
+    listed = {entry["key"] for entry in content.get("references", [])}
+    cited = {key for html in bodies(content) for key in re.findall(r"\[ref:([\w-]+)\]", html)}
+    assert cited <= listed
+
+
+@every_page
+def test_the_html_is_all_allowed(content):
+    for html in bodies(content):
+        assert re.findall(r"<[a-z0-9]+", clean_html(html)) == re.findall(r"<[a-z0-9]+", html)
+
+
+@every_page
+def test_the_description_fits_search_results(content):
+    assert 110 <= len(content["page"]["description"]) <= 155
+
+
+@every_page
+def test_the_lead_is_not_only_promise(content):
+    assert re.search(r"\b(?:not|but|only|may|cannot|rarely)\b", content["page"]["lead"])
+
+
+@every_page
+def test_references_are_https_with_a_year(content):
+    for entry in content.get("references", []):
+        assert entry["url"].startswith("https://"), entry["key"]
+        assert str(entry["year"]) in f"{entry['key']} {entry['citation']}", entry["key"]
+
+
+@every_condition
+def test_sections_come_in_the_order_of_the_page(content):
+    kinds = [section["kind"] for section in content["page"]["sections"]]
+    assert kinds == sorted(kinds, key=SECTION_ORDER.index)
+    assert {"in_short", "day", "how_well", "risks", "alternatives"} <= set(kinds)
+    assert ("off_label" in kinds) == (content["status"] == "off_label")
+
+
+@every_condition
+def test_warning_signs_of_every_level(content):
+    levels = [flag["level"] for flag in content["red_flags"]]
+    gate = [flag for flag in content["red_flags"] if flag["gate"]]
+    assert 4 <= len(gate) <= 7
+    assert {flag["level"] for flag in gate} == {"emergency"}
+    assert levels.count("urgent") >= 2
+    assert levels.count("see_doctor") >= 2
+
+
+@every_condition
+def test_off_label_pages_say_so_first(content):
+    if content["status"] == "off_label":
+        assert content["approval_text"].startswith(
+            "The FDA has not approved botulinum toxin for this. "
+            "Using it this way is called off-label."
+        )
+        assert content["product"] == ""
+    else:
+        assert content["approval_year"]
+
+
+@every_condition
+def test_advice_pages_promise_no_treatment(content):
+    if content["service"] == "advice":
+        timing = [content[key] for key in ("onset", "peak", "duration", "session", "repeat")]
+        assert not any(timing)
+        assert "not" in content["page"]["lead"]
+
+
+def test_the_same_reference_has_the_same_text_everywhere():
+    seen = {}
+    for content in PAGES:
+        for entry in content.get("references", []):
+            assert seen.setdefault(entry["key"], entry) == entry, content["slug"]
+
+
+def test_related_pages_exist():
+    slugs = {content["slug"] for content in CONDITIONS}
+    for content in PAGES:
+        assert set(content.get("related", [])) <= slugs - {content["slug"]}
+
+
+def test_shared_texts_claim_nothing_either():
+    texts = [plain_text(block["body"]) for block in SHARED["blocks"]]
+    texts += [f"{faq['question']}\n{plain_text(faq['answer'])}" for faq in SHARED["faqs"]]
+    assert [claim for text in texts for claim in lint.overclaims(text, "approved")] == []
+    assert lint.average_sentence(texts) <= lint.LONGEST_SENTENCE
