@@ -77,7 +77,6 @@ def _gaps(periods, zone):
     first, last = (edge.astimezone(zone).date() for edge in (periods[0][0], periods[-1][1]))
     parts = [part for day in _days(first, last) for part in stretches(day, zone)]
     index = 0
-    index = 0
     for start, end in periods:
         while parts[index][1] <= start:
             index += 1

@@ -225,7 +225,7 @@ def _of_day(bookings, day, zone):
 def _waiting(bookings, clinic, now):
     """Requests that wait for an answer, oldest first; those whose hold ran out wait no longer."""
     found = bookings.filter(
-        Q(hold_until=None) | Q(hold_until__gt=now), status__in=WAITING, created_at__lte=now
+        Q(hold_until=None) | Q(hold_until__gt=now), status__in=WAITING
     ).order_by("created_at", "pk")
     promised = timedelta(hours=clinic.answer_within_hours)
     waiting = []

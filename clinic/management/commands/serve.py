@@ -74,7 +74,7 @@ class Command(BaseCommand):
         call_command("createcachetable", verbosity=0)
         self.check(tags=[Tags.database], databases=["default"])
         collect_static_files(self.stdout.write)
-        call_command("load_starter", stdout=self.stdout)
+        call_command("load_starter", verbosity=0, stdout=self.stdout)
 
     def announce(self, address):
         site = settings.SITE_URL if "SITE_URL" in os.environ else address

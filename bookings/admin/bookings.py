@@ -1,0 +1,296 @@
+"""Bookings: the list, the page of one booking, and the addresses of everything staff do with them.
+
+Staff type into contact fields only. Status, time and practitioner change through the verbs of
+bookings.scheduling, which the buttons and list actions call.
+"""
+
+from functools import partial
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.widgets import AdminTextareaWidget, AdminTextInputWidget
+from django.core.exceptions import ValidationError
+from django.urls import path
+from django.utils import timezone
+from django.utils.html import format_html
+
+from bookings import desk, scheduling, times
+from bookings.forms import DetailsForm
+from bookings.models import Booking
+from clinic import roles
+from clinic.admin.audit import RecordsChanges
+from clinic.admin.practitioners import OwnRows
+from clinic.paging import BoundedPaginator
+from clinic.plain_text import PlainTextField
+
+from . import answering, board, phone, searching
+from .filters import DayFilter
+
+MOST_AT_ONCE = 100
+
+
+class ContactForm(forms.ModelForm):
+    """What staff may correct by hand."""
+
+    name = PlainTextField(max_length=80, widget=AdminTextInputWidget)
+    spoken_language = PlainTextField(
+        label="Language for the consultation",
+        max_length=30,
+        required=False,
+        widget=AdminTextInputWidget,
+    )
+    call_when = PlainTextField(
+        label="Good times to call", max_length=200, required=False, widget=AdminTextInputWidget
+    )
+    staff_note = PlainTextField(
+        max_length=1000,
+        required=False,
+        lines=True,
+        widget=AdminTextareaWidget,
+        help_text="For staff only. The patient never sees it.",
+    )
+
+    clean_email = DetailsForm.clean_email
+
+    def clean(self):
+        cleaned = super().clean()
+        if not (cleaned.get("email") or cleaned.get("phone") or self.errors):
+            raise ValidationError("Keep an e-mail address or a phone number.")
+        return cleaned
+
+
+@admin.register(Booking)
+class BookingAdmin(OwnRows, RecordsChanges, admin.ModelAdmin):
+    form = ContactForm
+    list_display = [
+        "spoken", "when", "practitioner", "patient", "concern", "visit_type", "state", "asked",
+    ]  # fmt: skip
+    list_display_links = ["spoken"]
+    list_select_related = ["practitioner", "condition"]
+    sortable_by = ["when", "asked"]
+    list_per_page = 50
+    paginator = BoundedPaginator
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    search_fields = ["reference"]  # shows the box; searching.search() does it
+    search_help_text = searching.HELP
+    actions = ["confirm_several", "arrived_several", "seen_several", "noshow_several"]
+    fieldsets = [
+        (
+            "Consultation",
+            {
+                "fields": [
+                    "state",
+                    "when",
+                    "patients_time",
+                    "practitioner",
+                    "concern",
+                    "visit_type",
+                    "held_until",
+                ]
+            },
+        ),
+        (
+            "Patient",
+            {
+                "fields": [
+                    "name",
+                    "email",
+                    "phone",
+                    "spoken_language",
+                    "call_when",
+                    "message",
+                    "staff_note",
+                ]
+            },
+        ),
+        (
+            "Record",
+            {
+                "fields": [
+                    "spoken",
+                    "source",
+                    "created_at",
+                    "confirmed_at",
+                    "cancellation",
+                    "consent",
+                ]
+            },
+        ),
+    ]
+    EDITABLE = frozenset(ContactForm.declared_fields) | {"email", "phone"}
+
+    # --- who sees and does what -------------------------------------------------------------------
+
+    def get_readonly_fields(self, request, obj=None):
+        fields = [name for _title, options in self.fieldsets for name in options["fields"]]
+        return [name for name in fields if name not in self.EDITABLE]
+
+    def has_change_permission(self, request, obj=None):
+        if obj is not None and obj.erased_at:
+            return False
+        return super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request, obj=None):
+        return False
+
+    def has_answer_permission(self, request):
+        return request.user.has_perm("bookings.answer_booking")
+
+    # --- addresses --------------------------------------------------------------------------------
+
+    def get_urls(self):
+        def page(route, view, name, **options):
+            view = self.admin_site.admin_view(partial(view, self))
+            return path(route, view, options, name=name)
+
+        verbs = [
+            page(f"<int:pk>/{verb}/", answering.act, f"bookings_booking_{verb}", verb=verb)
+            for verb in answering.VERBS
+        ]
+        return [
+            page("desk/", board.board, "desk"),
+            page("<int:pk>/cancel/", answering.cancel, "bookings_booking_cancel"),
+            page("<int:pk>/move/", answering.move, "bookings_booking_move"),
+            *verbs,
+            *super().get_urls(),
+        ]
+
+    def add_view(self, request, form_url="", extra_context=None):
+        """A booking is added by phone: the default form could not find it a free time."""
+        return phone.book(self, request)
+
+    def changelist_view(self, request, extra_context=None):
+        city = times.zone_name(timezone.get_current_timezone())
+        context = {"title": "Bookings", "subtitle": f"All times are {city} time"}
+        return super().changelist_view(request, context | (extra_context or {}))
+
+    # --- the list ---------------------------------------------------------------------------------
+
+    def get_list_filter(self, request):
+        who = ["practitioner"] if roles.sees_every_practitioner(request.user) else []
+        return [DayFilter, "status", *who, "visit_type"]
+
+    def get_ordering(self, request):
+        return DayFilter.ORDER.get(request.GET.get(DayFilter.parameter_name), ["-created_at", "-pk"])
+
+    def get_search_results(self, request, queryset, search_term):
+        return searching.search(queryset, search_term), False
+
+    @admin.display(description="reference")
+    def spoken(self, booking):
+        return booking.spoken_reference
+
+    @admin.display(description="when", ordering="starts_at", empty_value="To be called")
+    def when(self, booking):
+        zone = timezone.get_current_timezone()
+        return booking.starts_at and times.when(booking.starts_at, zone, "D j M Y")
+
+    @admin.display(description="patient")
+    def patient(self, booking):
+        return format_html("<bdi>{}</bdi>", booking.name) if booking.name else "Erased"
+
+    @admin.display(description="concern")
+    def concern(self, booking):
+        return booking.concern
+
+    @admin.display(description="status")
+    def state(self, booking):
+        if booking.status == Booking.Status.BOOKED and booking.is_over:
+            return "Confirmed, needs an outcome"
+        return booking.get_status_display()
+
+    @admin.display(description="asked", ordering="created_at")
+    def asked(self, booking):
+        if booking.status in desk.WAITING:
+            age = desk.age_words(timezone.now() - booking.created_at)
+            return format_html('<b class="waits">waits {}</b>', age)
+        return times.when(booking.created_at, timezone.get_current_timezone())
+
+    # --- the page of one booking ------------------------------------------------------------------
+
+    def render_change_form(self, request, context, add=False, change=False, form_url="", obj=None):
+        zone, now = timezone.get_current_timezone(), timezone.now()
+        context |= {
+            "title": f"Booking {obj}",
+            "subtitle": None,
+            "show_save_and_add_another": False,
+            "buttons": answering.buttons(self, request, obj, now),
+            "timeline": desk.timeline(obj, zone),
+            "sent": obj.messages.order_by("due_at", "pk"),
+            "zone": zone,
+        }
+        return super().render_change_form(request, context, add, change, form_url, obj)
+
+    def save_model(self, request, obj, form, change):
+        # Only what was typed: a verb may have changed the rest since this form was opened.
+        obj.save(update_fields=form.changed_data)
+        if "email" in form.changed_data and obj.email:
+            messages.info(request, "Send the link again, so that it reaches the new address.")
+
+    @admin.display(description="patient's own time")
+    def patients_time(self, booking):
+        if not booking.starts_at:
+            return "No time yet"
+        clinic_zone = timezone.get_current_timezone()
+        zone = times.known_zone(booking.time_zone, clinic_zone)
+        at = booking.starts_at
+        if at.astimezone(zone).utcoffset() == at.astimezone(clinic_zone).utcoffset():
+            return "The same as the clinic's"
+        there = desk.there_now(booking, clinic_zone, timezone.now())
+        name = f"{times.zone_name(zone)} time ({times.zone_offset(zone, at)})"
+        return f"{times.when(at, zone, 'D j M Y')}, {name}. {there.capitalize()}."
+
+    @admin.display(description="held until")
+    def held_until(self, booking):
+        return booking.hold_until
+
+    @admin.display(description="cancelled")
+    def cancellation(self, booking):
+        if booking.status != Booking.Status.CANCELLED:
+            return None
+        at = times.when(booking.cancelled_at, timezone.get_current_timezone(), "D j M Y")
+        by = booking.get_cancelled_by_display()
+        return f"{at}, by: {by}" + (f". Reason: {booking.cancel_reason}" if booking.cancel_reason else "")
+
+    @admin.display(description="consent")
+    def consent(self, booking):
+        if not booking.consent_at:
+            return None
+        at = times.when(booking.consent_at, timezone.get_current_timezone(), "D j M Y")
+        return f"{at}, text of {booking.consent_version}"
+
+    # --- several at once --------------------------------------------------------------------------
+
+    @admin.action(description="Confirm", permissions=["answer"])
+    def confirm_several(self, request, queryset):
+        self._several(request, queryset, "confirm")
+
+    @admin.action(description="Arrived", permissions=["answer"])
+    def arrived_several(self, request, queryset):
+        self._several(request, queryset, "arrived")
+
+    @admin.action(description="Seen", permissions=["answer"])
+    def seen_several(self, request, queryset):
+        self._several(request, queryset, "seen")
+
+    @admin.action(description="Did not come", permissions=["answer"])
+    def noshow_several(self, request, queryset):
+        self._several(request, queryset, "noshow")
+
+    def _several(self, request, queryset, name):
+        """Each row by itself: one that is refused does not stop the others."""
+        rows = list(queryset[: MOST_AT_ONCE + 1])
+        if len(rows) > MOST_AT_ONCE:
+            messages.error(request, f"Choose {MOST_AT_ONCE} bookings at most. Nothing was changed.")
+            return
+        verb, done = answering.VERBS[name], []
+        for booking in rows:
+            try:
+                verb.call(booking, by=request.user)
+            except scheduling.SchedulingError as error:
+                messages.error(request, f"{booking}: {error.message}")
+            else:
+                done.append(str(booking))
+        if done:
+            messages.success(request, f"{verb.done}: {', '.join(done)}")

@@ -1,0 +1,226 @@
+"""The manage link: what it shows, what it needs, and what it never does."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import time_machine
+
+from bookings import links, scheduling
+from bookings.models import Booking, Message
+from clinic.models import AuditEvent
+from tests.factories import make_booking, make_clinic, make_condition, make_hours, make_practitioner
+
+pytestmark = pytest.mark.django_db
+
+NOW = datetime(2027, 1, 4, 12, tzinfo=UTC)
+START = datetime(2027, 1, 6, 17, tzinfo=UTC)
+HIDDEN = ["Zelda Quill", "zelda@example.org", "555-0177", "5550177", "Jaw pain", "my secret note"]
+
+
+@pytest.fixture(autouse=True)
+def clock():
+    with time_machine.travel(NOW, tick=False) as traveller:
+        yield traveller
+
+
+@pytest.fixture
+def booking():
+    make_clinic()
+    make_hours()
+    return make_booking(
+        status="booked", starts_at=START, name="Zelda Quill", email="zelda@example.org",
+        phone="+13235550177", message="my secret note", condition=make_condition(name="Jaw pain"),
+        confirmed_at=NOW,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def opened(client, booking):
+    """A browser that has followed the link, and no more."""
+    response = client.get(f"/booking/{links.issue(booking)}/")
+    assert response.url == "/booking/"
+    return client
+
+
+@pytest.fixture
+def proven(opened):
+    assert opened.post("/booking/", {"fact": "zelda@example.org"}).url == "/booking/"
+    return opened
+
+
+def test_the_secret_leaves_the_address_at_once(opened):
+    page = opened.get("/booking/")
+    assert page.status_code == 200
+    assert page["Cache-Control"] == "no-store, private"
+    assert "noindex" in page["X-Robots-Tag"]
+
+
+def test_without_the_second_fact_only_time_and_place_are_shown(opened, booking):
+    """H-09"""
+    page = opened.get("/booking/").content.decode()
+    assert "Wednesday 6 January" in page
+    assert booking.practitioner.name in page
+    for value in HIDDEN:
+        assert value not in page
+
+
+@pytest.mark.parametrize("fact", ["zelda@example.org", "ZELDA@example.org", "0177", "+1 323 555 0177"])
+def test_the_second_fact_shows_the_rest(opened, fact):
+    opened.post("/booking/", {"fact": fact})
+    page = opened.get("/booking/").content.decode()
+    assert "Zelda Quill" in page
+    assert "Jaw pain" in page
+
+
+@pytest.mark.parametrize("fact", ["other@example.org", "0178", "177", "", "@", "x" * 9000, "\x00"])
+def test_a_wrong_fact_shows_nothing(opened, fact):
+    response = opened.post("/booking/", {"fact": fact})
+    assert response.status_code == 422
+    assert "Zelda" not in opened.get("/booking/").content.decode()
+
+
+def test_five_wrong_facts_lock_the_link_for_an_hour(opened, clock):
+    for _ in range(5):
+        opened.post("/booking/", {"fact": "0000"})
+    response = opened.post("/booking/", {"fact": "0177"})
+    assert "Too many tries" in response.content.decode()
+    assert "Zelda" not in opened.get("/booking/").content.decode()
+
+
+@pytest.mark.parametrize("path", ["/booking/cancel/", "/booking/reschedule/"])
+def test_nothing_can_be_changed_without_the_second_fact(opened, booking, path):
+    response = opened.post(path, {"start": "2027-01-07T17:00:00Z"})
+    assert response.url == "/booking/"
+    booking.refresh_from_db()
+    assert (booking.status, booking.starts_at) == ("booked", START)
+
+
+def test_get_changes_nothing(client, booking):
+    """R-10: scanners follow every link, with every safe method."""
+    secret = links.issue(booking)
+    for method in (client.get, client.head, client.options):
+        for path in (
+            f"/booking/{secret}/", "/booking/", "/booking/cancel/", "/booking/reschedule/",
+            "/booking/calendar.ics", "/booking/reschedule/?start=2027-01-07T17:00:00Z",
+        ):  # fmt: skip
+            method(path)
+    booking.refresh_from_db()
+    assert (booking.status, booking.starts_at, booking.sequence) == ("booked", START, 0)
+    assert not Message.objects.exists()
+    assert not AuditEvent.objects.exists()
+
+
+def test_cancel_in_two_presses(proven, booking):
+    page = proven.get("/booking/cancel/").content.decode()
+    assert "Yes, cancel it" in page
+    response = proven.post("/booking/cancel/", {"reason": ""})
+    assert "is cancelled" in response.content.decode()
+    booking.refresh_from_db()
+    assert (booking.status, booking.cancelled_by) == ("cancelled", "patient")
+    assert Message.objects.filter(kind="cancelled").count() == 1
+
+
+def test_the_link_is_dead_after_the_cancellation(proven, client, booking):
+    """R-07"""
+    proven.post("/booking/cancel/", {"reason": "x"})
+    assert proven.get("/booking/").status_code == 404
+    assert proven.post("/booking/cancel/", {"reason": "x"}).status_code == 404
+    assert Message.objects.filter(kind="cancelled").count() == 1
+
+
+def test_move(proven, booking):
+    page = proven.get("/booking/reschedule/").content.decode()
+    assert "Choose another time" in page
+    assert proven.post("/booking/reschedule/", {"start": "2027-01-07T17:30:00Z"}).url == "/booking/"
+    booking.refresh_from_db()
+    assert booking.starts_at == datetime(2027, 1, 7, 17, 30, tzinfo=UTC)
+    assert booking.status == "pending"
+    assert "Thursday 7 January" in proven.get("/booking/").content.decode(), "still signed in to it"
+
+
+def test_a_refused_move_says_why_and_keeps_the_old_time(proven, booking):
+    make_booking(practitioner=booking.practitioner, starts_at=START + timedelta(hours=1))
+    for start in ("2027-01-06T18:00:00Z", "x", "2027-01-01T17:00:00Z"):
+        response = proven.post("/booking/reschedule/", {"start": start})
+        assert response.status_code == 409
+        assert "There is a problem" in response.content.decode()
+    booking.refresh_from_db()
+    assert (booking.starts_at, booking.status) == (START, "booked")
+
+
+def test_the_deadline_is_shown_and_enforced(proven, booking, clock):
+    assert "13:00" not in proven.get("/booking/").content.decode()
+    assert "Wednesday 6 January, 05:00" in proven.get("/booking/").content.decode()
+    clock.move_to(START - timedelta(hours=3))
+    proven.get(f"/booking/{links.issue(booking)}/")
+    proven.post("/booking/", {"fact": "0177"})
+    assert "too late" in proven.get("/booking/").content.decode()
+    response = proven.post("/booking/cancel/", {"reason": ""})
+    assert response.status_code == 409
+    booking.refresh_from_db()
+    assert booking.status == "booked"
+
+
+@pytest.mark.parametrize("secret", ["x", "x" * 43, "A" * 5000, "%2e%2e", "ÅÄÖ", "-1"])
+def test_unknown_links_answer_alike(client, booking, secret):
+    response = client.get(f"/booking/{secret}/")
+    assert response.status_code == 404
+    assert "does not open a booking" in response.content.decode()
+
+
+def test_every_altered_letter_is_refused(client, booking):
+    """R-05"""
+    secret = links.issue(booking)
+    for place in range(len(secret)):
+        other = "A" if secret[place] != "A" else "B"
+        altered = secret[:place] + other + secret[place + 1 :]
+        assert client.get(f"/booking/{altered}/").status_code == 404
+    for altered in (secret[:-1], secret + "A", secret.swapcase()):
+        assert client.get(f"/booking/{altered}/").status_code == 404
+
+
+def test_another_bookings_ids_change_nothing(proven, booking):
+    """R-08: the link selects the booking, never an id in the request."""
+    other = make_booking(starts_at=START + timedelta(days=1), practitioner=make_practitioner())
+    for key in ("id", "pk", "booking", "booking_id", "reference", "uid", "link"):
+        for value in (other.pk, other.reference, str(other.uid)):
+            proven.post(f"/booking/reschedule/?{key}={value}", {key: value, "start": "x"})
+            assert other.name not in proven.get(f"/booking/?{key}={value}").content.decode()
+    other.refresh_from_db()
+    assert other.status == "booked"
+
+
+def test_a_forged_cookie_opens_nothing(client, booking):
+    link = links.look_up(links.issue(booking))
+    for forged in (f"{link.pk}:1", f"{link.pk}:1:abc", "", "x", f"{link.pk}:1:1abcde:" + "x" * 43):
+        client.cookies["manage"] = forged
+        assert client.get("/booking/").status_code == 404
+
+
+def test_the_link_ends_after_the_visit(client, booking, clock):
+    """R-06"""
+    secret = links.issue(booking)
+    clock.move_to(booking.ends_at + timedelta(hours=24, minutes=1))
+    assert client.get(f"/booking/{secret}/").status_code == 404
+
+
+def test_old_links_die_when_the_booking_changes(client, booking):
+    """R-09"""
+    secret = links.issue(booking)
+    scheduling.reschedule(booking, start=START + timedelta(hours=1), by="system", now=NOW)
+    assert client.get(f"/booking/{secret}/").status_code == 404
+
+
+def test_lost_link_never_tells_whether_an_address_is_known(client, booking):
+    known = client.post("/booking/lost/", {"email": "zelda@example.org"})
+    unknown = client.post("/booking/lost/", {"email": "nobody@example.org"})
+    assert known.content == unknown.content
+    assert Message.objects.filter(kind="link", booking=booking).count() == 1
+    for _ in range(6):
+        client.post("/booking/lost/", {"email": "zelda@example.org"})
+    assert Message.objects.filter(kind="link").count() <= 3
+
+
+def test_bookings_are_never_deleted(proven, booking):
+    proven.post("/booking/cancel/", {"reason": ""})
+    assert Booking.objects.filter(pk=booking.pk).exists()
