@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 
 help:
 	@echo "make run           start the clinic at http://$(HOST):$(PORT)   (HOST=… PORT=… choose the address)"
-	@echo "make test          the whole suite on SQLite and PostgreSQL, browser tests, lint"
+	@echo "make test          the whole suite on SQLite and on PostgreSQL, browser tests included"
 	@echo "make lint          style, templates, migrations, deployment checks"
 	@echo "make bench         measure this machine and write docs/benchmarks.md"
 	@echo "make screenshots   pictures of the main pages in reports/"
@@ -46,7 +46,7 @@ browser:
 			&& apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; } \
 		|| { echo "The browser tests need Chromium: install the package chromium"; exit 1; }
 
-test: lint test-sqlite test-postgresql
+test: test-sqlite test-postgresql
 
 test-sqlite: $(VENV)/installed-dev browser
 	$(BIN)/pytest -n 2

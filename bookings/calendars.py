@@ -58,7 +58,7 @@ def _people(event, booking, clinic):
     event.add("attendee", guest)
 
 
-def booking_calendar(booking, method=None, now=None):
+def booking_calendar(booking, method=None, now=None, clinic=None):
     """The booking as a calendar of one event, encoded.
 
     ``method`` is "REQUEST" or "CANCEL" for a mail, and None for a download. The UID never changes
@@ -67,7 +67,7 @@ def booking_calendar(booking, method=None, now=None):
     """
     if booking.starts_at is None:
         raise ValueError("A booking without a time has no calendar entry.")
-    clinic = Clinic.objects.current()
+    clinic = clinic or Clinic.objects.current()
     starts_at = booking.starts_at.astimezone(clinic.zone)
     ends_at = booking.ends_at.astimezone(clinic.zone)
     # In an hour that happens twice, a local time means the first one; only UTC can say the second.

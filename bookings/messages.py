@@ -290,6 +290,6 @@ def compose(message, booking, clinic, now):
     mail.attach_alternative(html, "text/html")
     method = _calendar_method(message, booking)
     if method:
-        calendar = calendars.booking_calendar(booking, method=method, now=now).decode()
+        calendar = calendars.booking_calendar(booking, method, now, clinic).decode()
         mail.attach("appointment.ics", calendar, f"text/calendar; method={method}")
     return mail

@@ -140,27 +140,22 @@ def _begin_try(message, booking, now):
     )
 
 
-def _give_up(message, error, code, now):
-    _update_mine(message, state=State.FAILED, error=error, lease_until=None)
-    audit.record(
-        "booking.message_failed", message.booking, by="system", at=now,
-        details={"kind": message.kind, "error": code, "tries": message.tries},
-    )  # fmt: skip
-    return State.FAILED
-
-
 def _after_trouble(message, error, now):
-    """Put it off, or give up; the other messages go on."""
+    """Put it off, or give up and record it; the other messages go on either way."""
     words, for_good, server = _trouble(error)
-    words = words[:200]
     too_old = now - message.created_at > GIVE_UP_AFTER and message.tries >= TRIES_BEFORE_GIVING_UP
     # A reminder ends by itself when the visit begins.
     if for_good or (too_old and message.kind != Kind.REMINDER):
         with transaction.atomic():
-            return _give_up(message, words, words, now)
+            _update_mine(message, state=State.FAILED, error=words[:200], lease_until=None)
+            details = {"kind": message.kind, "error": message.error, "tries": message.tries}
+            audit.record(
+                "booking.message_failed", message.booking, by="system", details=details, at=now
+            )
+        return State.FAILED
     longest = LONGEST_WAIT_FOR_SERVER if server else LONGEST_WAIT
     wait = min(timedelta(minutes=2 ** min(message.tries, 10)), longest)
-    _update_mine(message, due_at=now + wait, error=words, lease_until=None)
+    _update_mine(message, due_at=now + wait, error=words[:200], lease_until=None)
     return "put off"
 
 

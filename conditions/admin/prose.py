@@ -7,10 +7,9 @@ from js_asset import Media
 class NonceMediaMixin:
     """Give the editor's import map the page's nonce, which Django 5.2 does not do itself."""
 
-    change_form_template = "admin/conditions/prose_form.html"
-
     class Media:
         css = {"all": ["conditions/editor.css"]}
+        js = ["conditions/editor.js"]
 
     def render_change_form(self, request, context, *args, **kwargs):
         media = Media.from_media(context["media"])

@@ -36,7 +36,11 @@ def form_values(response):
     """What a browser would post back from the form that the admin page shows."""
     form = response.context["adminform"].form
     values = {name: form[name].value() for name in form.fields}
-    return {name: str(value) for name, value in values.items() if value not in (None, False)}
+    return {
+        name: str(value)
+        for name, value in values.items()
+        if value is not None and value is not False
+    }
 
 
 def test_clinic_opens_directly_and_keeps_one_row(client, manager):

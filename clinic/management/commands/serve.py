@@ -31,7 +31,7 @@ from clinic import starter_clinic
 WEB_PROCESSES = 2
 THREADS = 4  # in each process; the database is the limit, not the number of threads
 READY_SECONDS = 30
-STOP_SECONDS = 25  # requests in progress may take this long
+STOP_SECONDS = 12  # requests in progress may take this long; a page takes no second
 GIVE_UP_AFTER = 5  # ends of one child within a minute
 PR_SET_PDEATHSIG = 1
 
@@ -153,7 +153,7 @@ def commands(host, port):
             "--host", host, "--port", str(port),
             "--workers", str(WEB_PROCESSES), "--blocking-threads", str(THREADS),
             "--backlog", "1024", "--respawn-failed-workers", "--respawn-interval", "1",
-            "--workers-kill-timeout", str(STOP_SECONDS - 5),
+            "--workers-kill-timeout", str(STOP_SECONDS - 4), "--http1-header-read-timeout", "10000",
             "--no-access-log", "--log-level", "warning",
         ],
         "worker": [sys.executable, "manage.py", "run_worker"],
@@ -196,7 +196,7 @@ class Children:
             env=self.environment,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
-            preexec_fn=_end_with_parent,  # noqa: PLW1509 - this process has one thread
+            preexec_fn=_end_with_parent,  # safe: this process has one thread
         )
 
     def _asked_to_stop(self, number, frame):

@@ -1,0 +1,116 @@
+"""A real Chromium and the shipped server with the starter clinic, one of each for a test process."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from tests.server import Server
+
+AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text()
+PHONE, DESKTOP = (390, 844), (1280, 900)
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "tests/browser/" in item.path.as_posix():
+            item.add_marker("browser")
+
+
+@pytest.fixture(scope="session")
+def site():
+    pg_url = os.environ.get("TEST_PG_URL", "") if os.environ.get("DATABASE_URL") else ""
+    made = Server(tempfile.mkdtemp(prefix="clinic-site-"), pg_url=pg_url)
+    try:
+        made.prepare().start()
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture(scope="session")
+def logins(site):
+    """Passwords of the demo accounts by user name."""
+    lines = (site.folder / "staff-logins.txt").read_text().splitlines()
+    return dict(line.split()[:2] for line in lines if len(line.split()) >= 2)
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    assert program, "Chromium is missing: `make test` installs it"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+class Watched:
+    """A page that remembers what it should not have seen: other hosts, script errors, CSP reports."""
+
+    def __init__(self, page, site):
+        self.page, self.origin = page, f"http://127.0.0.1:{site.port}"
+        self.foreign, self.complaints = [], []
+        page.on("request", self._request)
+        page.on("console", self._console)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def _request(self, request):
+        if not request.url.startswith(self.origin):
+            self.foreign.append(request.url)
+
+    def _console(self, message):
+        # A form with errors answers 422, a lost time 409; Chromium notes both as failed loads.
+        expected = "status of 422" in message.text or "status of 409" in message.text
+        if message.type in ("error", "warning") and not expected:
+            self.complaints.append(message.text)
+
+    def open(self, path):
+        return self.page.goto(self.origin + path)
+
+    def axe(self):
+        """Fail on any violation of WCAG 2.2 A and AA, or of axe's best practices."""
+        self.page.evaluate(AXE)
+        found = self.page.evaluate(
+            "async () => (await axe.run(document, {resultTypes: ['violations']})).violations"
+            ".map(v => v.id + ': ' + v.nodes.map(n => n.target.join(' ')).slice(0, 3).join(' | '))"
+        )
+        assert found == [], f"{self.page.url}: {found}"
+
+    def fits(self):
+        """No sideways scroll."""
+        wide = self.page.evaluate(
+            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        )
+        assert wide <= 0, f"{self.page.url} is {wide} px too wide"
+
+    def check(self):
+        assert self.foreign == []
+        assert self.complaints == []
+
+
+@pytest.fixture
+def visit(chromium, site):
+    """``visit(size=PHONE, js=True, dark=False)`` opens a fresh browser profile."""
+    contexts, pages = [], []
+
+    def open_page(size=DESKTOP, *, js=True, dark=False, zone=None):
+        context = chromium.new_context(
+            viewport={"width": size[0], "height": size[1]},
+            java_script_enabled=js,
+            color_scheme="dark" if dark else "light",
+            timezone_id=zone,
+        )
+        context.set_default_timeout(15_000)
+        contexts.append(context)
+        pages.append(Watched(context.new_page(), site))
+        return pages[-1]
+
+    yield open_page
+    for watched in pages:
+        watched.check()
+    for context in contexts:
+        context.close()
