@@ -443,4 +443,3 @@ def _apart(starts, distance):
         if taken is None or start - taken >= distance:
             taken, count = start, count + 1
     return count
-

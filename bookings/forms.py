@@ -79,7 +79,9 @@ class _PersonForm(forms.Form):
         widget=forms.TextInput(attrs={"autocomplete": "name"}),
         error_messages={
             "required": _("Enter your name"),
-            "max_length": _("Your name can have %(limit_value)d characters; this has %(show_value)d"),
+            "max_length": _(
+                "Your name can have %(limit_value)d characters; this has %(show_value)d"
+            ),
         },
     )
     email = forms.EmailField(
@@ -110,7 +112,9 @@ class _PersonForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 3}),
         help_text=_("For example what you have tried. Please do not send test results here."),
         error_messages={
-            "max_length": _("Please shorten this to %(limit_value)d characters; it has %(show_value)d")
+            "max_length": _(
+                "Please shorten this to %(limit_value)d characters; it has %(show_value)d"
+            )
         },
     )
     consent = forms.BooleanField(
@@ -163,7 +167,9 @@ class CallbackForm(_PersonForm):
         help_text=_("For example weekday mornings, or after 16:00 on Fridays."),
         error_messages={
             "required": _("Tell us when is good, for example weekday mornings"),
-            "max_length": _("Please shorten this to %(limit_value)d characters; it has %(show_value)d"),
+            "max_length": _(
+                "Please shorten this to %(limit_value)d characters; it has %(show_value)d"
+            ),
         },
     )
 
@@ -192,7 +198,9 @@ class SecondFactForm(forms.Form):
         label=_("Your e-mail, or the last four digits of your phone number"),
         max_length=254,
         widget=forms.TextInput(attrs={"autocomplete": "off", "class": "w-tel"}),
-        help_text=_("We ask so that nobody else who sees the link can read or change your booking."),
+        help_text=_(
+            "We ask so that nobody else who sees the link can read or change your booking."
+        ),
         error_messages={"required": _("Enter your e-mail, or the last four digits of your phone")},
     )
 
@@ -210,7 +218,9 @@ class CancelForm(forms.Form):
         required=False,
         widget=forms.TextInput,
         error_messages={
-            "max_length": _("Please shorten this to %(limit_value)d characters; it has %(show_value)d")
+            "max_length": _(
+                "Please shorten this to %(limit_value)d characters; it has %(show_value)d"
+            )
         },
     )
 

@@ -12,12 +12,14 @@ from email.utils import formataddr, parseaddr
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
+from django.db import transaction
 from django.db.models import Q
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
+from clinic import audit
 from clinic.models import Clinic
 
 from . import calendars, links, times
@@ -63,6 +65,23 @@ def queue(booking, kind, *, due_at=None, occasion=""):
         defaults={"booking": booking, "kind": kind, "created_at": now, "due_at": due_at or now},
     )
     return message
+
+
+@transaction.atomic
+def requeue(message, *, by, now=None):
+    """Try a failed message again from the start; says whether it was a failed one.
+
+    What no longer makes sense by then is dropped as ever.
+    """
+    failed = Message.objects.filter(pk=message.pk, state=Message.State.FAILED)
+    again = failed.update(
+        state=Message.State.QUEUED, tries=0, error="", due_at=now or timezone.now(), lease_until=None
+    )
+    if again:
+        audit.record(
+            "booking.message_requeued", message.booking, by=by, details={"kind": message.kind}
+        )
+    return bool(again)
 
 
 def _reminder_occasion(name, starts_at):

@@ -25,14 +25,15 @@ def new_reference():
 class BookingQuerySet(models.QuerySet):
     def pending(self):
         """Requests that wait for the clinic's answer, oldest first: with a time or to be called."""
-        return self.filter(
-            status__in=[Booking.Status.PENDING, Booking.Status.WAITLIST]
-        ).order_by("created_at", "pk")
+        return self.filter(status__in=[Booking.Status.PENDING, Booking.Status.WAITLIST]).order_by(
+            "created_at", "pk"
+        )
 
     def upcoming(self, at=None):
         """Bookings that will take place, soonest first."""
         return self.filter(
-            status__in=[Booking.Status.PENDING, Booking.Status.BOOKED], starts_at__gte=at or timezone.now()
+            status__in=[Booking.Status.PENDING, Booking.Status.BOOKED],
+            starts_at__gte=at or timezone.now(),
         ).order_by("starts_at", "pk")
 
     def holding_time(self):
@@ -46,7 +47,8 @@ class BookingQuerySet(models.QuerySet):
     def needs_outcome(self, at=None):
         """Consultations that are over and have no outcome yet; nothing decides it but staff."""
         return self.filter(
-            status__in=[Booking.Status.BOOKED, Booking.Status.ARRIVED], ends_at__lte=at or timezone.now()
+            status__in=[Booking.Status.BOOKED, Booking.Status.ARRIVED],
+            ends_at__lte=at or timezone.now(),
         ).order_by("starts_at", "pk")
 
 
@@ -84,7 +86,11 @@ class Booking(models.Model):
     uid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
     status = models.CharField(max_length=12, choices=Status.choices, db_index=True)
     condition = models.ForeignKey(
-        Condition, on_delete=models.PROTECT, null=True, blank=True, related_name="bookings",
+        Condition,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="bookings",
         help_text="Empty: not sure, or something else.",
     )
     visit_type = models.CharField(max_length=12, choices=VisitType.choices)
@@ -117,7 +123,10 @@ class Booking(models.Model):
     source = models.CharField(max_length=8, choices=Source.choices, default=Source.WEB)
     idempotency_key = models.UUIDField(unique=True, null=True, blank=True, editable=False)
     request_digest = models.CharField(
-        max_length=64, blank=True, editable=False, help_text="SHA-256 of what was posted with the key."
+        max_length=64,
+        blank=True,
+        editable=False,
+        help_text="SHA-256 of what was posted with the key.",
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     confirmed_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -126,7 +135,12 @@ class Booking(models.Model):
     cancel_reason = models.CharField(max_length=200, blank=True)
     sequence = models.PositiveIntegerField(default=0, editable=False)
     offered_for = models.ForeignKey(
-        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="offers", editable=False
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="offers",
+        editable=False,
     )
     staff_note = models.TextField(max_length=1000, blank=True)
     erased_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -138,7 +152,8 @@ class Booking(models.Model):
         permissions = [("answer_booking", "Can answer, move and cancel bookings")]
         indexes = [
             models.Index(
-                fields=["practitioner", "busy_from"], name="booking_time_held",
+                fields=["practitioner", "busy_from"],
+                name="booking_time_held",
                 condition=Q(status__in=["proposed", "pending", "booked", "arrived"]),
             ),
             models.Index(fields=["starts_at"], name="booking_starts_at"),
@@ -277,7 +292,9 @@ class Message(models.Model):
     booking = models.ForeignKey(Booking, on_delete=models.PROTECT, related_name="messages")
     kind = models.CharField(max_length=16, choices=Kind.choices)
     key = models.CharField(
-        max_length=120, unique=True, help_text="Booking, kind and occasion: the same news is sent once."
+        max_length=120,
+        unique=True,
+        help_text="Booking, kind and occasion: the same news is sent once.",
     )
     state = models.CharField(max_length=8, choices=State.choices, default=State.QUEUED)
     created_at = models.DateTimeField(default=timezone.now)
@@ -316,5 +333,3 @@ class Heartbeat(models.Model):
 
     def __str__(self):
         return self.name
-
-

@@ -81,7 +81,9 @@ def _zone(answers, clinic):
 
 
 def _languages(clinic):
-    return [name.strip() for name in clinic.languages_spoken.split(",") if name.strip()] or ["English"]
+    return [name.strip() for name in clinic.languages_spoken.split(",") if name.strip()] or [
+        "English"
+    ]
 
 
 def _page(request, template, answers, step, status=200, **context):
@@ -93,7 +95,9 @@ def _page(request, template, answers, step, status=200, **context):
     context |= {
         "step": step,
         "answers": answers,
-        "concern": condition.name if condition else (answers.condition and _("Something else, or not sure")),
+        "concern": condition.name
+        if condition
+        else (answers.condition and _("Something else, or not sure")),
         "how": VisitType(answers.visit_type).label if answers.visit_type else "",
         "when": times.when(answers.starts_at, zone, "l j F") if answers.start else "",
         "minutes": (condition and condition.consultation_minutes) or clinic.consultation_minutes,
@@ -179,7 +183,11 @@ def urgent(request):
 
 def _chosen_practitioner(request, answers):
     slug = request.GET.get("with", answers.practitioner)
-    return Practitioner.objects.bookable(answers.visit_type).filter(slug=slug).first() if slug else None
+    return (
+        Practitioner.objects.bookable(answers.visit_type).filter(slug=slug).first()
+        if slug
+        else None
+    )
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -281,7 +289,9 @@ def details(request):
 
 
 def _storable(cleaned):
-    return {name: value if isinstance(value, bool) else str(value) for name, value in cleaned.items()}
+    return {
+        name: value if isinstance(value, bool) else str(value) for name, value in cleaned.items()
+    }
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -52,7 +52,9 @@ class NoOverlap(BaseConstraint):
 
     def _parts(self, model, schema_editor):
         quote = schema_editor.quote_name
-        column = {n: quote(model._meta.get_field(n).column) for n in (self.owner, self.start, self.end)}
+        column = {
+            n: quote(model._meta.get_field(n).column) for n in (self.owner, self.start, self.end)
+        }
         return {
             "name": quote(self.name),
             "owner": column[self.owner],
@@ -103,7 +105,9 @@ class NoOverlap(BaseConstraint):
     def create_sql(self, model, schema_editor):
         # SQLite rebuilds the table instead of calling this (see its add_constraint).
         return _statement(
-            model, schema_editor, f"ALTER TABLE %(table)s ADD {self._exclusion(model, schema_editor)}"
+            model,
+            schema_editor,
+            f"ALTER TABLE %(table)s ADD {self._exclusion(model, schema_editor)}",
         )
 
     def remove_sql(self, model, schema_editor):

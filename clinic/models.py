@@ -54,10 +54,14 @@ class Clinic(models.Model):
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
     name = models.CharField(max_length=120, default="The clinic")
-    short_name = models.CharField(max_length=60, default="The clinic", help_text="Shown in the header.")
+    short_name = models.CharField(
+        max_length=60, default="The clinic", help_text="Shown in the header."
+    )
     phone = PhoneNumberField(blank=True)
     whatsapp = PhoneNumberField("WhatsApp", blank=True)
-    email = models.EmailField("e-mail", blank=True, help_text="Public address; also the sender of mails.")
+    email = models.EmailField(
+        "e-mail", blank=True, help_text="Public address; also the sender of mails."
+    )
     desk_email = models.EmailField(
         "front desk e-mail", blank=True, help_text="Where notices of new requests go."
     )
@@ -65,7 +69,9 @@ class Clinic(models.Model):
     city = models.CharField(max_length=80, blank=True)
     region = models.CharField(max_length=80, blank=True)
     postal_code = models.CharField(max_length=20, blank=True)
-    country = models.CharField(max_length=2, default="US", help_text="ISO 3166 code, for example US.")
+    country = models.CharField(
+        max_length=2, default="US", help_text="ISO 3166 code, for example US."
+    )
     access_note = models.CharField(
         max_length=200, blank=True, help_text="Step-free entrance, parking, nearest stop."
     )
@@ -107,7 +113,9 @@ class Clinic(models.Model):
         help_text="On: a request is booked at once. Off: it waits for the desk, which confirms it.",
     )
     answer_within_hours = models.PositiveSmallIntegerField(
-        "answer within (hours)", default=24, help_text="Promised to patients; the desk sees what is late."
+        "answer within (hours)",
+        default=24,
+        help_text="Promised to patients; the desk sees what is late.",
     )
     cancel_until_hours = models.PositiveSmallIntegerField(
         "change or cancel online until (hours before)", default=4
@@ -119,7 +127,8 @@ class Clinic(models.Model):
         "erase personal data after a cancellation or missed visit (days)", default=90
     )
     two_person_signoff = models.BooleanField(
-        "medical text needs a second person", default=True,
+        "medical text needs a second person",
+        default=True,
         help_text="On: whoever wrote or changed a page cannot sign it.",
     )
 
@@ -164,9 +173,14 @@ class Practitioner(models.Model):
     credentials = models.CharField(max_length=60, blank=True, help_text="For example MD.")
     role = models.CharField(max_length=80, blank=True, help_text="For example Neurologist.")
     bio = models.TextField(max_length=1500, blank=True)
-    languages = models.CharField(max_length=120, default="English", help_text="Separated by commas.")
+    languages = models.CharField(
+        max_length=120, default="English", help_text="Separated by commas."
+    )
     user = models.OneToOneField(
-        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True,
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
         help_text="The sign-in of this person, if they have one.",
     )
     license_number = models.CharField("license", max_length=60, blank=True)
@@ -202,7 +216,11 @@ class OpeningHours(models.Model):
     """
 
     practitioner = models.ForeignKey(
-        Practitioner, on_delete=models.CASCADE, null=True, blank=True, related_name="opening_hours",
+        Practitioner,
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="opening_hours",
         help_text="Empty: the whole clinic.",
     )
     weekday = models.PositiveSmallIntegerField(choices=Weekday.choices)
@@ -216,7 +234,8 @@ class OpeningHours(models.Model):
         ordering = ["practitioner__position", "practitioner_id", "weekday", "opens"]
         constraints = [
             models.CheckConstraint(
-                condition=Q(weekday__range=(1, 7)), name="opening_hours_iso_weekday",
+                condition=Q(weekday__range=(1, 7)),
+                name="opening_hours_iso_weekday",
                 violation_error_message="Choose a weekday.",
             ),
             models.CheckConstraint(
@@ -225,7 +244,9 @@ class OpeningHours(models.Model):
                 violation_error_message="The closing time is before the opening time.",
             ),
             models.CheckConstraint(
-                condition=Q(valid_from=None) | Q(valid_until=None) | Q(valid_until__gte=F("valid_from")),
+                condition=Q(valid_from=None)
+                | Q(valid_until=None)
+                | Q(valid_until__gte=F("valid_from")),
                 name="opening_hours_valid_until_after_from",
                 violation_error_message="The last day is before the first day.",
             ),
@@ -248,14 +269,20 @@ class Closure(models.Model):
     """
 
     practitioner = models.ForeignKey(
-        Practitioner, on_delete=models.CASCADE, null=True, blank=True, related_name="closures",
+        Practitioner,
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="closures",
         help_text="Empty: the whole clinic.",
     )
     first_day = models.DateField()
     last_day = models.DateField()
     from_time = models.TimeField(null=True, blank=True, help_text="Empty: the whole day.")
     until_time = models.TimeField(null=True, blank=True)
-    reason = models.CharField(max_length=80, blank=True, help_text="Shown to staff, for example Surgery.")
+    reason = models.CharField(
+        max_length=80, blank=True, help_text="Shown to staff, for example Surgery."
+    )
     public_note = models.CharField(
         max_length=80, blank=True, help_text="Shown on the site, for example Public holiday."
     )
@@ -266,7 +293,8 @@ class Closure(models.Model):
         ordering = ["first_day", "from_time"]
         constraints = [
             models.CheckConstraint(
-                condition=Q(last_day__gte=F("first_day")), name="closure_last_day_after_first",
+                condition=Q(last_day__gte=F("first_day")),
+                name="closure_last_day_after_first",
                 violation_error_message="The last day is before the first day.",
             ),
             models.CheckConstraint(

@@ -39,4 +39,6 @@ class EncryptedSecondFactors(DefaultMFAAdapter):
 
 def may_skip_second_factor(user):
     """Whether this is one of the starter's demo accounts on a site that only loopback reaches."""
-    return settings.DEMO_ACCOUNTS_SKIP_SECOND_FACTOR and user.groups.filter(name=DEMO_GROUP).exists()
+    return (
+        settings.DEMO_ACCOUNTS_SKIP_SECOND_FACTOR and user.groups.filter(name=DEMO_GROUP).exists()
+    )

@@ -59,7 +59,7 @@ def gaps(document):
 
 
 def form_of(document):
-    """"approved", "off_label" or "advice"; "guide" for a guide."""
+    """ "approved", "off_label" or "advice"; "guide" for a guide."""
     return document["condition"]["form"] if document["condition"] else "guide"
 
 
@@ -70,8 +70,9 @@ def texts(document):
     yield "description", document["description"]
     yield "lead", document["lead"]
     yield "summary", document["summary"]
-    yield "condition", "\n".join(
-        filter(None, (condition.get(key) for key in ("approval_text", "evidence_note")))
+    yield (
+        "condition",
+        "\n".join(filter(None, (condition.get(key) for key in ("approval_text", "evidence_note")))),
     )
     for fact in condition.get("timing", []):
         yield "condition", f"{fact['label']}: {fact['value']}. {fact['note']}"

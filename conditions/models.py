@@ -121,7 +121,11 @@ class RedFlag(models.Model):
         SEE_DOCTOR = "see_doctor", "See a doctor"
 
     condition = models.ForeignKey(
-        Condition, on_delete=models.CASCADE, null=True, blank=True, related_name="red_flags",
+        Condition,
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="red_flags",
         help_text="Empty: shown on every page, as a sign after an injection.",
     )
     level = models.CharField(max_length=12, choices=Level.choices)
@@ -133,7 +137,8 @@ class RedFlag(models.Model):
         ordering = ["position", "pk"]
         constraints = [
             models.CheckConstraint(
-                condition=Q(gate=False) | Q(level="emergency"), name="red_flag_gate_is_emergency",
+                condition=Q(gate=False) | Q(level="emergency"),
+                name="red_flag_gate_is_emergency",
                 violation_error_message="Only emergency signs are asked before booking.",
             )
         ]
@@ -206,8 +211,12 @@ class Page(models.Model):
     position = models.PositiveSmallIntegerField(default=0)
     title = models.CharField(max_length=120)
     summary = models.CharField(max_length=100, blank=True, help_text="Card line of a guide.")
-    description = models.CharField(max_length=170, help_text="For search engines, 110 to 155 characters.")
-    lead = models.TextField(max_length=400, help_text="Says the limit in the same breath as the benefit.")
+    description = models.CharField(
+        max_length=170, help_text="For search engines, 110 to 155 characters."
+    )
+    lead = models.TextField(
+        max_length=400, help_text="Says the limit in the same breath as the benefit."
+    )
     reviewer = models.ForeignKey(
         Practitioner, on_delete=models.PROTECT, null=True, blank=True, related_name="reviewed_pages"
     )
@@ -217,7 +226,11 @@ class Page(models.Model):
     related = models.ManyToManyField(Condition, blank=True, related_name="+")
     updated_at = models.DateTimeField(auto_now=True)
     updated_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+",
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
         editable=False,
     )
 
@@ -226,11 +239,13 @@ class Page(models.Model):
         permissions = [("submit_page", "Can send a page for review")]
         constraints = [
             models.UniqueConstraint(
-                fields=["kind", "slug", "language"], name="page_address_is_unique",
+                fields=["kind", "slug", "language"],
+                name="page_address_is_unique",
                 violation_error_message="Another page has this address.",
             ),
             models.CheckConstraint(
-                condition=Q(kind="condition", condition__isnull=False) | Q(kind="guide", condition=None),
+                condition=Q(kind="condition", condition__isnull=False)
+                | Q(kind="guide", condition=None),
                 name="page_condition_matches_kind",
                 violation_error_message="A condition page names its condition; a guide names none.",
             ),
@@ -288,7 +303,9 @@ class Section(models.Model):
 class Faq(models.Model):
     """A question people ask. Without a page it is shown on every condition page."""
 
-    page = models.ForeignKey(Page, on_delete=models.CASCADE, null=True, blank=True, related_name="faqs")
+    page = models.ForeignKey(
+        Page, on_delete=models.CASCADE, null=True, blank=True, related_name="faqs"
+    )
     question = models.CharField(max_length=160)
     answer = ProseField()
     position = models.PositiveSmallIntegerField(default=0)
@@ -313,7 +330,8 @@ class Citation(models.Model):
         ordering = ["position", "pk"]
         constraints = [
             models.UniqueConstraint(
-                fields=["page", "reference"], name="citation_once_a_page",
+                fields=["page", "reference"],
+                name="citation_once_a_page",
                 violation_error_message="The page cites this reference already.",
             )
         ]
@@ -356,10 +374,16 @@ class Edition(models.Model):
     )
     signed_at = models.DateTimeField(null=True, blank=True)
     signed_by = models.ForeignKey(
-        Practitioner, on_delete=models.PROTECT, null=True, blank=True, related_name="signed_editions"
+        Practitioner,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="signed_editions",
     )
     signed_digest = models.CharField(max_length=64, blank=True)
-    signed_as = models.CharField(max_length=200, blank=True, help_text="Name, credentials and license.")
+    signed_as = models.CharField(
+        max_length=200, blank=True, help_text="Name, credentials and license."
+    )
     sent_back_at = models.DateTimeField(null=True, blank=True)
     sent_back_note = models.TextField(max_length=1000, blank=True)
     published_at = models.DateTimeField(null=True, blank=True)

@@ -52,9 +52,7 @@ VERBS = {
     "seen": Verb(
         "Seen",
         "Seen",
-        lambda booking, *, by: scheduling.record_outcome(
-            booking, outcome=Status.FULFILLED, by=by
-        ),
+        lambda booking, *, by: scheduling.record_outcome(booking, outcome=Status.FULFILLED, by=by),
     ),
     "noshow": Verb(
         "Did not come",
@@ -179,9 +177,7 @@ def move(model_admin, request, pk):
         try:
             if start is None:
                 raise scheduling.NotAllowed("Choose a time first.")
-            moved = scheduling.reschedule(
-                booking, start=start, practitioner=who, by=request.user
-            )
+            moved = scheduling.reschedule(booking, start=start, practitioner=who, by=request.user)
         except scheduling.SchedulingError as error:
             messages.error(request, f"{booking}: {error.message}")
         else:

@@ -172,7 +172,9 @@ class BookingAdmin(OwnRows, RecordsChanges, admin.ModelAdmin):
         return [DayFilter, "status", *who, "visit_type"]
 
     def get_ordering(self, request):
-        return DayFilter.ORDER.get(request.GET.get(DayFilter.parameter_name), ["-created_at", "-pk"])
+        return DayFilter.ORDER.get(
+            request.GET.get(DayFilter.parameter_name), ["-created_at", "-pk"]
+        )
 
     def get_search_results(self, request, queryset, search_term):
         return searching.search(queryset, search_term), False
@@ -251,7 +253,9 @@ class BookingAdmin(OwnRows, RecordsChanges, admin.ModelAdmin):
             return None
         at = times.when(booking.cancelled_at, timezone.get_current_timezone(), "D j M Y")
         by = booking.get_cancelled_by_display()
-        return f"{at}, by: {by}" + (f". Reason: {booking.cancel_reason}" if booking.cancel_reason else "")
+        return f"{at}, by: {by}" + (
+            f". Reason: {booking.cancel_reason}" if booking.cancel_reason else ""
+        )
 
     @admin.display(description="consent")
     def consent(self, booking):

@@ -53,7 +53,9 @@ def _for_the_phone(form):
     form.fields["language"].widget = forms.Select(choices=form.fields["language"].choices)
     form.fields["message"].label = "What the patient told you"
     form.fields["message"].help_text = ""
-    form.fields["consent"].label = "The patient agrees that we use these details for the consultation"
+    form.fields[
+        "consent"
+    ].label = "The patient agrees that we use these details for the consultation"
     if "call_when" in form.fields:
         form.fields["call_when"].label = "Good times to call"
     return form

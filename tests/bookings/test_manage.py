@@ -64,7 +64,9 @@ def test_without_the_second_fact_only_time_and_place_are_shown(opened, booking):
         assert value not in page
 
 
-@pytest.mark.parametrize("fact", ["zelda@example.org", "ZELDA@example.org", "0177", "+1 323 555 0177"])
+@pytest.mark.parametrize(
+    "fact", ["zelda@example.org", "ZELDA@example.org", "0177", "+1 323 555 0177"]
+)
 def test_the_second_fact_shows_the_rest(opened, fact):
     opened.post("/booking/", {"fact": fact})
     page = opened.get("/booking/").content.decode()

@@ -179,7 +179,8 @@ def test_odd_days_and_zones_still_show_times(client, concern, day, zone):
 
 
 @pytest.mark.parametrize(
-    "start", ["", "x", "2027-01-04", "2027-01-04T17:00:00", "9999-12-31T23:59:59Z", "0001-01-01T00:00Z"]
+    "start",
+    ["", "x", "2027-01-04", "2027-01-04T17:00:00", "9999-12-31T23:59:59Z", "0001-01-01T00:00Z"],
 )
 def test_a_tampered_time_asks_again(client, concern, start):
     answer(client, until="time")
@@ -198,7 +199,9 @@ def test_a_past_time_is_gone_and_others_are_offered(client, concern):
 def test_a_time_that_goes_while_one_types(client, concern):
     """The page names the three nearest, keeps what was typed, and the new choice books."""
     key = key_of(answer(client))
-    make_booking(practitioner=concern.practitioners.get(), starts_at=datetime(2027, 1, 4, 17, tzinfo=UTC))
+    make_booking(
+        practitioner=concern.practitioners.get(), starts_at=datetime(2027, 1, 4, 17, tzinfo=UTC)
+    )
     response = client.post("/book/check/", {"key": key})
     page = response.content.decode()
     assert response.status_code == 409
@@ -283,7 +286,17 @@ HOSTILE = {
     "10,000 characters": "x" * 10_000,
     "nothing": "",
 }
-WELCOME = ["Ş", "O'Brien", "İsmail Işık", "محمد علي", "משה כהן", "李小龍", "नेहा", "Zoë 👩‍⚕️ Faye", "x" * 80]
+WELCOME = [
+    "Ş",
+    "O'Brien",
+    "İsmail Işık",
+    "محمد علي",
+    "משה כהן",
+    "李小龍",
+    "नेहा",
+    "Zoë 👩‍⚕️ Faye",
+    "x" * 80,
+]
 
 
 @pytest.mark.parametrize("value", HOSTILE.values(), ids=HOSTILE)
@@ -394,7 +407,9 @@ def test_files_and_big_bodies_are_refused(client, concern):
     assert client.post("/book/", body, content_type=form).status_code == 413
 
 
-@pytest.mark.parametrize("path", ["/book/%00/", "/booking/%00/", "/conditions/%00/", "/?q=%00", "/%1b"])
+@pytest.mark.parametrize(
+    "path", ["/book/%00/", "/booking/%00/", "/conditions/%00/", "/?q=%00", "/%1b"]
+)
 def test_control_characters_in_addresses(client, concern, path):
     assert client.get(path).status_code in (400, 404)
 

@@ -42,9 +42,7 @@ def test_from_home_to_confirmation(visit, size, js):
     page.get_by_role("radio", name="Video call").check()
     page.get_by_role("button", name="Continue").click()
 
-    expect(page.get_by_role("heading", level=1)).to_have_text(
-        "Do you have any of these signs now?"
-    )
+    expect(page.get_by_role("heading", level=1)).to_have_text("Do you have any of these signs now?")
     look(watched, js)
     page.get_by_role("radio", name="No, none of these").check()
     page.get_by_role("button", name="Continue to times").click()

@@ -1,0 +1,173 @@
+"""The directions of the house: who may import, point to and write what."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+from django.apps import apps
+from django.db.models import PROTECT
+
+ROOT = Path(__file__).resolve().parent.parent
+APPS = ["clinic", "conditions", "bookings"]  # each may use those before it
+COMPOSITION_ROOTS = {
+    "clinic/urls.py",
+    "clinic/settings.py",
+    "clinic/management/commands/load_starter.py",
+}
+FORBIDDEN_NAMES = {
+    "services.py",
+    "utils.py",
+    "helpers.py",
+    "constants.py",
+    "signals.py",
+    "managers.py",
+}
+VENDOR_WORDS = re.compile(r"postgresql|sqlite", re.IGNORECASE)
+# checks.py asks at the start whether the database keeps the promises that the verbs rely on.
+NAMES_A_VENDOR = {"clinic/settings.py", "clinic/constraints.py", "clinic/checks.py"}
+
+
+def sources(*, tests=False):
+    for app in APPS:
+        for path in sorted((ROOT / app).rglob("*.py")):
+            if "migrations" not in path.parts:
+                yield path
+    if tests:
+        yield from sorted((ROOT / "tests").rglob("*.py"))
+
+
+def name_of(path):
+    return path.relative_to(ROOT).as_posix()
+
+
+def imports(tree, package):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module if not node.level else f"{package}.{node.module or ''}"
+
+
+def test_imports_go_downwards():
+    wrong = []
+    for path in sources():
+        if name_of(path) in COMPOSITION_ROOTS:
+            continue
+        app = path.relative_to(ROOT).parts[0]
+        above = APPS[APPS.index(app) + 1 :]
+        for module in imports(ast.parse(path.read_text()), app):
+            if module.partition(".")[0] in above:
+                wrong.append(f"{name_of(path)} imports {module}")
+    assert wrong == []
+
+
+def test_foreign_keys_go_downwards():
+    wrong = []
+    for model in apps.get_models():
+        if model._meta.app_label not in APPS:
+            continue
+        above = APPS[APPS.index(model._meta.app_label) + 1 :]
+        for field in model._meta.get_fields():
+            concrete = field.is_relation and not field.auto_created
+            if concrete and field.related_model._meta.app_label in above:
+                wrong.append(f"{model.__name__}.{field.name}")
+    assert wrong == []
+
+
+def test_a_booking_outlives_whom_it_names():
+    """B-08: nothing that a booking points to takes it along when it goes."""
+    booking = apps.get_model("bookings", "Booking")
+    assert all(
+        field.remote_field.on_delete is PROTECT
+        for field in booking._meta.fields
+        if field.is_relation
+    )
+
+
+# (who writes it, what they may call): only verbs create messages and audit rows, only verbs set a
+# status.
+ONLY_IN = {
+    r"audit\.record\(": {
+        "bookings/scheduling.py", "bookings/messages.py", "bookings/outbox.py",
+        "conditions/publishing.py", "bookings/management/commands/revoke_links.py",
+        "bookings/links.py", "clinic/admin/audit.py", "clinic/admin/users.py",
+        "clinic/starter_clinic.py",
+    },
+    r"AuditEvent\.objects\.create\(": {"clinic/audit.py"},
+    r"\.status = ": {"bookings/scheduling.py"},
+    r"mark_safe\(": {
+        "clinic/templatetags/artwork.py", "clinic/templatetags/prose.py",
+        "conditions/structured_data.py",
+    },
+    r"fail_silently": set(),
+    r"\bdate\.today\(|datetime\.now\(\)|utcnow\(": set(),
+    r"\.raw\(|RawSQL|\.extra\(": set(),
+    r"from_string\(|[^.\w]Template\(": set(),
+    r"import (requests|httpx|urllib3|aiohttp)\b|urllib\.request": set(),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("pattern", ONLY_IN)
+def test_some_things_are_written_in_one_place(pattern):
+    found = {name_of(path) for path in sources() if re.search(pattern, path.read_text())}
+    assert found <= ONLY_IN[pattern]
+
+
+def test_no_module_is_a_drawer():
+    assert [name_of(path) for path in sources() if path.name in FORBIDDEN_NAMES] == []
+
+
+def test_only_settings_and_constraints_know_the_database():
+    found = set()
+    for path in sources():
+        tree = ast.parse(path.read_text())
+        strings = (n.value for n in ast.walk(tree) if isinstance(n, ast.Constant))
+        docs = {ast.get_docstring(n, clean=False) for n in ast.walk(tree)
+                if isinstance(n, ast.Module | ast.ClassDef | ast.FunctionDef)}  # fmt: skip
+        if any(isinstance(s, str) and s not in docs and VENDOR_WORDS.search(s) for s in strings):
+            found.add(name_of(path))
+    assert found - NAMES_A_VENDOR == set()
+
+
+def test_views_are_functions():
+    found = []
+    for path in sources():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef) and any(
+                getattr(base, "id", getattr(base, "attr", "")).endswith("View")
+                for base in node.bases
+            ):
+                found.append(f"{name_of(path)}: {node.name}")
+    assert found == []
+
+
+def test_templates_have_no_inline_script_or_style():
+    """The content security policy would block them; this says where they are."""
+    wrong = []
+    for path in (ROOT / "templates").rglob("*.html"):
+        text = path.read_text()
+        if "/messages/" in path.as_posix():
+            continue
+        if re.search(r"\sstyle=|<style|\son[a-z]+=", text):
+            wrong.append(name_of(path))
+        for tag in re.findall(r"<script[^>]*>", text):
+            if (
+                "src=" not in tag
+                and "application/ld+json" not in tag
+                and 'type="application/json' not in tag
+            ):
+                wrong.append(name_of(path))
+    assert wrong == []
+
+
+def test_no_page_names_another_host():
+    """H-08: what a template loads comes from this site."""
+    wrong = []
+    for path in (ROOT / "templates").rglob("*.html"):
+        for url in re.findall(
+            r"<(?:link|script|img|iframe|source)[^>]+(?:href|src)=\"([^\"]+)", path.read_text()
+        ):
+            if url.startswith(("http:", "https:", "//")):
+                wrong.append(f"{name_of(path)}: {url}")
+    assert wrong == []

@@ -1,0 +1,116 @@
+"""The headers of every kind of answer, compared as a whole, so that nobody loosens one in passing."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+from django.test import Client
+
+from tests.factories import make_clinic, make_hours, make_practitioner, make_user
+
+pytestmark = pytest.mark.django_db
+
+POLICY = {
+    "default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self'",
+    "font-src 'self'", "connect-src 'self'", "manifest-src 'self'", "form-action 'self'",
+    "base-uri 'none'", "frame-ancestors 'none'", "object-src 'none'",
+}  # fmt: skip
+PUBLIC = ["/", "/conditions/", "/practitioners/", "/contact/", "/privacy/", "/accessibility/"]
+PRIVATE = ["/book/", "/book/urgent/", "/booking/", "/booking/lost/", "/account/login/"]
+OTHER = ["/health/live", "/health/ready", "/robots.txt", "/sitemap.xml", "/nothing/", "/book/time/"]
+
+
+@pytest.fixture(autouse=True)
+def clinic():
+    make_clinic()
+    make_hours()
+    make_practitioner()
+
+
+def policy(response):
+    return {part.strip() for part in response["Content-Security-Policy"].split(";") if part.strip()}
+
+
+@pytest.mark.parametrize("path", PUBLIC + PRIVATE + OTHER)
+def test_every_answer_carries_the_headers(client, path):
+    response = client.get(path)
+    assert policy(response) == POLICY
+    assert response["X-Content-Type-Options"] == "nosniff"
+    assert response["X-Frame-Options"] == "DENY"
+    assert response["Referrer-Policy"] == "same-origin"
+    assert response["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert response["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert response["Permissions-Policy"].startswith("camera=()")
+    assert "Access-Control-Allow-Origin" not in response
+
+
+@pytest.mark.parametrize("path", PRIVATE)
+def test_private_pages_are_stored_nowhere(client, path):
+    response = client.get(path)
+    assert response["Cache-Control"] == "no-store, private"
+    assert "noindex" in response["X-Robots-Tag"]
+
+
+@pytest.mark.parametrize("path", PUBLIC)
+def test_reading_sets_no_cookie(client, path):
+    assert not client.get(path).cookies
+
+
+@pytest.mark.parametrize("method", ["put", "patch", "delete", "trace"])
+def test_odd_methods_are_refused(client, method):
+    assert getattr(client, method)("/book/").status_code == 405
+
+
+@pytest.mark.parametrize(
+    "path", ["/book/", "/book/signs/", "/book/check/", "/booking/", "/booking/lost/"]
+)
+def test_a_form_without_its_token_is_refused(path):
+    """W-03: and the page says what to do."""
+    strict = Client(enforce_csrf_checks=True)
+    form = "application/x-www-form-urlencoded"
+    response = strict.post(path, "a=1", content_type=form)
+    assert response.status_code == 403
+    assert "<h1" in response.content.decode()
+    foreign = strict.post(path, "a=1", content_type=form, HTTP_ORIGIN="https://evil.example")
+    assert foreign.status_code == 403
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "a b", "localhost:x"])
+def test_foreign_hosts_are_refused(client, host):
+    assert client.get("/", HTTP_HOST=host).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/admin/", "/admin/bookings/booking/", "/admin/conditions/page/add/", "/admin/auth/user/"],
+)
+def test_the_admin_runs_under_the_same_policy(client, path):
+    client.force_login(make_user("superuser"))
+    session = client.session
+    session["account_authentication_methods"] = [{"method": "mfa"}]
+    session.save()
+    response = client.get(path, follow=True)
+    parts = {re.sub(r" 'nonce-[^']+'", "", part) for part in policy(response)}
+    assert parts == POLICY
+    assert response["Cache-Control"] == "no-store, private"
+
+
+def test_secure_cookies_and_hsts_with_https():
+    """A-07, W-11: the deployment check is part of `make lint`; this reads the settings it leads to."""
+    code = (
+        "import django; django.setup(); from django.conf import settings as s;"
+        "print(s.SESSION_COOKIE_NAME, s.CSRF_COOKIE_NAME, s.SESSION_COOKIE_SECURE,"
+        " s.SECURE_HSTS_SECONDS, s.SECURE_SSL_REDIRECT, s.DEMO_ACCOUNTS_SKIP_SECOND_FACTOR,"
+        " s.ALLOWED_HOSTS, s.DEBUG)"
+    )
+    env = os.environ | {
+        "SITE_URL": "https://clinic.example",
+        "DJANGO_SETTINGS_MODULE": "clinic.settings",
+    }
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+    assert done.stdout.split() == [
+        "__Host-session", "__Host-csrf", "True", "63072000", "True", "False",
+        "['clinic.example']", "False",
+    ]  # fmt: skip
