@@ -3,15 +3,22 @@
 from django.conf import settings
 from django.utils.functional import SimpleLazyObject
 
+from .middleware import remember_phone
 from .models import Clinic
 from .sign_in import may_skip_second_factor
+
+
+def _clinic():
+    found = Clinic.objects.current()
+    remember_phone(found)
+    return found
 
 
 def clinic(request):
     """The clinic's identity (read when first used), and whether a demo account is signed in."""
     user = getattr(request, "user", None)
     return {
-        "clinic": SimpleLazyObject(Clinic.objects.current),
+        "clinic": SimpleLazyObject(_clinic),
         "site_url": settings.SITE_URL,
         "demo_account": SimpleLazyObject(
             lambda: bool(user and user.is_authenticated and may_skip_second_factor(user))

@@ -7,7 +7,8 @@ import logging
 import re
 
 from allauth.mfa.utils import is_mfa_enabled
-from django.db import DatabaseError, IntegrityError, connection
+from django.core.cache import caches
+from django.db import DatabaseError, IntegrityError, InterfaceError
 from django.http import HttpResponse, HttpResponseBadRequest, HttpResponseNotAllowed
 from django.shortcuts import redirect
 from django.template import loader
@@ -73,25 +74,37 @@ def refuse_hostile_requests(get_response):
     return middleware
 
 
-def database_trouble(get_response):
-    """A database that fails shows an honest page with the phone number, never a confirmation.
+def remember_phone(clinic):
+    """Keep the clinic's number in this process, for the pages that cannot ask the database."""
+    caches["memory"].set("phone", clinic.phone, None)
+
+
+def error_page(template, status):
+    """An error page that needs no database; it names the clinic's number if that is known."""
+    context = {"phone": caches["memory"].get("phone")}
+    return HttpResponse(loader.render_to_string(template, context), status=status)
+
+
+def unavailable(error):
+    """The 503 page for a database that fails: honest, never a confirmation. None for other errors.
 
     Rule violations (IntegrityError) are bugs of ours and stay errors.
     """
+    if not isinstance(error, (DatabaseError, InterfaceError)) or isinstance(error, IntegrityError):
+        return None
+    log.error("database trouble: %s", type(error).__name__)
+    response = error_page("503.html", 503)
+    response.headers["Retry-After"] = "30"
+    return response
+
+
+def database_trouble(get_response):
+    """A view whose database fails answers 503; clinic.views.server_error does it for the rest."""
 
     def middleware(request):
         return get_response(request)
 
-    def process_exception(request, error):
-        if not isinstance(error, DatabaseError) or isinstance(error, IntegrityError):
-            return None
-        log.error("database trouble: %s", type(error).__name__)
-        connection.close_if_unusable_or_obsolete()
-        response = HttpResponse(loader.render_to_string("503.html"), status=503)
-        response.headers["Retry-After"] = "30"
-        return response
-
-    middleware.process_exception = process_exception
+    middleware.process_exception = lambda request, error: unavailable(error)
     return middleware
 
 

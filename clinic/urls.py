@@ -35,3 +35,5 @@ urlpatterns += i18n_patterns(
     path("", include((clinic_pages, "clinic"))),
     prefix_default_language=False,
 )
+
+handler500 = "clinic.views.server_error"

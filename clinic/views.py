@@ -1,5 +1,7 @@
 """Pages of the clinic itself, its health checks, and its error page for stale forms."""
 
+import sys
+
 from django.conf import settings
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import render
@@ -8,7 +10,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from . import health, opening
-from .middleware import PRIVATE_PREFIXES
+from .middleware import PRIVATE_PREFIXES, error_page, unavailable
 from .models import Practitioner
 
 
@@ -67,6 +69,11 @@ def ready(request, more=None):
     return JsonResponse(
         {"status": "ok" if well else "not ready", "checks": checks}, status=200 if well else 503
     )
+
+
+def server_error(request):
+    """The page for an error that nobody caught; a failing database gets its own."""
+    return unavailable(sys.exc_info()[1]) or error_page("500.html", 500)
 
 
 def csrf_failure(request, reason=""):

@@ -110,7 +110,9 @@ class Camera:
         self.page = browser.new_page(viewport=size, base_url=address, reduced_motion="reduce")
 
     def visit(self, path):
-        self.page.goto(path, wait_until="networkidle")
+        answer = self.page.goto(path, wait_until="networkidle")
+        if answer.status >= 500:
+            sys.exit(f"{path} answered {answer.status}: no picture of that.")
         self.page.evaluate("document.fonts.ready")
 
     def take(self, path, *, whole=False):

@@ -1,0 +1,1 @@
+"""Measures the shipped server on both databases: ``python -m bench``, or ``make bench``."""
