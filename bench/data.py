@@ -21,6 +21,7 @@ from clinic.models import Clinic, Closure, OpeningHours, Practitioner
 from conditions.models import Condition
 
 HORIZON = 60  # days
+FAR = 99  # days after a Sunday: a Monday beyond the horizon
 HALF_HOUR = timedelta(minutes=30)
 SLOTS_A_DAY = [16, 17, 18, 19, 20, 21, 22, 23, 26, 27, 28, 29, 30, 31, 32, 33]  # half hours
 FULLNESS = [0.7] * 3 + [0.4] * 7  # by working day; later ones as LATER
@@ -117,10 +118,10 @@ def far_future(count):
     zone, now = Clinic.objects.current().zone, timezone.now()
     today = now.astimezone(zone).date()
     people = list(Practitioner.objects.bookable())
-    working = (HORIZON + 40 + number // 5 * 7 + number % 5 for number in itertools.count())
     sunday = today - timedelta(days=today.isoweekday() % 7)
+    working = (FAR + number // 5 * 7 + number % 5 for number in itertools.count())
     places = (
-        (day_start(sunday + timedelta(days=days + 2), zone) + slot * HALF_HOUR, person.pk)
+        (day_start(sunday + timedelta(days=days), zone) + slot * HALF_HOUR, person.pk)
         for days in working
         for slot in SLOTS_A_DAY
         for person in people
@@ -150,9 +151,7 @@ def _past(first, count):
             status, day = "cancelled", today + timedelta(days=chance.randrange(1, HORIZON))
         start = midnight(day) + chance.choice(SLOTS_A_DAY) * HALF_HOUR
         asked = min(start, now) - timedelta(hours=chance.randrange(6, 500))
-        yield _row(
-            number, status, chance.choice(people), start, asked, chance.choice(conditions)
-        )
+        yield _row(number, status, chance.choice(people), start, asked, chance.choice(conditions))
 
 
 def _row(number, status, practitioner, start, asked, condition):
@@ -201,7 +200,11 @@ def _insert(rows):
     with connection.cursor() as cursor:
         while batch := list(itertools.islice(values, 20_000)):
             if hasattr(cursor, "copy_expert"):
-                _copy(cursor, f"COPY {table} ({columns}) FROM STDIN WITH (FORMAT csv, NULL '~')", batch)
+                _copy(
+                    cursor,
+                    f"COPY {table} ({columns}) FROM STDIN WITH (FORMAT csv, NULL '~')",
+                    batch,
+                )
             else:
                 places = ", ".join(["%s"] * len(fields))
                 cursor.executemany(f"INSERT INTO {table} ({columns}) VALUES ({places})", batch)

@@ -135,7 +135,7 @@ def _detail(event, zone):
 
 def _moment(text, zone):
     try:
-        at = parse_datetime(text or "")
+        at = parse_datetime(str(text))
     except ValueError:
         at = None
     return times.when(at, zone, "D j M Y") if at and at.tzinfo else ""

@@ -97,7 +97,7 @@ def _manage_page(request, link, proven, status=200, form=None, problem=""):
             "zone": zone,
             "clinic_zone": clinic.zone,
             "may_change": scheduling.may_change_online(booking, clinic=clinic),
-            "deadline": booking.starts_at and scheduling.change_deadline(booking, clinic),
+            "deadline": booking.starts_at and booking.change_deadline(clinic),
             "answer_by": booking.created_at + timedelta(hours=clinic.answer_within_hours),
         },
         status=status,

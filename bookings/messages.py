@@ -51,7 +51,7 @@ def _key(booking, kind, occasion):
 
 
 def queue(booking, kind, *, due_at=None, occasion=""):
-    """Put one message into the outbox, in the caller's transaction; returns the row.
+    """Put one message into the outbox, in the caller's transaction; returns its key.
 
     The same booking, kind and occasion is queued once. The occasion is the booking's sequence
     unless given; for a new link it is the ten minutes it was asked in, so that asking twice sends
@@ -60,11 +60,23 @@ def queue(booking, kind, *, due_at=None, occasion=""):
     now = timezone.now()
     if not occasion:
         occasion = f"{now:%Y%m%d%H%M}"[:-1] if kind == Kind.LINK else booking.sequence
-    message, _made = Message.objects.get_or_create(
+    message = Message(
         key=_key(booking, kind, occasion),
-        defaults={"booking": booking, "kind": kind, "created_at": now, "due_at": due_at or now},
+        booking=booking,
+        kind=kind,
+        created_at=now,
+        due_at=due_at or now,
     )
-    return message
+    # One statement; a row that has this key already stays as it is.
+    Message.objects.bulk_create([message], ignore_conflicts=True)
+    return message.key
+
+
+@transaction.atomic
+def send_link(booking, *, by):
+    """Mail the patient a new manage link; the earlier ones go on working."""
+    queue(booking, Kind.LINK)
+    audit.record("booking.link_sent", booking, by=by)
 
 
 @transaction.atomic
@@ -227,7 +239,7 @@ def _visit(booking, clinic):
 
 
 def _change_until(booking, clinic, now):
-    deadline = booking.starts_at - timedelta(hours=clinic.cancel_until_hours)
+    deadline = booking.change_deadline(clinic)
     return _spoken(deadline, clinic.zone) if deadline > now else ""
 
 

@@ -2,6 +2,7 @@
 
 import secrets
 import uuid
+from datetime import timedelta
 
 from django.core.validators import MaxLengthValidator
 from django.db import models
@@ -209,6 +210,10 @@ class Booking(models.Model):
     def concern(self):
         """The name of the condition, or plain words when the patient was not sure."""
         return self.condition.name if self.condition else "Not sure, or something else"
+
+    def change_deadline(self, clinic):
+        """The last instant (UTC) at which a patient may move or cancel online."""
+        return self.starts_at - timedelta(hours=clinic.cancel_until_hours)
 
     @property
     def holds_time(self):

@@ -13,7 +13,6 @@ SlotTaken; the database's NoOverlap constraint refuses whatever slips past.
 
 import hashlib
 import json
-from datetime import timedelta
 
 from django.db import IntegrityError, transaction
 from django.db.models import Q
@@ -27,7 +26,6 @@ from .models import Booking, Message
 
 Status = Booking.Status
 Kind = Message.Kind
-STAFF_MAY_ENTER_PAST = timedelta(days=1)
 
 
 class SchedulingError(Exception):
@@ -386,12 +384,7 @@ def may_change_online(booking, *, now=None, clinic=None):
         return False
     if booking.starts_at is None:
         return True
-    return now <= change_deadline(booking, clinic or Clinic.objects.current())
-
-
-def change_deadline(booking, clinic):
-    """The last instant (UTC) at which a patient may move or cancel online."""
-    return booking.starts_at - timedelta(hours=clinic.cancel_until_hours)
+    return now <= booking.change_deadline(clinic or Clinic.objects.current())
 
 
 def reschedule(booking, *, start, by, practitioner=None, now=None):

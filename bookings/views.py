@@ -22,16 +22,17 @@ from .models import Booking
 NEXT_FREE_SECONDS = 30  # how old the advertised next free time may be; booking itself looks anew
 
 
-def next_free_label(condition=None):
-    """The next free time for a page: label, detail and instant; None when nothing is free.
+def next_free_label(slug=""):
+    """The next free time for a page, any or a condition's: label, detail and instant, or None.
 
     Kept in this process's memory for NEXT_FREE_SECONDS, so that pages stay cheap.
     """
-    key = f"next-free:{condition.pk if condition else 'any'}"
+    key = f"next-free:{slug}"
     cached = caches["memory"].get(key, "missing")
     if cached != "missing":
         return cached
     clinic, now = Clinic.objects.current(), timezone.now()
+    condition = Condition.objects.filter(slug=slug).first() if slug else None
     slot = availability.next_free(condition=condition, now=now, clinic=clinic)
     label = None
     if slot:
@@ -63,8 +64,7 @@ def home(request):
 @require_safe
 def condition(request, slug):
     """A condition page, with the next free time of those who see people with it."""
-    found = Condition.objects.filter(slug=slug).only("pk", "consultation_minutes").first()
-    return render_condition(request, slug, {"next_free": next_free_label(found) if found else None})
+    return render_condition(request, slug, {"next_free": next_free_label(slug)})
 
 
 # --- the steps ------------------------------------------------------------------------------------

@@ -3,8 +3,8 @@
 import logging
 import re
 
-# /booking/<secret>/: the one address that holds a secret, for one request.
-_SECRET_IN_PATH = re.compile(r"(/booking/)[A-Za-z0-9_-]{20,}")
+# /booking/<secret>/ and /preview/<signed>/: the addresses that open something by themselves.
+_SECRET_IN_PATH = re.compile(r"(/(?:booking|preview)/)[A-Za-z0-9_:-]{20,}")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 
 

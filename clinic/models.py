@@ -298,7 +298,8 @@ class Closure(models.Model):
                 violation_error_message="The last day is before the first day.",
             ),
             models.CheckConstraint(
-                condition=Q(from_time=None, until_time=None) | Q(until_time__gt=F("from_time")),
+                condition=Q(from_time=None, until_time=None)
+                | Q(from_time__isnull=False, until_time__isnull=False, until_time__gt=F("from_time")),
                 name="closure_until_after_from",
                 violation_error_message="Give both times, the later one last, or neither.",
             ),

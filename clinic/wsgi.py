@@ -1,8 +1,25 @@
 """The WSGI application that the web server loads."""
 
 import os
+from contextlib import suppress
 
 from django.core.wsgi import get_wsgi_application
+from django.db import Error, connection
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "clinic.settings")
+
+
+def know_the_phone():
+    """Error pages name the clinic's number, also if the database fails before the first visitor."""
+    from clinic.middleware import remember_phone
+    from clinic.models import Clinic
+
+    with suppress(Error):
+        clinic = Clinic.objects.first()
+        if clinic:
+            remember_phone(clinic)
+    connection.close()
+
+
 application = get_wsgi_application()
+know_the_phone()

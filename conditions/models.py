@@ -113,7 +113,11 @@ class Condition(models.Model):
 
 
 class RedFlag(models.Model):
-    """A typed warning sign. Without a condition it is one of those shared by all, after treatment."""
+    """A typed warning sign. Without a condition it is shared by all pages.
+
+    A shared one is a sign after an injection; with ``gate`` it is instead asked before booking of
+    people who are not sure what their concern is.
+    """
 
     class Level(models.TextChoices):
         EMERGENCY = "emergency", "Emergency"

@@ -28,9 +28,11 @@ def build_document(page):
     """The whole of ``page`` as a JSON-ready dict, with its shared texts. Reads, never writes."""
     condition = page.condition
     numbers, references = _references(page)
-    flags = list(RedFlag.objects.filter(condition=None))
+    shared = list(RedFlag.objects.filter(condition=None))
     own_flags = list(condition.red_flags.all()) if condition else []
-    gate = [flag.text for flag in [*own_flags, *flags] if flag.gate]
+    # A guide carries the signs that are asked of people who do not know what their concern is.
+    gate = [flag.text for flag in (own_flags if condition else shared) if flag.gate]
+    flags = [flag for flag in shared if not flag.gate]
     return {
         "schema": SCHEMA,
         "kind": page.kind,
@@ -44,7 +46,7 @@ def build_document(page):
         "sections": _sections(page, numbers),
         "red_flags": _by_level(own_flags, RedFlag.Level.values),
         "after_treatment": _by_level(flags, ["emergency", "urgent"]),
-        "gate": gate if condition else [],
+        "gate": gate,
         "safety": _safety(condition),
         "faqs": _faqs(page, numbers),
         "references": references,

@@ -101,7 +101,8 @@ def _load_shared(shared):
         )
     # These have no key, so they are made once, all together.
     if not RedFlag.objects.filter(condition=None).exists():
-        _make_flags(None, shared["after_treatment"])
+        general = [{"level": "emergency", "gate": True, **sign} for sign in shared["gate"]]
+        _make_flags(None, shared["after_treatment"] + general)
     if not Faq.objects.filter(page=None).exists():
         _make_faqs(None, shared["faqs"])
 

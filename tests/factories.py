@@ -5,7 +5,8 @@ from datetime import UTC, datetime, time, timedelta
 
 from django.contrib.auth.models import Group, User
 
-from bookings.models import Booking
+from bookings import messages
+from bookings.models import Booking, Message
 from clinic.models import Clinic, Closure, OpeningHours, Practitioner
 from conditions.models import Condition
 
@@ -117,3 +118,8 @@ def make_user(role=None, **values):
     elif role:
         user.groups.add(Group.objects.get_or_create(name=role)[0])
     return user
+
+
+def queue_message(booking, kind, **when):
+    """Queue a message as a verb does, and return its row."""
+    return Message.objects.get(key=messages.queue(booking, kind, **when))

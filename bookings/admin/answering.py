@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.http import Http404, HttpResponseNotAllowed
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -18,22 +17,18 @@ from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from bookings import desk, scheduling, times, week
-from bookings.messages import queue
-from bookings.models import Booking, Message
-from clinic import audit
+from bookings import messages as outgoing
+from bookings.models import Booking
 from clinic.models import Clinic, Practitioner
 from clinic.plain_text import PlainTextField
 
 Status = Booking.Status
 
 
-@transaction.atomic
-def send_link(booking, *, by):
-    """Mail the patient a new manage link; the earlier ones go on working."""
+def _send_link(booking, *, by):
     if "link" not in desk.possible(booking, timezone.now()):
         raise scheduling.NotAllowed("There is no address to send it to, or nothing left to manage.")
-    queue(booking, Message.Kind.LINK)
-    audit.record("booking.link_sent", booking, by=by)
+    outgoing.send_link(booking, by=by)
 
 
 @dataclass(frozen=True)
@@ -60,7 +55,7 @@ VERBS = {
         lambda booking, *, by: scheduling.record_outcome(booking, outcome=Status.NOSHOW, by=by),
     ),
     "undo": Verb("Undo", "Taken back", scheduling.undo),
-    "link": Verb("Send the link again", "A new link is on its way", send_link),
+    "link": Verb("Send the link again", "A new link is on its way", _send_link),
 }
 
 

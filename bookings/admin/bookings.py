@@ -32,7 +32,7 @@ MOST_AT_ONCE = 100
 class ContactForm(forms.ModelForm):
     """What staff may correct by hand."""
 
-    name = PlainTextField(max_length=80, widget=AdminTextInputWidget)
+    name = PlainTextField(label="Name", max_length=80, widget=AdminTextInputWidget)
     spoken_language = PlainTextField(
         label="Language for the consultation",
         max_length=30,
@@ -43,6 +43,7 @@ class ContactForm(forms.ModelForm):
         label="Good times to call", max_length=200, required=False, widget=AdminTextInputWidget
     )
     staff_note = PlainTextField(
+        label="Staff note",
         max_length=1000,
         required=False,
         lines=True,

@@ -126,7 +126,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['first_day', 'from_time'],
-                'constraints': [models.CheckConstraint(condition=models.Q(('last_day__gte', models.F('first_day'))), name='closure_last_day_after_first', violation_error_message='The last day is before the first day.'), models.CheckConstraint(condition=models.Q(models.Q(('from_time', None), ('until_time', None)), ('until_time__gt', models.F('from_time')), _connector='OR'), name='closure_until_after_from', violation_error_message='Give both times, the later one last, or neither.')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('last_day__gte', models.F('first_day'))), name='closure_last_day_after_first', violation_error_message='The last day is before the first day.'), models.CheckConstraint(condition=models.Q(models.Q(('from_time', None), ('until_time', None)), models.Q(('from_time__isnull', False), ('until_time__gt', models.F('from_time')), ('until_time__isnull', False)), _connector='OR'), name='closure_until_after_from', violation_error_message='Give both times, the later one last, or neither.')],
             },
         ),
     ]

@@ -710,8 +710,9 @@ def test_next_free_stops_at_the_first_day_that_has_one(marlow, monkeypatch):
 
 def test_held_time_is_read_through_its_own_index(marlow, monkeypatch):
     """SQLite forgets a partial index when its condition arrives as parameters."""
-    if connection.vendor != "sqlite":
-        pytest.skip("PostgreSQL chooses by the table's size")
+    if connection.vendor == "postgresql":  # it chooses by size, and this table is empty
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL enable_seqscan = off")
     plans = []
     values_list = QuerySet.values_list
 
@@ -722,4 +723,5 @@ def test_held_time_is_read_through_its_own_index(marlow, monkeypatch):
     monkeypatch.setattr(QuerySet, "values_list", explained)
     free_slots(first_day=MONDAY, last_day=MONDAY, now=NOW)
     [plan] = plans
-    assert "booking_time_held (practitioner_id=? AND busy_from>? AND busy_from<?)" in plan
+    assert "booking_time_held" in plan
+    assert connection.vendor != "sqlite" or "(practitioner_id=? AND busy_from>?" in plan

@@ -13,7 +13,14 @@ from icalendar import Calendar
 
 from bookings import links, messages
 from bookings.models import Booking, ManageLink, Message
-from tests.factories import MONDAY, make_booking, make_clinic, make_condition, make_practitioner
+from tests.factories import (
+    MONDAY,
+    make_booking,
+    make_clinic,
+    make_condition,
+    make_practitioner,
+    queue_message,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -82,7 +89,7 @@ def message_for(kind, **values):
     usual = {"starts_at": start, "name": "Pat Example"}
     booking = make_booking(**usual | FITTING[kind] | values)
     occasion = messages._reminder_occasion("two-days", START) if kind == Kind.REMINDER else ""
-    message = messages.queue(booking, kind, occasion=occasion)
+    message = queue_message(booking, kind, occasion=occasion)
     message.message_id = f"<{message.pk}@clinic.example>"
     return message
 
@@ -293,7 +300,7 @@ def test_an_offer_lists_the_times_still_held():
             starts_at=START + timedelta(hours=hours), status="proposed", offered_for=request,
             hold_until=BEFORE + timedelta(hours=hours),
         )  # fmt: skip
-    message = messages.queue(request, Kind.OFFERED)
+    message = queue_message(request, Kind.OFFERED)
     message.message_id = "<x@clinic.example>"
     body = parts(written(message, BEFORE))[1]
     assert "11:30" in body
@@ -332,7 +339,7 @@ def test_uid_stays_and_sequence_rises_from_mail_to_mail():
         (Kind.CHANGED, "booked"),
         (Kind.CANCELLED, ""),
     ):
-        message = messages.queue(booking, kind)
+        message = queue_message(booking, kind)
         message.message_id = "<x@clinic.example>"
         [event] = Calendar.from_ical(parts(written(message))[3]).walk("VEVENT")
         seen.append((str(event["UID"]), event["SEQUENCE"]))
@@ -416,20 +423,20 @@ def test_a_hostile_clinic_name_adds_no_header():
 
 def test_the_same_news_is_queued_once():
     booking = make_booking()
-    first = messages.queue(booking, Kind.CONFIRMED)
-    assert messages.queue(booking, Kind.CONFIRMED) == first
+    first = queue_message(booking, Kind.CONFIRMED)
+    assert queue_message(booking, Kind.CONFIRMED) == first
     booking.sequence += 1
-    assert messages.queue(booking, Kind.CONFIRMED) != first
+    assert queue_message(booking, Kind.CONFIRMED) != first
     assert first.key == f"{booking.pk}:confirmed:0"
 
 
 def test_a_link_can_be_asked_for_again_later(time_machine):
     booking = make_booking()
     time_machine.move_to(BEFORE, tick=False)
-    first = messages.queue(booking, Kind.LINK)
-    assert messages.queue(booking, Kind.LINK) == first
+    first = queue_message(booking, Kind.LINK)
+    assert queue_message(booking, Kind.LINK) == first
     time_machine.shift(600)
-    assert messages.queue(booking, Kind.LINK) != first
+    assert queue_message(booking, Kind.LINK) != first
 
 
 # --- reminders ------------------------------------------------------------------------------------
@@ -482,7 +489,7 @@ def test_days_before_means_the_same_time_on_the_clock(zone, day):
 
 
 def reminder(booking, name="two-days"):
-    return messages.queue(
+    return queue_message(
         booking, Kind.REMINDER, occasion=messages._reminder_occasion(name, booking.starts_at)
     )
 
@@ -534,7 +541,7 @@ def test_a_cancelled_booking_gets_only_the_news_of_it(kind):
 
 def test_only_the_last_news_is_told():
     booking = make_booking(starts_at=START, status="booked")
-    confirmed, changed = (messages.queue(booking, kind) for kind in (Kind.CONFIRMED, Kind.CHANGED))
+    confirmed, changed = (queue_message(booking, kind) for kind in (Kind.CONFIRMED, Kind.CHANGED))
     assert not messages.still_makes_sense(confirmed, booking, BEFORE)
     assert messages.still_makes_sense(changed, booking, BEFORE)
 

@@ -13,7 +13,7 @@ from bookings import messages, outbox
 from bookings.management.commands import run_worker
 from bookings.models import Booking, Heartbeat, Message
 from clinic.models import AuditEvent
-from tests.factories import make_booking, make_clinic
+from tests.factories import make_booking, make_clinic, queue_message
 from tests.shared_database import SharedDatabase
 
 pytestmark = pytest.mark.django_db
@@ -32,7 +32,7 @@ def soon(**values):
 
 
 def queued(kind=Kind.CONFIRMED, **values):
-    return messages.queue(soon(**values), kind)
+    return queue_message(soon(**values), kind)
 
 
 def drain():
@@ -56,7 +56,7 @@ def test_what_is_due_is_sent_and_marked(mailoutbox):
 
 
 def test_what_is_not_due_waits(mailoutbox):
-    messages.queue(soon(), Kind.CONFIRMED, due_at=timezone.now() + timedelta(minutes=1))
+    queue_message(soon(), Kind.CONFIRMED, due_at=timezone.now() + timedelta(minutes=1))
     assert drain() == {}
     assert mailoutbox == []
 

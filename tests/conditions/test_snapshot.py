@@ -107,13 +107,13 @@ def test_a_guide_carries_the_boxed_warning_alone():
     }  # fmt: skip
 
 
-def test_the_gate_asks_the_conditions_signs_and_shared_ones_that_are_marked():
+def test_the_gate_asks_the_signs_of_the_condition():
     page = make_page()
     RedFlag.objects.create(level="emergency", text="your throat swells", gate=True)
     document = snapshot.build_document(page)
-    assert document["gate"] == ["chest pain", "your throat swells"]
+    assert document["gate"] == ["chest pain"]
     assert document["red_flags"]["urgent"] == ["a locked jaw"]
-    assert "your throat swells" in document["after_treatment"]["emergency"]
+    assert "your throat swells" not in document["after_treatment"]["emergency"]
 
 
 def test_related_conditions_are_cards():

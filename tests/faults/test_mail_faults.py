@@ -16,7 +16,7 @@ from django.utils import timezone
 from bookings import messages, outbox, scheduling
 from bookings.models import Booking, Message
 from clinic.models import AuditEvent
-from tests.factories import make_booking, make_clinic, make_practitioner
+from tests.factories import make_booking, make_clinic, make_practitioner, queue_message
 from tests.mail_server import MailServer, make_certificate
 from tests.shared_database import SharedDatabase
 
@@ -42,7 +42,7 @@ def queue_many(count, practitioner, *, first=None, kind=Kind.CONFIRMED):
     """As many booked visits, half an hour apart from ``first``, each with one message."""
     first = first or timezone.now() + timedelta(days=3)
     return [
-        messages.queue(
+        queue_message(
             make_booking(
                 starts_at=first + number * timedelta(minutes=30), practitioner=practitioner
             ),
@@ -289,7 +289,7 @@ def test_no_mail_about_a_visit_that_has_begun(server, practitioner, time_machine
     """M-08: the server is away past the visit; reminders and news are dropped."""
     time_machine.move_to(NOON, tick=False)
     booking = make_booking(starts_at=NOON + timedelta(days=3), practitioner=practitioner)
-    messages.queue(booking, Kind.CONFIRMED)
+    queue_message(booking, Kind.CONFIRMED)
     messages.plan_reminders(booking)
     server.stop()
     at = NOON
@@ -333,7 +333,7 @@ def test_hostile_data_is_never_poison(server, practitioner):
         for field, value in values.items():
             Booking.objects.filter(pk=booking.pk).update(**{field: value})
         booking.refresh_from_db()
-        messages.queue(booking, Kind.CONFIRMED)
+        queue_message(booking, Kind.CONFIRMED)
     [healthy] = queue_many(1, practitioner, first=first + timedelta(days=9))
     counts = drain()
     assert counts["sent"] + counts["failed"] == len(POISON) + 1, counts

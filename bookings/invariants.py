@@ -1,0 +1,170 @@
+"""What must be true of the stored bookings, whoever wrote them and whatever was killed meanwhile.
+
+Each check reads and changes nothing, takes nothing from the database's constraints on trust, and
+yields the reference of each booking for which it is not true.
+"""
+
+from collections import defaultdict
+
+from django.db import transaction
+from django.db.models import F, Q
+from django.utils.dateparse import parse_datetime
+
+from clinic.models import AuditEvent
+
+from .models import Booking, Message
+
+CHUNK = 500  # bookings read at a time together with their history
+
+Status = Booking.Status
+Kind = Message.Kind
+Source = Booking.Source
+
+# The statuses that a booking can have right after an event; other events do not change it.
+AFTER = {
+    "booking.requested": {Status.PENDING},
+    "booking.callback_requested": {Status.WAITLIST},
+    "booking.offered": {Status.PROPOSED},
+    "booking.confirmed": {Status.BOOKED},
+    "booking.rescheduled": {Status.PENDING, Status.BOOKED},
+    "booking.cancelled": {Status.CANCELLED},
+    "booking.arrived": {Status.ARRIVED},
+    "booking.fulfilled": {Status.FULFILLED},
+    "booking.noshow": {Status.NOSHOW},
+    "booking.undone": {Status.BOOKED},
+}
+CONFIRMED = (Status.BOOKED, Status.ARRIVED, Status.FULFILLED, Status.NOSHOW)
+SAYS_CONFIRMED = (Kind.CONFIRMED, Kind.CHANGED)
+
+
+def overlapping():
+    """Bookings that hold time of which an earlier one of the same practitioner holds a part."""
+    owner, until = None, None
+    rows = (
+        Booking.objects.holding_time()
+        .filter(practitioner__isnull=False, busy_from__isnull=False, busy_until__isnull=False)
+        .order_by("practitioner_id", "busy_from", "pk")
+        .values_list("reference", "practitioner_id", "busy_from", "busy_until")
+    )
+    for reference, practitioner, busy_from, busy_until in rows.iterator(CHUNK):
+        if practitioner == owner and busy_from < until:
+            yield reference
+            until = max(until, busy_until)
+        else:
+            owner, until = practitioner, busy_until
+
+
+def times_not_whole():
+    """Bookings with a part of a time only, or with its parts out of order."""
+    without = Q(starts_at=None, ends_at=None, busy_from=None, busy_until=None)
+    whole = Q(
+        busy_from__lte=F("starts_at"), starts_at__lt=F("ends_at"), ends_at__lte=F("busy_until")
+    )
+    right = Booking.objects.filter(without | whole).values("pk")
+    yield from _references(Booking.objects.exclude(pk__in=right))
+
+
+def holding_nobodys_time():
+    """Bookings that hold time without a practitioner or without a time."""
+    yield from _references(
+        Booking.objects.holding_time().filter(Q(practitioner=None) | Q(starts_at=None))
+    )
+
+
+def without_consent():
+    """Bookings from the website of which we cannot say when, and to what, the patient agreed."""
+    yield from _references(
+        Booking.objects.filter(Q(consent_at=None) | Q(consent_version=""), source=Source.WEB)
+    )
+
+
+def unrecorded():
+    """Bookings whose status or time is not what their audit rows tell."""
+    yield from _where_not(_recorded)
+
+
+def unannounced():
+    """Bookings whose patient was not written to exactly once about what holds now.
+
+    For a confirmed one that is one message for its present sequence; for a cancelled one, one
+    message in all, or none if a time limit ended it. Patients without an address are left out.
+    """
+    yield from _where_not(_announced)
+
+
+INVARIANTS = {
+    "overlapping bookings that hold time": overlapping,
+    "bookings whose times are not whole": times_not_whole,
+    "bookings that hold time without a practitioner": holding_nobodys_time,
+    "bookings from the website without consent": without_consent,
+    "bookings whose status or time has no audit row": unrecorded,
+    "confirmed or cancelled bookings without exactly one message": unannounced,
+}
+
+
+def broken():
+    """The references of the bookings that break each invariant, by the invariant's name."""
+    return {name: list(check()) for name, check in INVARIANTS.items()}
+
+
+def _references(bookings):
+    yield from bookings.order_by("pk").values_list("reference", flat=True).iterator(CHUNK)
+
+
+def _recorded(booking, events, _keys):
+    statuses, starts_at = set(), None
+    for action, details in events:
+        statuses = AFTER.get(action, statuses)
+        told = details.get("to") or details.get("starts_at")
+        if action in AFTER and told:
+            starts_at = parse_datetime(told)
+    return booking.status in statuses and booking.starts_at == starts_at
+
+
+def _announced(booking, _events, keys):
+    if not booking.email or booking.erased_at:
+        return True
+    if booking.status in CONFIRMED:
+        fitting = {f"{booking.pk}:{kind}:{booking.sequence}" for kind in SAYS_CONFIRMED}
+        return len(fitting.intersection(keys)) == 1
+    if booking.status == Status.CANCELLED:
+        by_people = booking.cancelled_by != Booking.CancelledBy.SYSTEM
+        start = f"{booking.pk}:{Kind.CANCELLED}:"
+        return sum(key.startswith(start) for key in keys) == int(by_people)
+    return True
+
+
+def _where_not(rule):
+    """References of the bookings whose history breaks ``rule``, now and in a second look.
+
+    On a live site a booking may change between reading its row and its history; the second look
+    locks it first.
+    """
+    last = 0
+    # No query stays open meanwhile: SQLite would refuse to lock behind an old view of its own.
+    while bookings := list(Booking.objects.filter(pk__gt=last).order_by("pk")[:CHUNK]):
+        last = bookings[-1].pk
+        events, keys = _history(bookings)
+        for booking in bookings:
+            if rule(booking, events[booking.reference], keys[booking.pk]):
+                continue
+            with transaction.atomic():
+                booking = Booking.objects.select_for_update().get(pk=booking.pk)
+                events_now, keys_now = _history([booking])
+            if not rule(booking, events_now[booking.reference], keys_now[booking.pk]):
+                yield booking.reference
+
+
+def _history(bookings):
+    """Audit rows by reference, oldest first, and the keys of messages by booking."""
+    events, keys = defaultdict(list), defaultdict(list)
+    told = AuditEvent.objects.filter(
+        object_type=Booking._meta.label_lower,
+        object_key__in=[booking.reference for booking in bookings],
+    ).order_by("pk")
+    for reference, action, details in told.values_list("object_key", "action", "details"):
+        events[reference].append((action, details))
+    queued = Message.objects.filter(booking__in=bookings)
+    for booking, key in queued.values_list("booking_id", "key"):
+        keys[booking].append(key)
+    return events, keys

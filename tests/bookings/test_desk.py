@@ -1,0 +1,348 @@
+"""The day board's queries: what is shown where, what counts as late, what is free."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.core.cache import caches
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from bookings import desk, scheduling
+from bookings.models import Booking
+from clinic import audit
+from clinic.models import Practitioner
+from tests.factories import (
+    make_booking,
+    make_clinic,
+    make_closure,
+    make_condition,
+    make_hours,
+    make_practitioner,
+    make_user,
+)
+
+pytestmark = pytest.mark.django_db
+
+ANGELES = ZoneInfo("America/Los_Angeles")
+DAY = date(2027, 1, 5)  # a Tuesday
+MIDNIGHT = datetime(2027, 1, 5, 8, tzinfo=UTC)  # in Los Angeles
+NOW = MIDNIGHT + timedelta(hours=12, minutes=10)
+HALF = timedelta(minutes=30)
+
+
+@pytest.fixture
+def clinic():
+    make_hours()  # 09:00 to 17:00
+    return make_clinic()
+
+
+@pytest.fixture
+def doctor(clinic):
+    return make_practitioner(name="Dr. One")
+
+
+def at(hours, minutes=0):
+    return MIDNIGHT + timedelta(hours=hours, minutes=minutes)
+
+
+def show(clinic, day=DAY, now=NOW, bookings=None, practitioners=None):
+    return desk.board(
+        Booking.objects.all() if bookings is None else bookings,
+        Practitioner.objects.all() if practitioners is None else practitioners,
+        day=day,
+        clinic=clinic,
+        now=now,
+    )
+
+
+def blocks(shown, number=0):
+    return [
+        (block.row, block.span, [entry.booking for entry in block.entries] or block.closed)
+        for block in shown["columns"][number].blocks
+    ]
+
+
+# --- the grid -------------------------------------------------------------------------------------
+
+
+def test_board_runs_from_the_first_open_hour_to_the_last(clinic, doctor):
+    shown = show(clinic)
+    assert shown["hours"] == [f"{hour:02}:00" for hour in range(9, 17)]
+    assert blocks(shown) == []
+    assert (shown["now_row"], shown["now_part"]) == (7, 2)  # 12:10
+
+
+def test_a_booking_takes_its_rows(clinic, doctor):
+    first = make_booking(practitioner=doctor, starts_at=at(9))
+    long = make_booking(practitioner=doctor, starts_at=at(10), minutes=60)
+    assert blocks(show(clinic)) == [(1, 1, [first]), (3, 2, [long])]
+
+
+def test_a_booking_outside_opening_hours_widens_the_board(clinic, doctor):
+    early = make_booking(practitioner=doctor, starts_at=at(7, 30))
+    shown = show(clinic)
+    assert shown["hours"][0] == "07:00"
+    assert (2, 1, [early]) in blocks(shown)
+    assert (1, 1, "Not working") in blocks(shown)
+
+
+def test_bookings_that_share_a_row_share_a_block(clinic, doctor):
+    """Of 20 minutes each: none may cover another."""
+    made = [
+        make_booking(practitioner=doctor, starts_at=at(9, 20 * number), minutes=20)
+        for number in range(3)
+    ]
+    (block,) = [block for block in show(clinic)["columns"][0].blocks if block.entries]
+    assert (block.row, block.span) == (1, 2)
+    assert [entry.booking for entry in block.entries] == made
+    assert [entry.on_the_row for entry in block.entries] == [True, False, False]
+    assert [entry.clock for entry in block.entries] == ["09:00", "09:20", "09:40"]
+
+
+def test_closures_and_hours_off_are_hatched_with_their_reason(clinic, doctor):
+    make_hours(doctor, weekday=2, opens="09:00", closes="15:00")
+    make_closure(
+        doctor, first_day=DAY, last_day=DAY, from_time=time(12), until_time=time(13), reason="Lunch"
+    )
+    other = make_practitioner()
+    shown = show(clinic)
+    assert blocks(shown) == [(7, 2, "Lunch"), (13, 4, "Not working")]
+    assert blocks(shown, 1) == []
+    assert shown["columns"][1].practitioner == other
+
+
+def test_a_closure_never_covers_a_booking(clinic, doctor):
+    booking = make_booking(practitioner=doctor, starts_at=at(12))
+    make_closure(first_day=DAY, last_day=DAY, reason="Holiday")
+    rows = blocks(show(clinic))
+    assert [what for _row, _span, what in rows if isinstance(what, list)] == [[booking]]
+    covered = {row + n for row, span, _what in rows for n in range(span)}
+    assert len(covered) == sum(span for _row, span, _what in rows)
+
+
+def test_a_day_without_hours_still_has_a_board():
+    clinic = make_clinic()
+    make_practitioner()
+    closed = date(2027, 1, 10)
+    make_hours(weekday=1)
+    shown = show(clinic, day=closed)
+    assert shown["hours"][0] == "09:00"
+    assert blocks(shown) == [(1, 16, "Not working")]
+    assert shown["now_row"] is None
+
+
+@pytest.mark.parametrize("day", [date(2026, 11, 1), date(2027, 3, 14)])
+def test_days_on_which_the_clock_changes(doctor, day):
+    """All night open: 25 and 23 hours; each booking stands in a row of its own."""
+    clinic = make_clinic()
+    make_hours(opens="00:00", closes="00:00")
+    midnight = datetime(day.year, day.month, day.day, tzinfo=ANGELES).astimezone(UTC)
+    made = [make_booking(practitioner=doctor, starts_at=midnight + n * HALF) for n in range(8)]
+    shown = show(clinic, day=day, now=midnight - timedelta(days=1))
+    assert len(shown["hours"]) == (25 if day.month == 11 else 23)
+    assert blocks(shown) == [(n + 1, 1, [booking]) for n, booking in enumerate(made)]
+    clocks = [block.entries[0].clock for block in shown["columns"][0].blocks]
+    assert len(set(clocks)) == 8  # doubled hours are labelled apart
+
+
+def test_a_booking_over_midnight_is_on_both_days(doctor):
+    clinic = make_clinic()
+    make_hours(opens="00:00", closes="00:00")
+    late = make_booking(practitioner=doctor, starts_at=at(23, 30), minutes=60)
+    assert blocks(show(clinic)) == [(48, 1, [late])]
+    assert blocks(show(clinic, day=DAY + timedelta(days=1))) == [(1, 1, [late])]
+
+
+def test_looks_of_bookings(clinic, doctor):
+    states = {
+        "fulfilled": "done",
+        "noshow": "noshow",
+        "booked": "booked",
+        "pending": "wait",
+        "arrived": "now",
+    }
+    for number, status in enumerate(states):
+        make_booking(practitioner=doctor, status=status, starts_at=at(9 + number))
+    make_booking(
+        practitioner=doctor,
+        status="cancelled",
+        cancelled_by="patient",
+        cancelled_at=NOW,
+        starts_at=at(16),
+    )
+    looks = [
+        entry.look for block in show(clinic)["columns"][0].blocks for entry in block.entries
+    ]
+    assert looks == list(states.values())
+    make_booking(practitioner=doctor, starts_at=at(14))
+    during = show(clinic, now=at(14, 10))["columns"][0].blocks[-1].entries
+    assert [entry.look for entry in during] == ["now"]
+
+
+def test_who_left_the_clinic_keeps_a_column_while_bookings_name_them(clinic):
+    gone = make_practitioner(archived=True)
+    assert show(clinic)["columns"] == []
+    make_booking(practitioner=gone, starts_at=at(9))
+    assert [column.practitioner for column in show(clinic)["columns"]] == [gone]
+    assert show(clinic)["free"] == 0
+
+
+# --- numbers --------------------------------------------------------------------------------------
+
+
+def test_free_places_are_those_that_fit_together(clinic, doctor):
+    assert show(clinic, now=at(6))["free"] == 16
+    assert show(clinic, now=at(12, 10))["free"] == 9  # from 12:30 on
+    make_booking(practitioner=doctor, starts_at=at(13))
+    assert show(clinic, now=at(12, 10))["free"] == 8
+    clinic.slot_step, clinic.consultation_minutes = 15, 60
+    assert show(clinic, now=at(6))["free"] == 7
+    doctor.accepts_bookings = False
+    doctor.save()
+    assert show(clinic, now=at(6))["free"] == 0
+
+
+def test_a_hold_that_ran_out_is_free_again(clinic, doctor):
+    make_booking(
+        practitioner=doctor, status="pending", starts_at=at(16), hold_until=NOW - HALF
+    )
+    assert show(clinic)["free"] == 9
+    assert show(clinic)["waiting"] == []
+
+
+def test_booked_and_missed_are_counted(clinic, doctor):
+    for number, status in enumerate(["booked", "arrived", "fulfilled", "noshow", "pending"]):
+        make_booking(practitioner=doctor, status=status, starts_at=at(9 + number))
+    shown = show(clinic)
+    assert (shown["booked"], shown["missed"], len(shown["waiting"])) == (3, 1, 1)
+
+
+def test_waiting_is_oldest_first_with_its_age(clinic):
+    ages = {"1 d 6 h": 30, "7 h": 7, "4 h": 4, "50 min": 5 / 6}
+    for hours in reversed(ages.values()):
+        make_booking(status="waitlist", created_at=NOW - timedelta(hours=hours))
+    shown = show(clinic)
+    assert [item.age for item in shown["waiting"]] == list(ages)
+    assert [item.late for item in shown["waiting"]] == [True, False, False, False]
+    assert [item.soon for item in shown["waiting"]] == [False, True, True, False]
+    assert shown["late"] == 1
+
+
+@pytest.mark.parametrize(
+    ("minutes", "words"),
+    [(0, "0 min"), (59, "59 min"), (60, "1 h"), (1439, "23 h"), (1440, "1 d"), (2940, "2 d 1 h")],
+)
+def test_age_in_words(minutes, words):
+    assert desk.age_words(timedelta(minutes=minutes)) == words
+
+
+def test_the_patients_clock_is_named_only_where_it_differs(clinic):
+    booking = make_booking(status="waitlist", time_zone="Europe/Istanbul")
+    assert desk.there_now(booking, ANGELES, NOW) == "23:10 there now"
+    booking.time_zone = "America/Vancouver"
+    now = datetime(2026, 7, 1, 12, tzinfo=UTC)
+    assert desk.there_now(booking, ANGELES, now) == ""
+    booking.time_zone = "Nowhere/Else"
+    assert desk.there_now(booking, ANGELES, now) == ""
+
+
+def test_what_lacks_an_outcome_and_who_did_not_come(clinic, doctor):
+    over = make_booking(practitioner=doctor, starts_at=at(9))
+    make_booking(practitioner=doctor, starts_at=at(12))  # still going on
+    arrived = make_booking(practitioner=doctor, status="arrived", starts_at=at(-24))
+    missed = make_booking(practitioner=doctor, status="noshow", starts_at=at(-48))
+    make_booking(practitioner=doctor, status="noshow", starts_at=at(-24 * 8))
+    make_booking(practitioner=doctor, starts_at=at(-24 * 31))
+    shown = show(clinic)
+    assert shown["missing"] == [over, arrived]
+    assert shown["no_shows"] == [missed]
+
+
+def test_requests_per_condition(clinic):
+    many, few = make_condition(name="Many"), make_condition(name="Few")
+    for condition in (many, many, few, None):
+        make_booking(status="waitlist", condition=condition, created_at=NOW - HALF)
+    make_booking(status="waitlist", condition=few, created_at=NOW - timedelta(days=31))
+    assert [(row["name"], row["number"], row["percent"]) for row in show(clinic)["requests"]] == [
+        ("Many", 2, 100),
+        ("Few", 1, 50),
+        ("Not sure, or other", 1, 50),
+    ]
+
+
+def test_seven_queries_whatever_the_size(clinic, doctor):
+    def queries():
+        caches["memory"].clear()
+        with CaptureQueriesContext(connection) as captured:
+            show(clinic)
+        return len(captured)
+
+    make_booking(practitioner=doctor, starts_at=at(9))
+    few = queries()
+    for number in range(30):
+        make_booking(practitioner=make_practitioner(), starts_at=at(9 + number % 8))
+        make_booking(status="waitlist", created_at=NOW - timedelta(hours=number))
+        make_booking(practitioner=doctor, status="noshow", starts_at=at(-24 - number))
+    assert queries() == few == 7
+
+
+@pytest.mark.parametrize("text", [None, "", "soon", "2027-02-30", "0001-01-01", "9999-12-31"])
+def test_an_impossible_day_is_today(text):
+    assert desk.shown_day(text, ANGELES, NOW) == DAY
+
+
+# --- one booking ----------------------------------------------------------------------------------
+
+CALLS = {
+    "confirm": scheduling.confirm,
+    "arrived": scheduling.mark_arrived,
+    "seen": lambda b, **kw: scheduling.record_outcome(b, outcome="fulfilled", **kw),
+    "noshow": lambda b, **kw: scheduling.record_outcome(b, outcome="noshow", **kw),
+    "undo": scheduling.undo,
+    "cancel": lambda b, **kw: scheduling.cancel(b, cancelled_by="clinic", **kw),
+    "move": lambda b, **kw: scheduling.reschedule(b, start=at(33), **kw),
+}
+
+
+@pytest.mark.parametrize("hours", [-3, 3])
+@pytest.mark.parametrize("status", Booking.Status.values)
+@pytest.mark.parametrize("name", CALLS)
+def test_what_is_offered_is_what_the_verb_accepts(clinic, doctor, name, status, hours):
+    values = {"status": status, "practitioner": doctor, "starts_at": NOW + timedelta(hours=hours)}
+    if status == "waitlist":
+        values = {"status": status}
+    if status == "cancelled":
+        values |= {"cancelled_by": "clinic", "cancelled_at": NOW}
+    booking = make_booking(**values)
+    if name in desk.possible(booking, NOW):
+        CALLS[name](booking, by=make_user(), now=NOW)
+    else:
+        with pytest.raises(scheduling.NotAllowed):
+            CALLS[name](booking, by=make_user(), now=NOW)
+
+
+def test_nothing_is_offered_for_an_erased_booking(clinic):
+    booking = make_booking(status="fulfilled", erased_at=NOW, starts_at=at(-24 * 400))
+    assert desk.possible(booking, NOW) == []
+
+
+def test_timeline_in_words(clinic, doctor):
+    booking, user = make_booking(practitioner=doctor, starts_at=at(33)), make_user()
+    moved = scheduling.reschedule(booking, start=at(34), by=user, now=NOW)
+    scheduling.cancel(moved, by=user, cancelled_by="clinic", now=NOW + HALF)
+    audit.record("booking.something_new", booking, by="system", at=NOW + 2 * HALF)
+    found = desk.timeline(booking, ANGELES)
+    assert [(event.what, event.who) for event in found] == [
+        ("Moved", user.username),
+        ("Cancelled", user.username),
+        ("booking.something_new", "system"),
+    ]
+    assert found[0].detail == "Wed 6 Jan 2027, 09:00 to Wed 6 Jan 2027, 10:00"
+
+
+def test_timeline_survives_odd_details(clinic):
+    booking = make_booking()
+    for details in ({"from": "soon", "to": 5}, {}, {"from": None, "to": "2027-01-05"}):
+        audit.record("booking.rescheduled", booking, by="system", at=NOW, details=details)
+    assert [event.detail for event in desk.timeline(booking, ANGELES)] == ["", "", ""]
