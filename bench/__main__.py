@@ -76,7 +76,7 @@ class Run:
 
     def cost(self, row, size):
         """The row's cost relative to the smallest size, both relative to the bare view."""
-        row.cost = self.first_costs.setdefault(row.what, row.ratio) / row.ratio
+        row.cost = row.relative / self.first_costs.setdefault(row.what, row.relative)
         return row.cost
 
     # --- the steps --------------------------------------------------------------------------------
@@ -99,6 +99,8 @@ class Run:
         with self.attempt(self.row("bare view", "")) as row:
             row.timed(self.measure("/ok", port=self.site.bare_port))
             row.ratio = 1
+        with self.attempt(self.row("all middleware, no query (/health/live)", "")) as row:
+            row.timed(self.measure("/health/live"))
 
     def at_size(self, size):
         grown = self.site.inside("grow", size=size, starts=BOOKINGS_EACH + 1)
@@ -118,6 +120,10 @@ class Run:
 
     def search(self, size):
         last = size == self.sizes[-1]
+        with self.attempt(self.row("one range read, behind the bare server", words(size))) as row:
+            row.timed(self.measure("/range", port=self.site.bare_port))
+            row.queries = 1
+            self.cost(row, size)
         with self.attempt(self.row("free times, the search", words(size))) as row:
             row.timed(self.measure("/free", port=self.site.bare_port))
             row.queries = self.counts["search"]["warm"]
@@ -197,9 +203,7 @@ class Run:
 
     def etag(self, path):
         """As the server sends it now: it covers the next free time, which bookings change."""
-        from tests.server import Visitor
-
-        return Visitor(self.site.port).get(path).headers["ETag"]
+        return FirstView(self.site.port, path).headers["ETag"]
 
     def first_views(self):
         pages = {"home": "/", "booking": "/book/", "condition": self.known["condition"]}
@@ -315,9 +319,11 @@ def run(database, pg_url, arguments, statics, facts):
         with Talk("bench.drive") as driver:
             if statics.exists():
                 shutil.copytree(statics, site.folder / "static")
+                shutil.copy(statics / "static.fingerprint", site.folder)
             site.prepare()
             if not statics.exists():
                 shutil.copytree(site.folder / "static", statics)
+                shutil.copy(site.folder / "static.fingerprint", statics)
             sizes = [*SIZES, FULL] if arguments.full else SIZES
             measured = Run(site, driver, database, sizes, arguments.seconds)
             rows = measured.everything()
@@ -337,7 +343,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=0.8, help="for each page at each size")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    began, rows, facts = time.monotonic(), [], []
+    began, rows, facts, load = time.monotonic(), [], [], os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as kept, contextlib.ExitStack() as stack:
         statics = Path(kept) / "static"
         if arguments.only != "postgresql":
@@ -350,7 +356,7 @@ def main():
     seconds = time.monotonic() - began
     sizes = [*SIZES, FULL] if arguments.full else SIZES
     if not arguments.only:
-        report.write(rows, facts, sizes, seconds)
+        report.write(rows, facts, sizes, seconds, f"{load:.1f}")
     lost = sum(row.failed for row in rows)
     print(f"{len(rows)} rows in {seconds:.0f} s; {lost} fail or were not measured.")
 

@@ -7,6 +7,7 @@ from django.urls import path
 from django.utils import timezone
 
 from bookings import availability
+from bookings.models import Booking
 
 
 def ok(request):
@@ -22,4 +23,17 @@ def free(request):
     return HttpResponse(str(len(slots)))
 
 
-urlpatterns = [path("ok", ok), path("free", free)]
+def range_read(request):
+    """The times of next week's bookings in one query, as a yardstick."""
+    now = timezone.now()
+    rows = (
+        Booking.objects.filter(
+            starts_at__gte=now + timedelta(days=7), starts_at__lt=now + timedelta(days=14)
+        )
+        .order_by()
+        .values_list("busy_from", "busy_until")
+    )
+    return HttpResponse(str(len(rows)))
+
+
+urlpatterns = [path("ok", ok), path("free", free), path("range", range_read)]

@@ -120,7 +120,8 @@ class Talk:
         return self
 
     def __exit__(self, *_error):
-        self.process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
         try:
             self.process.wait(10)
         except subprocess.TimeoutExpired:

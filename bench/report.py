@@ -40,10 +40,12 @@ class Row:
     budgets: list = field(default_factory=list)  # (words, kept: True, False)
     note: str = ""
     missing: str = ""  # why there are no numbers
+    relative: float | None = None
 
     def timed(self, result):
         self.p50, self.p99 = result["p50"], result["p99"]
         self.rate, self.ratio = result["rate"], result["ratio"]
+        self.relative = result["relative"]
         return self
 
     def at_most(self, name, value, limit, unit=""):
@@ -142,13 +144,14 @@ the bare view over another: `HttpResponse("ok")` without middleware, behind the 
 same options. **of bare** is the bare view's median time divided by the page's, the median of several
 short rounds: the share of the bare limit in requests a second on one connection. It survives a busy
 machine; milliseconds do not. **cost** is the page's time relative to the bare view's, divided by the
-same at 1k bookings. **queries** are counted inside Django on the same database, without `BEGIN`,
+same at 1k bookings, each taken from the fastest tenth of the answers. **queries** are counted inside Django on the same database, without `BEGIN`,
 `COMMIT` and savepoints, with the process's memory filled, as for nearly every visitor; the notes give
 the number for the first visitor of a process. For a booking it is the queries inside the transaction
 that decides. A plan that reads the whole table of bookings is looked for with `EXPLAIN` at the
 largest size.
 
-“Free times, the search” is the search itself behind the bare server; “the page with them” is step 2
+Two lines tell what is possible: a page that passes all middleware and does nothing, and one range read
+of the bookings of a week behind the bare server. “Free times, the search” is the search itself behind the bare server; “the page with them” is step 2
 of booking as visitors see it, with its session, next free time and week strip. Bookings are made from
 the first step to the last, with anybody who is free; timed is the press that decides. Weights are
 bytes as they travel over HTTP with `Accept-Encoding: br`: the page and what its markup and styles ask
@@ -156,7 +159,7 @@ for, fonts only where the page has letters of theirs. Memory counts shared pages
 """
 
 
-def write(rows, facts, sizes, seconds):
+def write(rows, facts, sizes, seconds, load):
     """Write docs/benchmarks.md."""
     versions = ", ".join(
         f"{name} {version(name)}" for name in ("Django", "granian", "psycopg2-binary")
@@ -169,7 +172,7 @@ def write(rows, facts, sizes, seconds):
         "",
         "## Machine and versions",
         "",
-        f"- {machine()}; other programs may have been running",
+        f"- {machine()}; load average {load} when the run began",
         f"- Python {platform.python_version()}, {versions}",
         *(f"- {text}" for text in facts),
         f"- Bookings: {', '.join(f'{size:,}' for size in sizes)}; the whole run took {seconds:.0f} s",

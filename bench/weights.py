@@ -18,7 +18,7 @@ class FirstView:
 
     def __init__(self, port, path):
         self.port, self.sizes, self.elsewhere, self.blocking = port, {}, [], 0
-        self.page, encoding = self._fetch(path)
+        self.page, encoding, self.headers = self._fetch(path)
         text = self.page.decode()
         self.html_sent, self.html_encoding = self.sizes[path], encoding
         self.html_brotli = len(brotli.compress(self.page, quality=5))
@@ -64,7 +64,8 @@ class FirstView:
         if response.status != 200:
             raise AssertionError(f"status {response.status} for {path}")
         self.sizes[path] = len(sent)
-        return (brotli.decompress(sent) if encoding == "br" else sent), encoding
+        body = brotli.decompress(sent) if encoding == "br" else sent
+        return body, encoding, response.headers
 
 
 def _covers(face, text):

@@ -22,6 +22,7 @@ class Draft:
     zone: str = ""  # IANA name in which times are shown, or the clinic's
     details: dict = field(default_factory=dict)
     call: dict = field(default_factory=dict)
+    began: float = 0.0  # when the first step was answered, in seconds since 1970
     key: str = field(default_factory=lambda: str(uuid.uuid4()))
 
     @property

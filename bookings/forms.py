@@ -117,6 +117,8 @@ class _PersonForm(forms.Form):
             )
         },
     )
+    # Only programs see it. A plain Field takes anything: it must never show a person an error.
+    website = forms.Field(label=_("Leave this field empty"), required=False)
     consent = forms.BooleanField(
         label=_("I agree that the clinic uses these details to arrange my consultation."),
         error_messages={"required": CONSENT_ERROR},
@@ -126,6 +128,10 @@ class _PersonForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.fields["language"].choices = [(name, name) for name in languages]
         self.fields["language"].initial = languages[0]
+
+    def clean_website(self):
+        """Whether it was filled; what with does not matter."""
+        return bool(self.cleaned_data["website"])
 
     def clean_email(self):
         """The domain in its ASCII form, so that no mail goes to a look-alike address."""
@@ -153,6 +159,7 @@ class DetailsForm(_PersonForm):
             "phone",
             Field("language", template="bookings/_seg.html"),
             "message",
+            Field("website", template="bookings/_leave_empty.html"),
             Field("consent", template="bookings/_consent.html"),
         )
 
@@ -187,6 +194,7 @@ class CallbackForm(_PersonForm):
             "email",
             Field("language", template="bookings/_seg.html"),
             "message",
+            Field("website", template="bookings/_leave_empty.html"),
             Field("consent", template="bookings/_consent.html"),
         )
 

@@ -8,7 +8,11 @@ import hashlib
 import secrets
 from datetime import timedelta
 
+from django.db import transaction
 from django.utils import timezone
+
+from clinic import audit
+from clinic.models import Clinic
 
 from .models import ManageLink
 
@@ -57,3 +61,16 @@ def revoke_all(booking, now=None):
     return ManageLink.objects.filter(booking=booking, revoked_at=None).update(
         revoked_at=now or timezone.now()
     )
+
+
+@transaction.atomic
+def revoke_every(*, by, now=None):
+    """Stop all links of all bookings, as after a leak; returns how many were still alive.
+
+    Bookings stay as they are. Patients get a new link from the page for lost links or the desk.
+    """
+    now = now or timezone.now()
+    number = ManageLink.objects.filter(revoked_at=None).update(revoked_at=now)
+    details = {"number": number}
+    audit.record("links.revoked", Clinic.objects.current(), by=by, details=details, at=now)
+    return number

@@ -2,38 +2,48 @@
 
 Opening the link trades its secret for a short-lived cookie and a clean address. Nothing changes on
 GET. Name, contact and concern stay hidden, and nothing can be changed, until a second fact is given.
+A request that waits for proof of its mailbox shows one button, and nothing else can be done with it.
 """
 
+from contextlib import nullcontext, suppress
 from datetime import timedelta
+from typing import NamedTuple
 
 from django.conf import settings
-from django.core.cache import cache
 from django.core.signing import BadSignature
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from clinic.models import Clinic
 
-from . import calendars, links, messages, scheduling, times, week
+from . import calendars, limits, links, messages, scheduling, times, week
 from .forms import CancelForm, LostLinkForm, SecondFactForm
 from .models import Booking, ManageLink, Message
 
 COOKIE = f"{settings.COOKIE_PREFIX}manage"
 COOKIE_SALT = "bookings.manage"
 COOKIE_SECONDS = 30 * 60
-WRONG_FACTS = 5  # tries a link, in an hour
-LOST_LINK_MAILS = 3  # an address, in a day
 
 
-def remember(response, booking, *, link=None, proven=False):
-    """Let this browser manage the booking for half an hour. ``proven``: no second fact needed."""
+class Visit(NamedTuple):
+    """What this browser holds: a live link or None; whether a second fact is still needed; whether
+    the link came out of the mailbox, or from the confirmation page of whoever typed the address.
+    """
+
+    link: ManageLink | None
+    proven: bool = False
+    mailed: bool = False
+
+
+def remember(response, booking, *, link=None, proven=False, mailed=False):
+    """Let this browser manage the booking for half an hour; see Visit."""
     link = link or links.look_up(links.issue(booking))
     response.set_signed_cookie(
         COOKIE,
-        f"{link.pk}:{int(proven)}",
+        f"{link.pk}:{int(proven)}:{int(mailed)}",
         salt=COOKIE_SALT,
         max_age=COOKIE_SECONDS,
         secure=settings.HTTPS,
@@ -45,10 +55,9 @@ def remember(response, booking, *, link=None, proven=False):
 
 
 def _opened(request):
-    """The (link, proven) that this browser holds, or (None, False)."""
     try:
         value = request.get_signed_cookie(COOKIE, salt=COOKIE_SALT, max_age=COOKIE_SECONDS)
-        key, _colon, proven = value.partition(":")
+        key, proven, mailed = value.split(":")
         link = (
             ManageLink.objects.valid()
             .select_related("booking__practitioner", "booking__condition")
@@ -56,8 +65,8 @@ def _opened(request):
             .first()
         )
     except (KeyError, BadSignature, ValueError):
-        return None, False
-    return link, link is not None and proven == "1"
+        return Visit(None)
+    return Visit(link, proven == "1", mailed == "1") if link else Visit(None)
 
 
 def _unknown(request):
@@ -65,21 +74,20 @@ def _unknown(request):
     return render(request, "bookings/link_unknown.html", status=404)
 
 
+def too_many(request, error, back=""):
+    """A limit is reached: why, what to do now, and the phone. ``back`` names the step to go back to."""
+    context = {"reason": error.reason, "back": back}
+    response = render(request, "bookings/too_many.html", context, status=429)
+    if error.reason == limits.Reason.GUESSES:
+        response.headers["Retry-After"] = int(limits.UNKNOWN_LINKS.within.total_seconds())
+    return response
+
+
 def _is_fact(booking, fact):
     digits = "".join(character for character in fact if character.isdigit())
     phone = booking.phone.as_e164 if booking.phone else ""
     by_phone = len(digits) >= 4 and phone.endswith(digits[-4:]) and "@" not in fact
     return by_phone or (bool(booking.email) and fact.casefold() == booking.email.casefold())
-
-
-def _count(key, seconds):
-    """Add one to a counter that lives for ``seconds``; returns the new value."""
-    cache.add(key, 0, seconds)
-    try:
-        return cache.incr(key)
-    except ValueError:  # it ran out between the two calls
-        cache.set(key, 1, seconds)
-        return 1
 
 
 def _manage_page(request, link, proven, status=200, form=None, problem=""):
@@ -107,59 +115,116 @@ def _manage_page(request, link, proven, status=200, form=None, problem=""):
 @require_safe
 def open_link(request, secret):
     """Trade the secret for a cookie and an address without it. Changes nothing."""
-    link = links.look_up(secret)
-    if link is None:
-        return _unknown(request)
-    return remember(redirect("bookings:manage"), link.booking, link=link)
+    network = limits.network_of(request)
+    try:
+        limits.require_no_guessing(network)
+        link = links.look_up(secret)
+        if link is None:
+            limits.count_unknown_link(network)
+            return _unknown(request)
+    except limits.TooMany as error:
+        return too_many(request, error)
+    return remember(redirect("bookings:manage"), link.booking, link=link, mailed=True)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def manage(request):
     """The booking: time and place for whoever has the link, the rest after the second fact."""
-    link, proven = _opened(request)
+    visit = _opened(request)
+    link, proven, mailed = visit
     if link is None:
         return _unknown(request)
+    if link.booking.is_unproved or link.booking.has_lapsed():
+        return _prove_page(request, visit)
     if request.method != "POST":
         return _manage_page(request, link, proven)
     form = SecondFactForm(request.POST)
     if form.is_valid() and not _wrong_fact(link, form):
-        return remember(redirect("bookings:manage"), link.booking, link=link, proven=True)
+        answer = redirect("bookings:manage")
+        return remember(answer, link.booking, link=link, proven=True, mailed=mailed)
     return _manage_page(request, link, proven, status=422, form=form)
 
 
 def _wrong_fact(link, form):
     """Whether the fact is refused; adds the error to the form."""
-    key = f"second-fact:{link.pk}"
-    if (cache.get(key) or 0) >= WRONG_FACTS:
+    right = _is_fact(link.booking, form.cleaned_data["fact"])
+    try:
+        limits.count_fact(link, right)
+    except limits.TooMany:
         form.add_error("fact", _("Too many tries. Please call us, or try again in an hour."))
-    elif not _is_fact(link.booking, form.cleaned_data["fact"]):
-        _count(key, 3600)
-        form.add_error("fact", _("That does not match this booking. Check it and try again."))
+    else:
+        if not right:
+            form.add_error("fact", _("That does not match this booking. Check it and try again."))
     return bool(form.errors)
 
 
-def _proven_or_redirect(request):
-    link, proven = _opened(request)
+def _prove_page(request, visit):
+    booking, clinic = visit.link.booking, Clinic.objects.current()
+    context = {
+        "booking": booking,
+        "zone": times.known_zone(booking.time_zone, clinic.zone),
+        "clinic_zone": clinic.zone,
+        "may_prove": visit.mailed and not booking.has_lapsed(),
+    }
+    return render(request, "bookings/prove.html", context)
+
+
+@require_POST
+def prove(request):
+    """One press on the page that the mailed link opens: the request stands."""
+    link, _proven, mailed = _opened(request)
     if link is None:
+        return _unknown(request)
+    if mailed:
+        with suppress(scheduling.NotAllowed):  # too late: the page says so
+            scheduling.prove(link.booking)
+    return redirect("bookings:manage")
+
+
+def _proven_or_redirect(request):
+    """The Visit of somebody who may change the booking, or (None, where to send them)."""
+    visit = _opened(request)
+    if visit.link is None:
         return None, _unknown(request)
-    if not proven:
+    if not visit.proven or visit.link.booking.is_unproved:
         return None, redirect("bookings:manage")
-    return link, None
+    return visit, None
+
+
+def _counted(visit):
+    """Changes mail the address: where nobody has opened a link from there yet, so many a day."""
+    if visit.mailed or not settings.ABUSE_LIMITS:
+        return nullcontext()
+    return limits.mailing(visit.link.booking.email)
+
+
+def _too_many_mails(request, link):
+    problem = _(
+        "We have written to your address several times today. Please open the link in our newest "
+        "e-mail and change your booking from there. Or call us:"
+    )
+    return _manage_page(request, link, proven=True, status=429, problem=problem)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def cancel(request):
     """A page of its own, and one press."""
-    link, answer = _proven_or_redirect(request)
-    if link is None:
+    visit, answer = _proven_or_redirect(request)
+    if visit is None:
         return answer
+    link = visit.link
     booking = link.booking
     form = CancelForm(request.POST or None)
     if request.method == "POST" and booking.status == Booking.Status.CANCELLED:
         return _cancelled(request, booking)
     if request.method == "POST" and form.is_valid():
         try:
-            booking = scheduling.cancel(booking, by="patient", reason=form.cleaned_data["reason"])
+            with _counted(visit):
+                booking = scheduling.cancel(
+                    booking, by="patient", reason=form.cleaned_data["reason"]
+                )
+        except limits.TooMany:
+            return _too_many_mails(request, link)
         except scheduling.NotAllowed as error:
             return _manage_page(request, link, proven=True, status=409, problem=error.message)
         return _cancelled(request, booking)
@@ -194,9 +259,10 @@ def _cancelled(request, booking):
 @require_http_methods(["GET", "HEAD", "POST"])
 def reschedule(request):
     """Choose another time; the old one stays until the new one is stored."""
-    link, answer = _proven_or_redirect(request)
-    if link is None:
+    visit, answer = _proven_or_redirect(request)
+    if visit is None:
         return answer
+    link = visit.link
     booking, clinic, now = link.booking, Clinic.objects.current(), timezone.now()
     if not scheduling.may_change_online(booking, now=now, clinic=clinic):
         return _manage_page(request, link, proven=True, status=409)
@@ -206,11 +272,15 @@ def reschedule(request):
         try:
             if at is None:
                 raise scheduling.SchedulingError(_("Choose a time"))
-            moved = scheduling.reschedule(booking, start=at, by="patient", now=now)
+            with _counted(visit):
+                moved = scheduling.reschedule(booking, start=at, by="patient", now=now)
+        except limits.TooMany:
+            return _too_many_mails(request, link)
         except scheduling.SchedulingError as error:
             problem = error.message
         else:
-            return remember(redirect("bookings:manage"), moved, proven=True)
+            answer = redirect("bookings:manage")
+            return remember(answer, moved, proven=True, mailed=visit.mailed)
     return _times_page(request, booking, clinic, now, problem)
 
 
@@ -234,7 +304,7 @@ def _times_page(request, booking, clinic, now, problem):
 @require_safe
 def calendar(request):
     """The calendar file of the opened booking; its words say nothing about health."""
-    link, _proven = _opened(request)
+    link = _opened(request).link
     if link is None or link.booking.starts_at is None:
         return _unknown(request)
     response = HttpResponse(
@@ -263,6 +333,5 @@ def _mail_links(email):
     now = timezone.now()
     mine = Booking.objects.filter(email__iexact=email, status__in=["pending", "booked", "waitlist"])
     for booking in mine.order_by("-created_at")[:3]:
-        number = _count(f"lost-link:{email.casefold()}", 86400)
-        if number <= LOST_LINK_MAILS:
-            messages.queue(booking, Message.Kind.LINK, occasion=f"lost:{now:%Y%m%d}:{number}")
+        with suppress(limits.TooMany), limits.mailing(email, now):
+            messages.queue(booking, Message.Kind.LINK, occasion=f"lost:{now:%Y%m%dT%H%M%S%f}")

@@ -20,7 +20,7 @@ from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
 from clinic import audit
-from clinic.models import Clinic
+from clinic.models import Clinic, parse_reminders
 
 from . import calendars, links, times
 from .models import Booking, Message
@@ -28,13 +28,7 @@ from .models import Booking, Message
 Kind = Message.Kind
 Status = Booking.Status
 
-# How long before the start, earliest first. Whole days keep the wall-clock time of the visit, also
-# across a clock change; anything shorter is elapsed time.
-REMINDERS = (
-    ("week", timedelta(days=7)),
-    ("two-days", timedelta(days=2)),
-    ("two-hours", timedelta(hours=2)),
-)
+ASK_OUTCOME_AFTER = timedelta(hours=1)  # the desk is asked once, by mail, what became of a visit
 
 _NEWS = (Kind.RECEIVED, Kind.CONFIRMED, Kind.CHANGED, Kind.CANCELLED)
 _WITH_LINK = (
@@ -60,16 +54,15 @@ def queue(booking, kind, *, due_at=None, occasion=""):
     now = timezone.now()
     if not occasion:
         occasion = f"{now:%Y%m%d%H%M}"[:-1] if kind == Kind.LINK else booking.sequence
-    message = Message(
-        key=_key(booking, kind, occasion),
-        booking=booking,
-        kind=kind,
-        created_at=now,
-        due_at=due_at or now,
-    )
+    message = _row(booking, kind, occasion, due_at or now, now)
     # One statement; a row that has this key already stays as it is.
     Message.objects.bulk_create([message], ignore_conflicts=True)
     return message.key
+
+
+def _row(booking, kind, occasion, due_at, now):
+    key = _key(booking, kind, occasion)
+    return Message(key=key, booking=booking, kind=kind, created_at=now, due_at=due_at)
 
 
 @transaction.atomic
@@ -87,7 +80,11 @@ def requeue(message, *, by, now=None):
     """
     failed = Message.objects.filter(pk=message.pk, state=Message.State.FAILED)
     again = failed.update(
-        state=Message.State.QUEUED, tries=0, error="", due_at=now or timezone.now(), lease_until=None
+        state=Message.State.QUEUED,
+        tries=0,
+        error="",
+        due_at=now or timezone.now(),
+        lease_until=None,
     )
     if again:
         audit.record(
@@ -107,18 +104,34 @@ def _reminder_moment(starts_at, before, zone):
     return (starts_at.astimezone(zone) - before).astimezone(UTC)
 
 
-def plan_reminders(booking, now=None):
+def plan_reminders(booking, now=None, clinic=None):
     """Queue the booking's reminders whose moment is still ahead; harmless when repeated.
 
     The start is part of their key: after a move the old ones no longer fit and are dropped.
     """
-    now = now or timezone.now()
-    zone = Clinic.objects.current().zone
-    for name, before in REMINDERS:
-        moment = _reminder_moment(booking.starts_at, before, zone)
-        if moment > now:
-            occasion = _reminder_occasion(name, booking.starts_at)
-            queue(booking, Kind.REMINDER, due_at=moment, occasion=occasion)
+    clinic, now = clinic or Clinic.objects.current(), now or timezone.now()
+    rows = [
+        _row(booking, Kind.REMINDER, _reminder_occasion(name, booking.starts_at), moment, now)
+        for name, before in parse_reminders(clinic.reminders)
+        if (moment := _reminder_moment(booking.starts_at, before, clinic.zone)) > now
+    ]
+    ask_at = booking.ends_at + ASK_OUTCOME_AFTER
+    occasion = f"{booking.starts_at.astimezone(UTC):%Y%m%dT%H%MZ}"
+    rows.append(_row(booking, Kind.DESK_OUTCOME, occasion, ask_at, now))
+    Message.objects.bulk_create(rows, ignore_conflicts=True)
+
+
+def replan_reminders(now=None):
+    """Plan for every coming confirmed booking again, so that a changed setting holds for all.
+
+    Reminders that the setting no longer has are dropped when they are due. Returns how many
+    bookings were looked at.
+    """
+    now, clinic, number = now or timezone.now(), Clinic.objects.current(), 0
+    for booking in Booking.objects.filter(status=Status.BOOKED, starts_at__gt=now).iterator():
+        plan_reminders(booking, now, clinic)
+        number += 1
+    return number
 
 
 # --- deciding -------------------------------------------------------------------------------------
@@ -126,13 +139,14 @@ def plan_reminders(booking, now=None):
 
 def _reminder_fits(message, booking, now):
     """Whether it is for the present start, and no later reminder of that start is due by now."""
-    zone = Clinic.objects.current().zone
-    for position, (name, _before) in enumerate(REMINDERS):
+    clinic = Clinic.objects.current()
+    reminders = parse_reminders(clinic.reminders)
+    for position, (name, _before) in enumerate(reminders):
         occasion = _reminder_occasion(name, booking.starts_at)
         if message.key == _key(booking, Kind.REMINDER, occasion):
-            later = REMINDERS[position + 1 :]
+            later = (before for _name, before in reminders[position + 1 :])
             return all(
-                _reminder_moment(booking.starts_at, before, zone) > now for _name, before in later
+                _reminder_moment(booking.starts_at, before, clinic.zone) > now for before in later
             )
     return False
 

@@ -41,6 +41,18 @@ class BookingQuerySet(models.QuerySet):
         """Bookings whose time nobody else can have."""
         return self.filter(status__in=Booking.HOLDING)
 
+    def awaited(self, at=None):
+        """What patients still have before them: requests and consultations, offers left out.
+
+        An unproved request whose moment has passed is none any more.
+        """
+        at = at or timezone.now()
+        return self.filter(
+            Q(starts_at=None) | Q(starts_at__gt=at),
+            Q(hold_until=None) | Q(hold_until__gt=at),
+            status__in=[Booking.Status.PENDING, Booking.Status.BOOKED, Booking.Status.WAITLIST],
+        )
+
     def overlapping(self, start, end):
         """Bookings whose busy time, buffers included, overlaps the half-open UTC interval."""
         return self.filter(busy_from__lt=end, busy_until__gt=start)
@@ -220,6 +232,17 @@ class Booking(models.Model):
         return self.status in self.HOLDING
 
     @property
+    def is_unproved(self):
+        """Whether it still waits for its patient to show that the mailbox is theirs."""
+        return self.status == self.Status.PENDING and self.hold_until is not None
+
+    def has_lapsed(self, at=None):
+        """Whether its time was given back because nobody proved the mailbox."""
+        if self.cancelled_by == self.CancelledBy.SYSTEM:
+            return True
+        return self.is_unproved and self.hold_until <= (at or timezone.now())
+
+    @property
     def is_over(self):
         return bool(self.ends_at and self.ends_at <= timezone.now())
 
@@ -338,3 +361,21 @@ class Heartbeat(models.Model):
 
     def __str__(self):
         return self.name
+
+
+class Tally(models.Model):
+    """When one thing happened lately, oldest first: what bookings.limits counts.
+
+    The key is a keyed digest, so that no address, phone number or network can be read from it.
+    """
+
+    key = models.CharField(max_length=64, primary_key=True)
+    times = models.JSONField(default=list, help_text="Seconds since 1970.")
+    until = models.DateTimeField(db_index=True, help_text="No limit looks at it after this.")
+
+    class Meta:
+        ordering = ["until"]
+        verbose_name_plural = "tallies"
+
+    def __str__(self):
+        return f"{len(self.times)} until {self.until:%d %b %Y %H:%M}"

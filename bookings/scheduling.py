@@ -9,10 +9,12 @@ SlotTaken; the database's NoOverlap constraint refuses whatever slips past.
                    │           │  └────────────► noshow
                    └─► cancelled ◄┘          undo goes one step back
     request_callback ──► waitlist ──► pending / booked, or cancelled
+    offer ──► up to three proposed rows hold times for a request; choose_offer takes one of them
 """
 
 import hashlib
 import json
+from datetime import timedelta
 
 from django.db import IntegrityError, transaction
 from django.db.models import Q
@@ -26,6 +28,9 @@ from .models import Booking, Message
 
 Status = Booking.Status
 Kind = Message.Kind
+MOST_OFFERS = 3
+OFFER_HOLD = timedelta(hours=48)
+FOLLOW_UP_AFTER = timedelta(hours=1)  # long enough to undo a slip of the mouse
 
 
 class SchedulingError(Exception):
@@ -158,14 +163,14 @@ def _close(booking, *, by, cancelled_by, reason, now):
     )
 
 
-def _confirm_locked(booking, *, by, now):
+def _confirm_locked(booking, *, by, now, action="booking.confirmed"):
     before = booking.status
     booking.status = Status.BOOKED
     booking.confirmed_at = now
     booking.hold_until = None
     booking.sequence += 1
     _save_holding(booking)
-    audit.record("booking.confirmed", booking, by=by, at=now, details={"from": before})
+    audit.record(action, booking, by=by, at=now, details={"from": before})
     messages.queue(booking, Kind.CONFIRMED)
     messages.plan_reminders(booking, now)
 
@@ -213,14 +218,17 @@ def request(
     idempotency_key=None,
     source=Booking.Source.WEB,
     by="patient",
+    prove_within=None,
     now=None,
 ):
     """Ask for a consultation at ``start`` (an aware instant) and hold that time.
 
     Without ``practitioner`` the free ones are tried in turn. The booking is pending until the
-    clinic confirms it, or booked at once where Clinic.confirm_at_once says so. The same
-    ``idempotency_key`` with the same answers returns the booking that it made before.
-    Raises SlotTaken when nobody is free then, KeyReused when the key came with other answers.
+    clinic confirms it, or booked at once where Clinic.confirm_at_once says so. With
+    ``prove_within`` (a timedelta) it waits for prove() first, and frees its time if that does not
+    come. The same ``idempotency_key`` with the same answers returns the booking that it made
+    before. Raises SlotTaken when nobody is free then, KeyReused when the key came with other
+    answers.
     """
     now = now or timezone.now()
     details = {
@@ -256,6 +264,7 @@ def request(
             if made:
                 return made
             booking = Booking(status=Status.PENDING)
+            booking.hold_until = now + prove_within if prove_within else None
             _put(booking, slot)
             _store(booking, details, idempotency_key=idempotency_key, digest=digest, now=now)
             audit.record(
@@ -265,12 +274,10 @@ def request(
                 at=now,
                 details={"starts_at": booking.starts_at.isoformat(), "source": source},
             )
-            if clinic.confirm_at_once or source == Booking.Source.DESK:
-                _confirm_locked(booking, by=by, now=now)
+            if prove_within:
+                messages.queue(booking, Kind.PROVE)
             else:
-                messages.queue(booking, Kind.RECEIVED)
-            if source == Booking.Source.WEB:
-                messages.queue(booking, Kind.DESK_NEW)
+                _announce(booking, clinic, by=by, now=now)
             return booking
     except (SlotTaken, IntegrityError):
         # Two clicks at once: the time went to this person's own first click.
@@ -278,6 +285,57 @@ def request(
         if made:
             return made
         raise
+
+
+def _announce(booking, clinic, *, by, now):
+    """Tell patient and desk of a new request, and confirm it where the policy says at once."""
+    if clinic.confirm_at_once or booking.source == Booking.Source.DESK:
+        _confirm_locked(booking, by=by, now=now)
+    else:
+        messages.queue(booking, Kind.RECEIVED)
+    if booking.source == Booking.Source.WEB:
+        messages.queue(booking, Kind.DESK_NEW)
+
+
+@transaction.atomic
+def prove(booking, *, by="patient", now=None):
+    """The mailbox is the patient's: the request stands. Harmless when repeated.
+
+    Raises NotAllowed when its time has been given back meanwhile.
+    """
+    now = now or timezone.now()
+    if booking.practitioner_id:
+        _lock_practitioners([booking.practitioner])
+    booking = _locked(booking)
+    if booking.status != Status.PENDING or booking.hold_until is None:
+        _require(booking, Status.PENDING, Status.BOOKED, doing="confirmed by you")
+        return booking
+    if booking.hold_until <= now:
+        raise NotAllowed("This request was not confirmed in time. Please choose a time again.")
+    booking.hold_until = None
+    booking.save(update_fields=["hold_until"])
+    audit.record("booking.proved", booking, by=by, at=now)
+    _announce(booking, Clinic.objects.current(), by=by, now=now)
+    return booking
+
+
+def release_lapsed(now=None):
+    """Give back the time of every offer and unproved request whose moment has passed.
+
+    Availability and the verbs do not wait for this; it keeps the rows and the desk tidy. Returns
+    how many.
+    """
+    now = now or timezone.now()
+    lapsed = Booking.objects.filter(
+        status__in=[Status.PROPOSED, Status.PENDING], hold_until__lte=now
+    )
+    people = Practitioner.objects.filter(pk__in=lapsed.values("practitioner"))
+    number = lapsed.count()
+    for practitioner in people if number else ():
+        with transaction.atomic():
+            _lock_practitioners([practitioner])
+            _release_lapsed(practitioner, now)
+    return number
 
 
 def _plain(details):
@@ -352,6 +410,9 @@ def confirm(booking, *, by, now=None):
         _lock_practitioners([booking.practitioner])
     booking = _locked(booking)
     _require(booking, Status.PENDING, doing="confirmed")
+    if booking.hold_until and booking.hold_until <= now:
+        raise SlotTaken("This request was never proved, and its time has been given back.")
+    _close_offers(booking, by=by, now=now)
     _confirm_locked(booking, by=by, now=now)
     return booking
 
@@ -369,6 +430,7 @@ def cancel(booking, *, by, cancelled_by=Booking.CancelledBy.PATIENT, reason="", 
     )
     if cancelled_by == Booking.CancelledBy.PATIENT and not may_change_online(booking, now=now):
         raise NotAllowed("It is too late to cancel online. Please call us.")
+    _close_offers(booking, by=by, now=now)
     _close(booking, by=by, cancelled_by=cancelled_by, reason=reason, now=now)
     links.revoke_all(booking, now=now)
     messages.queue(booking, Kind.CANCELLED)
@@ -407,6 +469,7 @@ def reschedule(booking, *, start, by, practitioner=None, now=None):
         if booking.starts_at == slot.starts_at and booking.practitioner_id == slot.practitioner.pk:
             return booking
         before = booking.starts_at
+        _close_offers(booking, by=by, now=now)
         _put(booking, slot)
         at_once = clinic.confirm_at_once or not by_patient
         booking.status = Status.BOOKED if at_once else Status.PENDING
@@ -472,6 +535,82 @@ def _free_slot_for_move(booking, start, practitioner, *, clinic, now):
     )
 
 
+# --- offering other times --------------------------------------------------------------------------
+
+
+def _close_offers(booking, *, by, now):
+    """Give back every time that is still offered for this request."""
+    offers = Booking.objects.filter(offered_for=booking, status=Status.PROPOSED)
+    for offer_row in offers.select_for_update():
+        _close(offer_row, by=by, cancelled_by=Booking.CancelledBy.SYSTEM, reason="", now=now)
+
+
+@transaction.atomic
+def offer(booking, *, times, by, hold=OFFER_HOLD, now=None):
+    """The clinic offers up to three times for a request and holds them until ``now + hold``.
+
+    ``times`` are (start, practitioner) pairs; a practitioner of None means any who is free.
+    Earlier offers for the request are given back. Raises NotAllowed, or SlotTaken when one of the
+    times is not free; then nothing is held.
+    """
+    now = now or timezone.now()
+    if not 1 <= len(times) <= MOST_OFFERS or len({start for start, _ in times}) < len(times):
+        raise NotAllowed(f"Offer one to {MOST_OFFERS} different times.")
+    clinic = Clinic.objects.current()
+    current = Booking.objects.get(pk=booking.pk)
+    people = [person for _start, person in times if person] or list(Practitioner.objects.bookable())
+    _lock_practitioners([*people, *([current.practitioner] if current.practitioner else [])])
+    booking = _locked(booking)
+    _require(booking, Status.PENDING, Status.WAITLIST, doing="answered with other times")
+    _close_offers(booking, by=by, now=now)
+    for start, person in times:
+        slot = _free_slot(
+            start,
+            condition=booking.condition,
+            visit_type=booking.visit_type,
+            practitioner=person,
+            clinic=clinic,
+            now=now,
+        )
+        row = Booking(
+            status=Status.PROPOSED,
+            offered_for=booking,
+            condition=booking.condition,
+            visit_type=booking.visit_type,
+            source=Booking.Source.DESK,
+            hold_until=min(now + hold, slot.starts_at),
+        )
+        _put(row, slot)
+        _save_holding(row)
+    audit.record("booking.offered", booking, by=by, at=now, details={"times": len(times)})
+    messages.queue(booking, Kind.OFFERED, occasion=f"{now:%Y%m%dT%H%M%S%f}")
+    return booking
+
+
+@transaction.atomic
+def choose_offer(booking, *, offered, by="patient", now=None):
+    """The patient takes one of the offered times; the others are free at once. It is confirmed.
+
+    Raises SlotTaken when the offer has ended, NotAllowed when the request has been answered.
+    """
+    now = now or timezone.now()
+    ours = Booking.objects.filter(pk=offered.pk, offered_for=booking).first()
+    if ours is None:
+        raise SlotTaken("This offer has ended. Please choose another time or call us.")
+    current = Booking.objects.get(pk=booking.pk)
+    _lock_practitioners([p for p in (ours.practitioner, current.practitioner) if p])
+    booking, ours = _locked(booking), _locked(ours)
+    _require(booking, Status.PENDING, Status.WAITLIST, doing="given that time")
+    if ours.status != Status.PROPOSED or ours.hold_until <= now:
+        raise SlotTaken("This offer has ended. Please choose another time or call us.")
+    _close_offers(booking, by=by, now=now)
+    _put(booking, ours)
+    links.revoke_all(booking, now=now)
+    _confirm_locked(booking, by=by, now=now, action="booking.offer_chosen")
+    messages.queue(booking, Kind.DESK_CHANGED)
+    return booking
+
+
 # --- the day itself -------------------------------------------------------------------------------
 
 
@@ -501,7 +640,10 @@ def record_outcome(booking, *, outcome, by, now=None):
     _require(booking, *allowed[outcome], doing=f"marked as {Status(outcome).label.lower()}")
     if booking.starts_at > now:
         raise NotAllowed("This consultation has not started yet.")
-    return _set_status(booking, outcome, by=by, now=now)
+    booking = _set_status(booking, outcome, by=by, now=now)
+    if outcome == Status.NOSHOW and booking.email:
+        messages.queue(booking, Kind.FOLLOW_UP, due_at=now + FOLLOW_UP_AFTER)
+    return booking
 
 
 def _set_status(booking, status, *, by, now, action=None):

@@ -15,7 +15,7 @@ from clinic.models import Clinic, Practitioner, VisitType
 from conditions.models import Condition, Edition
 from conditions.views import render_condition
 
-from . import availability, draft, manage, scheduling, times, week
+from . import availability, draft, limits, manage, scheduling, times, week
 from .forms import CONSENT_VERSION, CallbackForm, ConcernForm, DetailsForm, SignsForm
 from .models import Booking
 
@@ -136,6 +136,7 @@ def start(request):
             answers.start = answers.practitioner = ""
         answers.condition = form.cleaned_data["condition"]
         answers.visit_type = form.cleaned_data["visit_type"]
+        answers.began = answers.began or timezone.now().timestamp()
         draft.save(request, answers)
         return redirect("bookings:signs")
     tiles = {c.slug: c for c in conditions}
@@ -300,7 +301,7 @@ def check(request):
     answers = draft.load(request)
     if request.method == "POST":
         made = _made_by_key(request.POST.get("key", ""))
-        if made and not answers.details:
+        if made and (not answers.details or answers.key != str(made.idempotency_key)):
             return _finish(request, made)
     if answers.next_step != "bookings:check":
         return redirect(answers.next_step)
@@ -321,8 +322,9 @@ def _picked(answers):
 
 
 def _finish(request, booking):
-    """Remember which booking this browser made, drop the answers, show the confirmation."""
-    draft.forget(request)
+    """Remember which booking this browser made, drop its answers, show the confirmation."""
+    if draft.load(request).key == str(booking.idempotency_key):
+        draft.forget(request)  # else they belong to another booking, in another tab
     request.session["made"] = booking.pk
     return redirect("bookings:done")
 
@@ -331,16 +333,20 @@ def _book(request, answers):
     clinic = Clinic.objects.current()
     condition = _condition(answers)
     try:
-        booking = scheduling.request(
-            start=answers.starts_at,
-            practitioner=_picked(answers),
-            condition=condition,
-            visit_type=answers.visit_type,
-            consent_version=CONSENT_VERSION,
-            time_zone=answers.zone,
-            idempotency_key=uuid.UUID(answers.key),
-            **_person(answers.details),
-        )
+        with _admitted(request, answers, answers.details) as prove_within:
+            booking = scheduling.request(
+                start=answers.starts_at,
+                practitioner=_picked(answers),
+                condition=condition,
+                visit_type=answers.visit_type,
+                consent_version=CONSENT_VERSION,
+                time_zone=answers.zone,
+                idempotency_key=uuid.UUID(answers.key),
+                prove_within=prove_within,
+                **_person(answers.details),
+            )
+    except limits.TooMany as error:
+        return manage.too_many(request, error, back="bookings:check")
     except scheduling.SlotTaken:
         return _gone(request, answers, answers.starts_at, condition, clinic)
     except scheduling.KeyReused as error:
@@ -351,6 +357,22 @@ def _book(request, answers):
             problem=error.message, status=409,
         )  # fmt: skip
     return _finish(request, booking)
+
+
+def _admitted(request, answers, person, **options):
+    """The limits around one request. It looks scripted when faster than people, or when it fills
+    the field that people do not see.
+    """
+    seconds = timezone.now().timestamp() - answers.began if answers.began else None
+    hurried = seconds is not None and seconds < limits.HUMAN_SECONDS
+    return limits.admitted(
+        network=limits.network_of(request),
+        email=person["email"],
+        phone=person["phone"],
+        key=uuid.UUID(answers.key),
+        scripted=hurried or person.get("website", False),
+        **options,
+    )
 
 
 def _person(cleaned):
@@ -372,18 +394,31 @@ def call(request):
         languages=_languages(clinic),
     )
     if request.method == "POST" and form.is_valid():
-        booking = scheduling.request_callback(
+        answers.call = _storable(form.cleaned_data)
+        draft.save(request, answers)
+        try:
+            return _finish(request, _ask_for_call(request, answers))
+        except limits.TooMany as error:
+            return manage.too_many(request, error, back="bookings:call")
+        except scheduling.KeyReused as error:
+            answers.key = draft.Draft().key
+            draft.save(request, answers)
+            form.add_error(None, error.message)
+    return _page(
+        request, "bookings/call.html", answers, 3, form=form, status=422 if form.errors else 200
+    )
+
+
+def _ask_for_call(request, answers):
+    with _admitted(request, answers, answers.call, holds_time=False):
+        return scheduling.request_callback(
             condition=_condition(answers),
             visit_type=answers.visit_type,
             consent_version=CONSENT_VERSION,
             time_zone=answers.zone,
             idempotency_key=uuid.UUID(answers.key),
-            **_person(_storable(form.cleaned_data)),
+            **_person(answers.call),
         )
-        return _finish(request, booking)
-    return _page(
-        request, "bookings/call.html", answers, 3, form=form, status=422 if form.errors else 200
-    )
 
 
 @require_safe
@@ -397,14 +432,14 @@ def done(request):
     if booking is None:
         return redirect("bookings:lost_link")
     clinic = Clinic.objects.current()
-    response = render(
-        request,
-        "bookings/done.html",
-        {
-            "booking": booking,
-            "zone": times.known_zone(booking.time_zone, clinic.zone),
-            "clinic_zone": clinic.zone,
-            "answer_by": booking.created_at + timedelta(hours=clinic.answer_within_hours),
-        },
-    )
-    return manage.remember(response, booking, proven=True)
+    context = {
+        "booking": booking,
+        "zone": times.known_zone(booking.time_zone, clinic.zone),
+        "clinic_zone": clinic.zone,
+        "answer_by": booking.created_at + timedelta(hours=clinic.answer_within_hours),
+    }
+    if booking.has_lapsed():
+        return render(request, "bookings/prove.html", context)
+    if booking.is_unproved:  # whoever asked may manage it once the mailbox is proved
+        return render(request, "bookings/unproved.html", context)
+    return manage.remember(render(request, "bookings/done.html", context), booking, proven=True)

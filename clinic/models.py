@@ -4,7 +4,9 @@ Wall-clock rules (opening hours, closures) are local dates and times in Clinic.t
 clinic.hours turns them into instants.
 """
 
+import re
 import zoneinfo
+from datetime import timedelta
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -40,6 +42,27 @@ def validate_time_zone(value):
         raise ValidationError(
             f"“{value}” is not a time zone. Write a name such as America/Los_Angeles."
         )
+
+
+_REMINDER = re.compile(r"([1-9]\d{0,2}) (day|hour)s?")
+MOST_REMINDERS = 5
+
+
+def parse_reminders(text):
+    """ "7 days, 2 hours" as [("7-day", timedelta), …], longest first.
+
+    Raises ValidationError, with words for staff, for anything else.
+    """
+    reminders = []
+    for part in filter(None, (part.strip().lower() for part in text.split(","))):
+        found = _REMINDER.fullmatch(part)
+        if not found:
+            raise ValidationError(f"“{part}” is not understood. Write for example: 7 days, 2 hours")
+        number, unit = int(found[1]), found[2]
+        reminders.append((f"{number}-{unit}", timedelta(**{f"{unit}s": number})))
+    if len(reminders) > MOST_REMINDERS:
+        raise ValidationError(f"More than {MOST_REMINDERS} reminders are read as spam.")
+    return sorted(reminders, key=lambda reminder: reminder[1], reverse=True)
 
 
 class ClinicManager(models.Manager):
@@ -119,6 +142,13 @@ class Clinic(models.Model):
     )
     cancel_until_hours = models.PositiveSmallIntegerField(
         "change or cancel online until (hours before)", default=4
+    )
+    reminders = models.CharField(
+        max_length=120,
+        blank=True,
+        default="7 days, 2 days, 2 hours",
+        validators=[parse_reminders],
+        help_text="How long before a visit we remind by e-mail; holds for all future bookings.",
     )
     retention_days_after_visit = models.PositiveSmallIntegerField(
         "erase personal data after a visit (days)", default=365
@@ -299,7 +329,9 @@ class Closure(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(from_time=None, until_time=None)
-                | Q(from_time__isnull=False, until_time__isnull=False, until_time__gt=F("from_time")),
+                | Q(
+                    from_time__isnull=False, until_time__isnull=False, until_time__gt=F("from_time")
+                ),
                 name="closure_until_after_from",
                 violation_error_message="Give both times, the later one last, or neither.",
             ),

@@ -8,8 +8,10 @@ import re
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from http.cookies import SimpleCookie
@@ -17,6 +19,8 @@ from pathlib import Path
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 ROOT = Path(__file__).resolve().parent.parent
+# Compressing static files takes seconds; `serve` makes them anew when a source has changed.
+KEPT_STATIC = ROOT / ".pytest_cache" / "static"
 
 
 def free_port():
@@ -29,11 +33,14 @@ class Server:
     """Web processes as `manage.py serve` starts them; ``python`` runs a command beside them.
 
     On PostgreSQL (``pg_url`` of a server) a database is made for it and dropped in the end.
+    ``like`` is a prepared server, not running, whose data and static files it begins with.
     """
 
-    def __init__(self, folder, *, pg_url="", workers=2, env=None):
+    def __init__(
+        self, folder, *, pg_url="", workers=2, env=None, application="clinic.wsgi", like=None
+    ):
         self.folder = Path(folder)
-        self.workers = workers
+        self.workers, self.application = workers, application
         self.port = free_port()
         self.pg_url, self.database = pg_url, ""
         self.env = {k: v for k, v in os.environ.items() if k not in ("DATABASE_URL", "EMAIL_URL")}
@@ -44,10 +51,31 @@ class Server:
         } | (env or {})
         if pg_url:
             self.database = f"clinic_{uuid.uuid4().hex[:12]}"
-            self._admin(f"CREATE DATABASE {self.database}")
+            template = f" TEMPLATE {like.database}" if like else ""
+            self._admin(f"CREATE DATABASE {self.database}{template}")
             parts = urlsplit(pg_url)
             self.env["DATABASE_URL"] = urlunsplit(parts._replace(path=f"/{self.database}"))
+        if like:
+            shutil.copytree(like.folder, self.folder, dirs_exist_ok=True)
         self.process = None
+
+    def rows(self, sql):
+        """What a query finds in the server's database, as a list of tuples; instants in UTC."""
+        if self.database:
+            import psycopg2
+
+            options = "-c timezone=UTC"
+            connection = psycopg2.connect(self.env["DATABASE_URL"], options=options)
+        else:
+            connection = sqlite3.connect(self.folder / "db.sqlite3", timeout=10)
+        try:
+            cursor = connection.cursor()
+            cursor.execute(sql)
+            found = cursor.fetchall() if cursor.description else []
+            connection.commit()
+            return found
+        finally:
+            connection.close()
 
     def _admin(self, sql):
         import psycopg2
@@ -72,24 +100,43 @@ class Server:
         """Run Python with Django set up; returns what it prints."""
         return self.manage("shell", "-v", "0", "-c", code)
 
-    def prepare(self, *, starter=True):
-        self.manage("migrate", "-v", "0")
-        self.manage("createcachetable", "-v", "0")
-        self.manage("collectstatic", "-v", "0", "--noinput")
-        if starter:
-            self.manage("load_starter")
+    def prepare(self):
+        """Tables, static files and the starter clinic."""
+        if KEPT_STATIC.exists():
+            shutil.copytree(KEPT_STATIC, self.folder, dirs_exist_ok=True)
+        self.manage("serve", "--prepare")
+        self._keep_static()
         return self
+
+    def _keep_static(self):
+        names = ("static", "static.fingerprint")
+        new = (self.folder / names[1]).read_text()
+        with contextlib.suppress(OSError):  # another process of the same run may do it, too
+            if KEPT_STATIC.exists() and (KEPT_STATIC / names[1]).read_text() == new:
+                return
+            KEPT_STATIC.parent.mkdir(exist_ok=True)
+            fresh = Path(tempfile.mkdtemp(dir=KEPT_STATIC.parent))
+            shutil.copytree(self.folder / names[0], fresh / names[0])
+            (fresh / names[1]).write_text(new)
+            shutil.rmtree(KEPT_STATIC, ignore_errors=True)
+            fresh.rename(KEPT_STATIC)
 
     def start(self):
         self.log = open(self.folder / "server.log", "ab")  # noqa: SIM115 - closed in stop()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1",
-             "--port", str(self.port), "--workers", str(self.workers), "--blocking-threads", "4",
-             "--respawn-failed-workers", "--no-access-log", "clinic.wsgi:application"],
-            cwd=ROOT, env=self.env, stdout=self.log, stderr=self.log, start_new_session=True,
+            self.command(), cwd=ROOT, env=self.env, stdout=self.log, stderr=self.log,
+            start_new_session=True,
         )  # fmt: skip
         self.wait()
         return self
+
+    def command(self):
+        return [
+            sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1",
+            "--port", str(self.port), "--workers", str(self.workers), "--blocking-threads", "4",
+            "--respawn-failed-workers", "--respawn-interval", "1", "--no-access-log",
+            f"{self.application}:application",
+        ]  # fmt: skip
 
     def wait(self, seconds=30):
         end = time.monotonic() + seconds
@@ -132,14 +179,18 @@ class Visitor:
 
     def __init__(self, port, timeout=30):
         self.port, self.timeout, self.cookies, self.last = port, timeout, {}, None
+        self.token = ""  # of the form seen last; it stays good for the whole visit
 
-    def send(self, method, path, body=None, headers=None):
+    def send(self, method, path, body=None, headers=None, *, stay=True):
+        """Send a request and return its Answer, or None with ``stay`` off: gone before it comes."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=self.timeout)
         headers = dict(headers or {})
         if self.cookies:
             headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         try:
             connection.request(method, path, body, headers)
+            if not stay:
+                return None
             response = connection.getresponse()
             answer = Answer(response, response.read())
         finally:
@@ -148,17 +199,18 @@ class Visitor:
             for name, morsel in SimpleCookie(line).items():
                 self.cookies[name] = morsel.value
         self.last = answer
+        found = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', answer.text)
+        self.token = found.group(1) if found else self.token
         return answer
 
     def get(self, path):
         return self.send("GET", path)
 
-    def post(self, path, data):
-        """Post a form with the token of the page seen last."""
-        found = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', self.last.text)
-        data = {"csrfmiddlewaretoken": found.group(1) if found else ""} | data
+    def post(self, path, data, *, stay=True):
+        """Post a form with the token of the form seen last."""
+        data = {"csrfmiddlewaretoken": self.token} | data
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        return self.send("POST", path, urlencode(data, doseq=True), headers)
+        return self.send("POST", path, urlencode(data, doseq=True), headers, stay=stay)
 
     def hidden(self, name):
         return html.unescape(re.search(rf'name="{name}" value="([^"]*)"', self.last.text).group(1))
@@ -179,8 +231,13 @@ class Visitor:
         self.post("/book/details/", person(number))
         return self.get("/book/check/")
 
-    def book(self):
-        return self.post("/book/check/", {"key": self.hidden("key")})
+    def up_to_check_again(self, start, who=""):
+        """With everything else still answered: another time; returns the check page."""
+        self.post("/book/time/", {"start": start, "practitioner": who})
+        return self.get("/book/check/")
+
+    def book(self, *, stay=True):
+        return self.post("/book/check/", {"key": self.hidden("key")}, stay=stay)
 
 
 def person(number):

@@ -29,6 +29,11 @@ from .filters import DayFilter
 MOST_AT_ONCE = 100
 
 
+def _day_and_time(at):
+    """In the clinic's time, or a dash where there is none."""
+    return times.when(at, timezone.get_current_timezone(), "D j M Y") if at else "-"
+
+
 class ContactForm(forms.ModelForm):
     """What staff may correct by hand."""
 
@@ -111,8 +116,8 @@ class BookingAdmin(OwnRows, RecordsChanges, admin.ModelAdmin):
                 "fields": [
                     "spoken",
                     "source",
-                    "created_at",
-                    "confirmed_at",
+                    "created",
+                    "confirmed",
                     "cancellation",
                     "consent",
                 ]
@@ -163,7 +168,11 @@ class BookingAdmin(OwnRows, RecordsChanges, admin.ModelAdmin):
 
     def changelist_view(self, request, extra_context=None):
         city = times.zone_name(timezone.get_current_timezone())
-        context = {"title": "Bookings", "subtitle": f"All times are {city} time"}
+        context = {
+            "title": "Bookings",
+            "subtitle": f"All times are {city} time",
+            "is_nav_sidebar_enabled": False,  # the list is wide
+        }
         return super().changelist_view(request, context | (extra_context or {}))
 
     # --- the list ---------------------------------------------------------------------------------
@@ -186,8 +195,7 @@ class BookingAdmin(OwnRows, RecordsChanges, admin.ModelAdmin):
 
     @admin.display(description="when", ordering="starts_at", empty_value="To be called")
     def when(self, booking):
-        zone = timezone.get_current_timezone()
-        return booking.starts_at and times.when(booking.starts_at, zone, "D j M Y")
+        return booking.starts_at and _day_and_time(booking.starts_at)
 
     @admin.display(description="patient")
     def patient(self, booking):
@@ -216,7 +224,7 @@ class BookingAdmin(OwnRows, RecordsChanges, admin.ModelAdmin):
         zone, now = timezone.get_current_timezone(), timezone.now()
         context |= {
             "title": f"Booking {obj}",
-            "subtitle": None,
+            "subtitle": f"All times are {times.zone_name(zone)} time",
             "show_save_and_add_another": False,
             "buttons": answering.buttons(self, request, obj, now),
             "timeline": desk.timeline(obj, zone),
@@ -246,24 +254,27 @@ class BookingAdmin(OwnRows, RecordsChanges, admin.ModelAdmin):
 
     @admin.display(description="held until")
     def held_until(self, booking):
-        return booking.hold_until
+        return _day_and_time(booking.hold_until)
+
+    @admin.display(description="asked")
+    def created(self, booking):
+        return _day_and_time(booking.created_at)
+
+    @admin.display(description="confirmed")
+    def confirmed(self, booking):
+        return _day_and_time(booking.confirmed_at)
 
     @admin.display(description="cancelled")
     def cancellation(self, booking):
-        if booking.status != Booking.Status.CANCELLED:
-            return None
-        at = times.when(booking.cancelled_at, timezone.get_current_timezone(), "D j M Y")
-        by = booking.get_cancelled_by_display()
-        return f"{at}, by: {by}" + (
-            f". Reason: {booking.cancel_reason}" if booking.cancel_reason else ""
-        )
+        words = _day_and_time(booking.cancelled_at)
+        if booking.status == Booking.Status.CANCELLED:
+            words += f", by: {booking.get_cancelled_by_display()}"
+        return words + (f". Reason: {booking.cancel_reason}" if booking.cancel_reason else "")
 
     @admin.display(description="consent")
     def consent(self, booking):
-        if not booking.consent_at:
-            return None
-        at = times.when(booking.consent_at, timezone.get_current_timezone(), "D j M Y")
-        return f"{at}, text of {booking.consent_version}"
+        words = _day_and_time(booking.consent_at)
+        return words + (f", text of {booking.consent_version}" if booking.consent_version else "")
 
     # --- several at once --------------------------------------------------------------------------
 

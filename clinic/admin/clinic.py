@@ -59,6 +59,7 @@ class ClinicAdmin(RecordsChanges, admin.ModelAdmin):
             "Personal data and medical text",
             {
                 "fields": [
+                    "reminders",
                     "retention_days_after_visit",
                     "retention_days_after_cancelled",
                     "two_person_signoff",

@@ -171,9 +171,7 @@ def test_looks_of_bookings(clinic, doctor):
         cancelled_at=NOW,
         starts_at=at(16),
     )
-    looks = [
-        entry.look for block in show(clinic)["columns"][0].blocks for entry in block.entries
-    ]
+    looks = [entry.look for block in show(clinic)["columns"][0].blocks for entry in block.entries]
     assert looks == list(states.values())
     make_booking(practitioner=doctor, starts_at=at(14))
     during = show(clinic, now=at(14, 10))["columns"][0].blocks[-1].entries
@@ -204,9 +202,7 @@ def test_free_places_are_those_that_fit_together(clinic, doctor):
 
 
 def test_a_hold_that_ran_out_is_free_again(clinic, doctor):
-    make_booking(
-        practitioner=doctor, status="pending", starts_at=at(16), hold_until=NOW - HALF
-    )
+    make_booking(practitioner=doctor, status="pending", starts_at=at(16), hold_until=NOW - HALF)
     assert show(clinic)["free"] == 9
     assert show(clinic)["waiting"] == []
 

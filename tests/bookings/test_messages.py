@@ -8,11 +8,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from django.conf import settings as django_settings
+from django.core.exceptions import ValidationError
 from django.urls import resolve
 from icalendar import Calendar
 
 from bookings import links, messages
 from bookings.models import Booking, ManageLink, Message
+from clinic.models import parse_reminders
 from tests.factories import (
     MONDAY,
     make_booking,
@@ -88,7 +90,7 @@ def message_for(kind, **values):
     start = None if kind == Kind.CALLBACK else START
     usual = {"starts_at": start, "name": "Pat Example"}
     booking = make_booking(**usual | FITTING[kind] | values)
-    occasion = messages._reminder_occasion("two-days", START) if kind == Kind.REMINDER else ""
+    occasion = messages._reminder_occasion("2-day", START) if kind == Kind.REMINDER else ""
     message = queue_message(booking, kind, occasion=occasion)
     message.message_id = f"<{message.pk}@clinic.example>"
     return message
@@ -454,16 +456,16 @@ def test_reminders_a_week_two_days_and_two_hours_before():
     for _ in range(2):
         messages.plan_reminders(booking, START - timedelta(days=20))
     assert reminders_of(booking) == {
-        "week": START - timedelta(days=7),
-        "two-days": START - timedelta(days=2),
-        "two-hours": START - timedelta(hours=2),
+        "7-day": START - timedelta(days=7),
+        "2-day": START - timedelta(days=2),
+        "2-hour": START - timedelta(hours=2),
     }
 
 
 def test_no_reminder_whose_moment_has_passed():
     booking = make_booking(starts_at=START)
     messages.plan_reminders(booking, START - timedelta(days=2))
-    assert set(reminders_of(booking)) == {"two-hours"}
+    assert set(reminders_of(booking)) == {"2-hour"}
 
 
 @pytest.mark.parametrize(
@@ -482,13 +484,13 @@ def test_days_before_means_the_same_time_on_the_clock(zone, day):
     booking = make_booking(starts_at=local.astimezone(UTC))
     messages.plan_reminders(booking, booking.starts_at - timedelta(days=20))
     due = {name: at.astimezone(clinic.zone) for name, at in reminders_of(booking).items()}
-    assert due["two-days"].date() == day - timedelta(days=2)
-    assert due["week"].date() == day - timedelta(days=7)
-    assert [due[name].strftime("%H:%M") for name in ("two-days", "week")] == ["12:00", "12:00"]
-    assert booking.starts_at - reminders_of(booking)["two-hours"] == timedelta(hours=2)
+    assert due["2-day"].date() == day - timedelta(days=2)
+    assert due["7-day"].date() == day - timedelta(days=7)
+    assert [due[name].strftime("%H:%M") for name in ("2-day", "7-day")] == ["12:00", "12:00"]
+    assert booking.starts_at - reminders_of(booking)["2-hour"] == timedelta(hours=2)
 
 
-def reminder(booking, name="two-days"):
+def reminder(booking, name="2-day"):
     return queue_message(
         booking, Kind.REMINDER, occasion=messages._reminder_occasion(name, booking.starts_at)
     )
@@ -504,7 +506,7 @@ def test_a_reminder_of_another_start_is_dropped():
 
 def test_a_late_reminder_gives_way_to_the_next():
     booking = make_booking(starts_at=START)
-    week, two_days = reminder(booking, "week"), reminder(booking)
+    week, two_days = reminder(booking, "7-day"), reminder(booking)
     late = START - timedelta(days=2)
     assert messages.still_makes_sense(week, booking, late - timedelta(seconds=1))
     assert not messages.still_makes_sense(week, booking, late)
@@ -549,3 +551,44 @@ def test_only_the_last_news_is_told():
 def test_a_request_whose_hold_lapsed_hears_nothing_more():
     message = message_for(Kind.PROVE)
     assert not messages.still_makes_sense(message, message.booking, message.booking.hold_until)
+
+
+# --- reminders as a setting -----------------------------------------------------------------------
+
+
+def test_a_changed_setting_holds_for_bookings_already_made():
+    booking = make_booking(status="booked", starts_at=START)
+    before = START - timedelta(days=20)
+    messages.plan_reminders(booking, before)
+    old = Message.objects.get(key__contains=":reminder:7-day")
+    make_clinic(reminders="3 days, 1 hour")
+    assert messages.replan_reminders(before) == 1
+    assert set(reminders_of(booking)) == {"7-day", "2-day", "2-hour", "3-day", "1-hour"}
+    assert not messages.still_makes_sense(old, booking, START - timedelta(days=7))
+    new = Message.objects.get(key__contains=":reminder:3-day")
+    assert messages.still_makes_sense(new, booking, START - timedelta(days=3))
+
+
+def test_no_reminders_is_a_setting_too():
+    make_clinic(reminders="")
+    booking = make_booking(status="booked", starts_at=START)
+    messages.plan_reminders(booking, START - timedelta(days=20))
+    assert not booking.messages.filter(kind=Kind.REMINDER).exists()
+
+
+@pytest.mark.parametrize(
+    "text", ["soon", "0 days", "7", "1 day,, x", "1 month", "9999 days", "1 day, " * 6]
+)
+def test_a_setting_that_is_not_understood_is_refused(text):
+    with pytest.raises(ValidationError):
+        parse_reminders(text)
+
+
+def test_the_desk_is_asked_once_for_the_outcome():
+    booking = make_booking(status="booked", starts_at=START)
+    messages.plan_reminders(booking, START - timedelta(days=1))
+    asked = Message.objects.get(kind=Kind.DESK_OUTCOME)
+    assert asked.due_at == booking.ends_at + timedelta(hours=1)
+    assert messages.still_makes_sense(asked, booking, asked.due_at)
+    booking.status = "fulfilled"
+    assert not messages.still_makes_sense(asked, booking, asked.due_at)

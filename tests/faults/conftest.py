@@ -1,34 +1,164 @@
-"""A shipped server a module, on the database that the run is about."""
+"""Servers on the database that the run is about, a seed for each test, and the night's report.
 
+Tests marked ``night`` are the long rounds; they write reports/faults.json when they run alone
+(`make faults`). Tests marked ``only_on("sqlite")`` or ``only_on("postgresql")`` are about that
+database and are not part of a run on the other.
+"""
+
+import json
 import os
+import random
 import tempfile
+from datetime import UTC, datetime
 
 import pytest
+from django.conf import settings
 
+from tests.faults.crowd import Times
 from tests.server import Server
 
-
-def _server():
-    pg_url = os.environ.get("TEST_PG_URL", "") if os.environ.get("DATABASE_URL") else ""
-    return Server(tempfile.mkdtemp(prefix="clinic-server-"), pg_url=pg_url, workers=4)
+REPORT = settings.BASE_DIR / "reports" / "faults.json"
+_results = {}
 
 
-@pytest.fixture(scope="module")
-def server():
-    made = _server()
+def _pg_url():
+    return os.environ.get("TEST_PG_URL", "") if os.environ.get("DATABASE_URL") else ""
+
+
+def _vendor():
+    return "postgresql" if _pg_url() else "sqlite"
+
+
+def pytest_collection_modifyitems(config, items):
+    elsewhere = [
+        item
+        for item in items
+        if (mark := item.get_closest_marker("only_on")) and mark.args[0] != _vendor()
+    ]
+    if elsewhere:
+        config.hook.pytest_deselected(items=elsewhere)
+        items[:] = [item for item in items if item not in elsewhere]
+
+
+def new_server(**options):
+    options = {"pg_url": _pg_url(), "workers": 4} | options
+    return Server(tempfile.mkdtemp(prefix="clinic-server-"), **options)
+
+
+# --- servers --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def prepared():
+    """The starter clinic, loaded once; it never runs, so that others can be copied from it."""
+    made = new_server()
     try:
-        made.prepare().start()
-        yield made
+        yield made.prepare()
+    finally:
+        made.close()
+
+
+@pytest.fixture(scope="session")
+def running(prepared):
+    made = new_server(like=prepared)
+    try:
+        yield made.start()
     finally:
         made.close()
 
 
 @pytest.fixture
+def server(running):
+    """The shipped server with the starter clinic, shared by all tests; sound after each (C-12)."""
+    yield running
+    running.manage("check_invariants")
+
+
+@pytest.fixture
+def own_server(prepared):
+    """Makes a server that a test may break; sound in the end, unless the test stopped it."""
+    made = []
+
+    def make(**options):
+        made.append(new_server(like=prepared, **options))
+        return made[-1]
+
+    try:
+        yield make
+        for one in made:
+            one.manage("check_invariants")
+    finally:
+        for one in made:
+            one.close()
+
+
+@pytest.fixture(scope="session")
+def times(running):
+    """Hands out free times of the shared server, each once."""
+    return Times(running)
+
+
+@pytest.fixture
 def unguarded():
     """A database of its own, to be spoiled; no web server runs on it."""
-    made = _server()
+    made = new_server()
     try:
         made.manage("migrate", "-v", "0")
         yield made
     finally:
         made.close()
+
+
+# --- what a run did -------------------------------------------------------------------------------
+
+
+class Tally(dict):
+    """Counts of one test for the report; ``dice`` are the random numbers of its seed."""
+
+    def __init__(self, seed):
+        self.seed, self.dice = seed, random.Random(seed)
+
+    def add(self, **counts):
+        for name, number in counts.items():
+            self[name] = self.get(name, 0) + number
+
+
+@pytest.fixture
+def tally(request):
+    """FAULTS_SEED repeats the random numbers of a run that failed; each run prints its own."""
+    seed = int(os.environ.get("FAULTS_SEED") or random.SystemRandom().randrange(10**6))
+    print(f"FAULTS_SEED={seed}")
+    request.node.tally = Tally(seed)
+    return request.node.tally
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = (yield).get_result()
+    if item.get_closest_marker("night") and (outcome.when == "call" or outcome.failed):
+        tally = getattr(item, "tally", None)
+        _results[item.nodeid] = {
+            "database": _vendor(),
+            "test": item.nodeid,
+            "what": (item.function.__doc__ or "").strip().splitlines()[0],
+            "seed": tally.seed if tally else None,
+            "counts": dict(tally or {}),
+            "seconds": round(outcome.duration, 1),
+            "verdict": "failed" if outcome.failed else "passed",
+        }
+
+
+def pytest_sessionfinish(session):
+    if session.config.option.markexpr != "night" or not _results:
+        return
+    REPORT.parent.mkdir(exist_ok=True)
+    kept = []
+    if REPORT.exists():
+        kept = [
+            result
+            for result in json.loads(REPORT.read_text())["results"]
+            if (result["database"], result["test"]) not in {(_vendor(), test) for test in _results}
+        ]
+    results = sorted(kept + list(_results.values()), key=lambda r: (r["test"], r["database"]))
+    content = {"written": f"{datetime.now(UTC):%Y-%m-%dT%H:%MZ}", "results": results}
+    REPORT.write_text(json.dumps(content, indent=1) + "\n")

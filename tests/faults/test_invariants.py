@@ -76,8 +76,116 @@ def bookings():
             consent_version="1", now=NOW,
         ),
     }  # fmt: skip
-    seen = scheduling.confirm(ask(), by=desk, now=NOW)
-    scheduling.mark_arrived(seen, by=desk, now=NOW)
-    made["seen"] = scheduling.record_outcome(seen, outcome="fulfilled", by=desk, now=MONDAY * 1)\
-        if False else seen
+    for outcome in ("fulfilled", "noshow"):
+        booking = scheduling.confirm(ask(), by=desk, now=NOW)
+        late = booking.ends_at + HALF
+        scheduling.record_outcome(booking, outcome=outcome, by=desk, now=late)
+        if outcome == "noshow":
+            scheduling.undo(booking, by=desk, now=late)
+        made[outcome] = booking
     return made
+
+
+def broken():
+    return {name: found for name, found in invariants.broken().items() if found}
+
+
+def test_a_sound_database_breaks_nothing(bookings):
+    output = StringIO()
+    call_command("check_invariants", stdout=output)
+    lines = output.getvalue().splitlines()
+    assert len(lines) == len(invariants.INVARIANTS)
+    assert {line.split()[0] for line in lines} == {"0"}
+
+
+# Each: which booking is damaged, how (with its key as %s), and what has to be noticed.
+DAMAGE = {
+    "overlap": (
+        "pending",
+        "UPDATE bookings_booking SET busy_until = (SELECT busy_until FROM bookings_booking b "
+        "WHERE b.status = 'booked' ORDER BY busy_from LIMIT 1) WHERE id = %s",
+        "overlapping bookings that hold time",
+    ),
+    "part of a time": (
+        "cancelled",
+        "UPDATE bookings_booking SET ends_at = NULL WHERE id = %s",
+        "bookings whose times are not whole",
+    ),
+    "times in a wrong order": (
+        "cancelled",
+        "UPDATE bookings_booking SET busy_until = starts_at WHERE id = %s",
+        "bookings whose times are not whole",
+    ),
+    "nobody's time": (
+        "pending",
+        "UPDATE bookings_booking SET practitioner_id = NULL WHERE id = %s",
+        "bookings that hold time without a practitioner",
+    ),
+    "no consent": (
+        "call-back",
+        "UPDATE bookings_booking SET consent_at = NULL WHERE id = %s",
+        "bookings from the website without consent",
+    ),
+    "no version of the consent": (
+        "pending",
+        "UPDATE bookings_booking SET consent_version = '' WHERE id = %s",
+        "bookings from the website without consent",
+    ),
+    "status changed past the verbs": (
+        "pending",
+        "UPDATE bookings_booking SET status = 'arrived' WHERE id = %s",
+        "bookings whose status or time has no audit row",
+    ),
+    "time changed past the verbs": (
+        "cancelled",
+        "UPDATE bookings_booking SET starts_at = (SELECT starts_at FROM bookings_booking b WHERE "
+        "b.status = 'pending' ORDER BY starts_at LIMIT 1) WHERE id = %s",
+        "bookings whose status or time has no audit row",
+    ),
+    "confirmation unannounced": (
+        "booked",
+        "DELETE FROM bookings_message WHERE kind = 'confirmed' AND booking_id = %s",
+        "confirmed or cancelled bookings without exactly one message",
+    ),
+    "cancellation unannounced": (
+        "cancelled",
+        "DELETE FROM bookings_message WHERE kind = 'cancelled' AND booking_id = %s",
+        "confirmed or cancelled bookings without exactly one message",
+    ),
+}
+
+
+@pytest.mark.parametrize(("which", "statement", "noticed"), DAMAGE.values(), ids=DAMAGE)
+def test_damage_is_noticed(bookings, which, statement, noticed):
+    with unguarded():
+        sql(statement, bookings[which].pk)
+        found = broken()
+        assert noticed in found
+        with pytest.raises(CommandError, match="invariants are broken") as stop:
+            call_command("check_invariants", stdout=StringIO())
+        assert stop.value.returncode == 1
+
+
+def test_a_second_message_of_the_same_news_is_noticed(bookings):
+    message = bookings["booked"].messages.get(kind="confirmed")
+    message.pk, message.key = None, message.key.replace("confirmed", "changed")
+    message.save()
+    assert list(broken()) == ["confirmed or cancelled bookings without exactly one message"]
+
+
+def test_a_booking_without_any_audit_row_is_noticed(bookings):
+    reference = bookings["call-back"].reference
+    AuditEvent.objects.filter(object_key=reference).delete()
+    assert broken() == {"bookings whose status or time has no audit row": [reference]}
+
+
+def test_the_command_names_bookings_to_begin_with(bookings):
+    reference = bookings["cancelled"].reference
+    bookings["cancelled"].messages.filter(kind="cancelled").delete()
+    output = StringIO()
+    with pytest.raises(CommandError):
+        call_command("check_invariants", stdout=output)
+    assert (
+        f"     1  confirmed or cancelled bookings without exactly one message  ({reference})"
+        in (output.getvalue())
+    )

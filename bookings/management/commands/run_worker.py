@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 from django.utils import timezone
 
-from bookings import outbox
+from bookings import messages, outbox, scheduling
 from bookings.models import Heartbeat
 
 log = logging.getLogger("bookings.worker")
@@ -18,17 +18,23 @@ log = logging.getLogger("bookings.worker")
 PAUSE = 2  # seconds between looks at the outbox
 LONGEST_PAUSE = 30  # seconds, while the database is away
 BEAT = timedelta(seconds=20)  # the health check expects one every 30 seconds
-HOUSEKEEPING = timedelta(days=1)
 
 
 def housekeeping(now):
-    """Once a day, by whichever worker comes first: delete ended sessions. Says whether it ran."""
-    heartbeat, made = Heartbeat.objects.get_or_create(name="housekeeping", defaults={"at": now})
+    """What is due by the clock, each done by whichever worker comes first."""
+    every("lapsed", timedelta(minutes=1), now, lambda: scheduling.release_lapsed(now))
+    every("reminders", timedelta(minutes=10), now, lambda: messages.replan_reminders(now))
+    return every("housekeeping", timedelta(days=1), now, lambda: call_command("clearsessions"))
+
+
+def every(name, pause, now, job):
+    """Run ``job`` when ``pause`` has gone by since any worker last did; says whether it ran."""
+    heartbeat, made = Heartbeat.objects.get_or_create(name=name, defaults={"at": now})
     first = made or Heartbeat.objects.filter(
-        name="housekeeping", at=heartbeat.at, at__lte=now - HOUSEKEEPING
+        name=name, at=heartbeat.at, at__lte=now - pause
     ).update(at=now)
     if first:
-        call_command("clearsessions")
+        job()
     return bool(first)
 
 

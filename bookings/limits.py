@@ -1,0 +1,274 @@
+"""How much is taken from one sender: requests, mails, guesses. No puzzle, no third party.
+
+Whoever stays below the limits never notices them. Above the first ones, and where a request looks
+like a script's, the request is taken but waits for proof of the mailbox (scheduling.prove). Above
+the last ones it is refused with a page that says why, keeps the answers and names the phone.
+
+    one person     2 coming consultations for an address, and for a phone number
+    one mailbox    3 mails a day on the word of somebody who has not shown that it is theirs
+    one network    5 requests an hour and 20 a day, more with proof; 30 an hour at the most
+    everybody      60 requests an hour and 150 a day, more with proof
+    guesses        5 wrong second facts an hour for a link, 60 unknown links a minute for a network
+
+Each count is a row of instants (Tally), locked from the look to the end of the transaction: the
+limits hold exactly, over any stretch of time, whatever arrives at the same moment.
+"""
+
+import ipaddress
+import re
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from typing import NamedTuple
+
+from django.conf import settings
+from django.db import models, transaction
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.crypto import salted_hmac
+from phonenumber_field.phonenumber import PhoneNumber
+from phonenumbers import NumberParseException
+
+from .models import Booking, Tally
+
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+
+
+class Limit(NamedTuple):
+    """At most ``count`` within any stretch of that length."""
+
+    count: int
+    within: timedelta
+
+
+PROVE_WITHIN = timedelta(minutes=15)  # how long a time is held for somebody who has to prove
+# Nobody reads the signs, picks a time, types who they are and checks it faster, autofill included.
+HUMAN_SECONDS = 6
+
+COMING = 2  # consultations and requests ahead, of one address and of one phone number
+MAILS = Limit(3, DAY)
+NETWORK_FREELY = (Limit(5, HOUR), Limit(20, DAY))  # a family or an office; then with proof
+NETWORK_UNPROVED = Limit(3, PROVE_WITHIN)  # so many times can one network hold without proof
+NETWORK_AT_MOST = Limit(30, HOUR)
+ALL_FREELY = (Limit(60, HOUR), Limit(150, DAY))  # twice the diary of five practitioners; then proof
+WRONG_FACTS = Limit(5, HOUR)
+UNKNOWN_LINKS = Limit(60, MINUTE)
+
+_KEPT = 150  # instants of a tally; no limit counts further
+_KEPT_FOR = DAY  # no limit looks further back
+
+
+class TooMany(Exception):
+    """A limit is reached; ``reason`` says which, for the page that tells people."""
+
+    class Reason(models.TextChoices):
+        PERSON = "person"
+        MAILBOX = "mailbox"
+        NETWORK = "network"
+        GUESSES = "guesses"
+
+    def __init__(self, reason):
+        self.reason = reason
+        super().__init__(reason)
+
+
+Reason = TooMany.Reason
+
+
+# --- who ------------------------------------------------------------------------------------------
+
+
+def _address(text):
+    """An IP address object, also of "1.2.3.4:5" or "[2001:db8::1]:5"; None when it is none."""
+    text = text.strip()
+    bare = text[1:].partition("]")[0] if text.startswith("[") else text
+    for candidate in (bare, bare.rpartition(":")[0]):
+        with suppress(ValueError):
+            address = ipaddress.ip_address(candidate)
+            return getattr(address, "ipv4_mapped", None) or address
+    return None
+
+
+def network_of(request):
+    """The visitor's network: an IPv4 /24 or an IPv6 /48, which one household or bot can change in.
+
+    Behind settings.TRUSTED_PROXIES proxies it is the entry of X-Forwarded-For that the outermost
+    of them wrote. What stands left of it is the visitor's own claim and never counts.
+    """
+    found, hops = None, settings.TRUSTED_PROXIES
+    if hops:
+        chain = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
+        found = _address(chain[-hops]) if len(chain) >= hops else None
+    found = found or _address(request.META.get("REMOTE_ADDR", ""))
+    if found is None:
+        return ""
+    return str(ipaddress.ip_network((found, 24 if found.version == 4 else 48), strict=False))
+
+
+def mailbox(email):
+    """The mailbox behind an address: case, +tag, and Gmail's dots do not make another one."""
+    local, _at, domain = email.strip().casefold().rpartition("@")
+    if local[:1] != '"':
+        local = local.partition("+")[0] or local
+    if domain in ("gmail.com", "googlemail.com"):
+        local, domain = local.replace(".", ""), "gmail.com"
+    return f"{local}@{domain}" if local else ""
+
+
+def _spelled(box):
+    """A regular expression that finds every spelling of the mailbox, and little else."""
+    local, _at, domain = box.rpartition("@")
+    if domain == "gmail.com":
+        letters, domain = r"\.?".join(re.escape(letter) for letter in local), "g(oogle)?mail.com"
+    else:
+        letters = re.escape(local)
+    return rf"^{letters}[.]?(\+[^@]*)?@{domain.replace('.', '[.]')}$"
+
+
+def e164(phone):
+    """The number as +13235550142, however it was typed; "" when there is none."""
+    try:
+        return PhoneNumber.from_string(str(phone)).as_e164 if phone else ""
+    except NumberParseException:
+        return ""
+
+
+# --- counting -------------------------------------------------------------------------------------
+
+
+def _key(kind, value):
+    return salted_hmac(f"bookings.limits.{kind}", str(value), algorithm="sha256").hexdigest()
+
+
+def _locked(now, **values):
+    """The tally of each kind and value, by kind; nobody else's until the transaction ends.
+
+    Always in the order of the keys, so that two requests never wait crosswise.
+    """
+    keys = {kind: _key(kind, value) for kind, value in values.items()}
+    Tally.objects.bulk_create(
+        [Tally(key=key, until=now + _KEPT_FOR) for key in sorted(keys.values())],
+        update_conflicts=True,
+        unique_fields=["key"],
+        update_fields=["until"],
+    )
+    rows = Tally.objects.in_bulk(keys.values())
+    return {kind: rows[key] for kind, key in keys.items()}
+
+
+def _is_full(tally, now, *limits):
+    """Whether one more would be above one of the limits."""
+    return any(
+        sum(at > (now - limit.within).timestamp() for at in tally.times) >= limit.count
+        for limit in limits
+    )
+
+
+def _add(now, *tallies):
+    for tally in tallies:
+        tally.times = [*tally.times, now.timestamp()][-_KEPT:]
+    Tally.objects.bulk_update(tallies, ["times"])
+
+
+def purge(now):
+    """Delete the tallies that no limit looks at any more; returns how many."""
+    return Tally.objects.filter(until__lt=now).delete()[0]
+
+
+# --- requests -------------------------------------------------------------------------------------
+
+
+def _require_room(email, phone, now):
+    """Raise TooMany when the mailbox or the phone number has COMING consultations ahead."""
+    box = mailbox(email)
+    same = Q(phone=phone) if phone else Q(pk=None)
+    if box:
+        same |= Q(email__iregex=_spelled(box))
+    found = list(Booking.objects.awaited(now).filter(same).values_list("email", "phone"))
+    by_phone = sum(bool(phone) and e164(number) == phone for _email, number in found)
+    by_mail = sum(bool(box) and mailbox(address) == box for address, _number in found)
+    if max(by_phone, by_mail) >= COMING:
+        raise TooMany(Reason.PERSON)
+
+
+@contextmanager
+def admitted(*, network, email, phone, key, scripted=False, holds_time=True, now=None):
+    """For one web request: ``with admitted(...) as prove_within:`` and make the booking inside.
+
+    All is one transaction. ``prove_within`` is None, or the timedelta in which the mailbox must be
+    proved. ``key`` is the form's: the same press again is not counted again. ``scripted``: the
+    request looks like a program's. ``holds_time`` is False for a call-back, which blocks no time
+    and may have no mailbox, so that it is taken without proof. Raises TooMany; what the body
+    raises takes the counting back.
+    """
+    if not settings.ABUSE_LIMITS:
+        yield None
+        return
+    now, box, phone = now or timezone.now(), mailbox(email), e164(phone)
+    with transaction.atomic():
+        tallies = _locked(
+            now, network=network, unproved=network, all="", mailbox=box, phone=phone
+        )
+        if Booking.objects.filter(idempotency_key=key).exists():
+            yield None
+            return
+        if _is_full(tallies["network"], now, NETWORK_AT_MOST):
+            raise TooMany(Reason.NETWORK)
+        _require_room(email, phone, now)
+        if box and _is_full(tallies["mailbox"], now, MAILS):
+            raise TooMany(Reason.MAILBOX)
+        many = _is_full(tallies["network"], now, *NETWORK_FREELY) or _is_full(
+            tallies["all"], now, *ALL_FREELY
+        )
+        doubted = scripted or (many and holds_time)
+        if doubted and _is_full(tallies["unproved"], now, NETWORK_UNPROVED):
+            raise TooMany(Reason.NETWORK)
+        yield PROVE_WITHIN if doubted and holds_time else None
+        counted = ["network", "all"] + ["mailbox"] * bool(box) + ["unproved"] * doubted
+        _add(now, *(tallies[kind] for kind in counted))
+
+
+@contextmanager
+def mailing(email, now=None):
+    """Send one mail inside, to an address whose owner has not spoken. Raises TooMany after MAILS."""
+    now = now or timezone.now()
+    with transaction.atomic():
+        tallies = _locked(now, mailbox=mailbox(email))
+        if _is_full(tallies["mailbox"], now, MAILS):
+            raise TooMany(Reason.MAILBOX)
+        yield
+        _add(now, tallies["mailbox"])
+
+
+# --- guesses --------------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def count_fact(link, right, now=None):
+    """Count one try at a link's second fact if it was wrong.
+
+    Raises TooMany after WRONG_FACTS; the caller then says nothing about the try, right or wrong.
+    """
+    now = now or timezone.now()
+    tally = _locked(now, fact=link.pk)["fact"]
+    if _is_full(tally, now, WRONG_FACTS):
+        raise TooMany(Reason.GUESSES)
+    if not right:
+        _add(now, tally)
+
+
+def require_no_guessing(network, now=None):
+    """Raise TooMany for a network that has just tried UNKNOWN_LINKS; asks the database once."""
+    now = now or timezone.now()
+    tally = Tally.objects.filter(key=_key("links", network)).first()
+    if settings.ABUSE_LIMITS and tally and _is_full(tally, now, UNKNOWN_LINKS):
+        raise TooMany(Reason.GUESSES)
+
+
+@transaction.atomic
+def count_unknown_link(network, now=None):
+    """Count one link that opened nothing. Raises TooMany after UNKNOWN_LINKS."""
+    now = now or timezone.now()
+    tally = _locked(now, links=network)["links"]
+    if settings.ABUSE_LIMITS and _is_full(tally, now, UNKNOWN_LINKS):
+        raise TooMany(Reason.GUESSES)
+    _add(now, tally)

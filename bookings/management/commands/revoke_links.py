@@ -1,0 +1,16 @@
+"""Stop every manage link at once, after a leak of mails, logs or backups."""
+
+from django.core.management.base import BaseCommand
+
+from bookings import links
+
+
+class Command(BaseCommand):
+    help = (
+        "Revokes all manage links. Bookings stay; patients get a new link at /booking/lost/ "
+        "or from the desk."
+    )
+
+    def handle(self, **options):
+        number = links.revoke_every(by="system")
+        self.stdout.write(f"{number} links revoked.")

@@ -1,0 +1,147 @@
+"""The clinic offers other times: they are held, one is taken, the rest are free at once."""
+
+from datetime import timedelta
+
+import pytest
+
+from bookings import availability, scheduling
+from bookings.models import Booking, Message
+from tests.bookings.test_scheduling import HALF, NINE, NOW, actions, ask, call_me, kinds
+from tests.factories import make_clinic, make_hours, make_practitioner, make_user
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def doctor():
+    make_clinic()
+    make_hours()
+    return make_practitioner()
+
+
+@pytest.fixture
+def desk():
+    return make_user()
+
+
+def three(doctor):
+    return [(NINE + number * 2 * HALF, doctor) for number in (1, 2, 3)]
+
+
+def free(start):
+    return availability.slot_at(
+        start, condition=None, visit_type="in_person", practitioner=None, now=NOW
+    )
+
+
+def test_offered_times_are_held(doctor, desk):
+    booking = call_me(visit_type="in_person")
+    scheduling.offer(booking, times=three(doctor), by=desk, now=NOW)
+    assert booking.offers.filter(status="proposed").count() == 3
+    assert not any(free(start) for start, _ in three(doctor))
+    with pytest.raises(scheduling.SlotTaken):
+        ask(start=NINE + 2 * HALF)
+    assert "offered" in kinds(booking)
+    assert "booking.offered" in actions(booking)
+
+
+def test_choosing_one_frees_the_others_and_confirms(doctor, desk):
+    booking = call_me(visit_type="in_person")
+    scheduling.offer(booking, times=three(doctor), by=desk, now=NOW)
+    second = booking.offers.order_by("starts_at")[1]
+    chosen = scheduling.choose_offer(booking, offered=second, now=NOW)
+    assert (chosen.status, chosen.starts_at, chosen.practitioner) == (
+        "booked", second.starts_at, doctor
+    )  # fmt: skip
+    assert {"confirmed", "desk_changed"} <= set(kinds(booking))
+    assert not booking.offers.filter(status="proposed").exists()
+    assert free(NINE + 2 * HALF)
+    assert free(NINE + 6 * HALF)
+    assert not free(second.starts_at)
+    with pytest.raises(scheduling.SchedulingError):
+        scheduling.choose_offer(booking, offered=second, now=NOW)
+
+
+def test_a_request_keeps_its_time_until_another_is_chosen(doctor, desk):
+    booking = ask()
+    scheduling.offer(booking, times=three(doctor), by=desk, now=NOW)
+    assert not free(NINE)
+    scheduling.choose_offer(booking, offered=booking.offers.first(), now=NOW)
+    assert free(NINE)
+
+
+def test_expiry_frees_all(doctor, desk):
+    booking = call_me(visit_type="in_person")
+    scheduling.offer(booking, times=three(doctor), by=desk, hold=timedelta(minutes=30), now=NOW)
+    later = NOW + timedelta(minutes=31)
+    with pytest.raises(scheduling.SlotTaken):
+        scheduling.choose_offer(booking, offered=booking.offers.first(), now=later)
+    assert scheduling.release_lapsed(later) == 3
+    assert scheduling.release_lapsed(later) == 0
+    assert ask(start=NINE + 2 * HALF, now=later)
+    assert not Booking.objects.filter(status="proposed").exists()
+
+
+def test_one_taken_time_holds_nothing(doctor, desk):
+    ask(start=NINE + 4 * HALF)
+    booking = call_me(visit_type="in_person")
+    with pytest.raises(scheduling.SlotTaken):
+        scheduling.offer(booking, times=three(doctor), by=desk, now=NOW)
+    assert not Booking.objects.filter(status="proposed").exists()
+    assert not Message.objects.filter(kind="offered").exists()
+
+
+@pytest.mark.parametrize("count", [0, 4])
+def test_one_to_three(doctor, desk, count):
+    booking = call_me(visit_type="in_person")
+    times = [(NINE + number * 2 * HALF, doctor) for number in range(count)]
+    with pytest.raises(scheduling.NotAllowed):
+        scheduling.offer(booking, times=times, by=desk, now=NOW)
+
+
+def test_a_new_offer_replaces_the_old(doctor, desk):
+    booking = call_me(visit_type="in_person")
+    scheduling.offer(booking, times=three(doctor), by=desk, now=NOW)
+    scheduling.offer(booking, times=[(NINE, None)], by=desk, now=NOW + HALF / 2)
+    assert booking.offers.filter(status="proposed").count() == 1
+    assert Message.objects.filter(kind="offered").count() == 2
+
+
+def test_another_bookings_offer_cannot_be_taken(doctor, desk):
+    booking, other = call_me(visit_type="in_person"), call_me(visit_type="in_person", name="Other")
+    scheduling.offer(booking, times=three(doctor), by=desk, now=NOW)
+    with pytest.raises(scheduling.SlotTaken):
+        scheduling.choose_offer(other, offered=booking.offers.first(), now=NOW)
+
+
+@pytest.mark.parametrize("end", ["confirm", "cancel", "reschedule"])
+def test_every_answer_ends_the_offers(doctor, desk, end):
+    booking = ask()
+    scheduling.offer(booking, times=three(doctor), by=desk, now=NOW)
+    if end == "confirm":
+        scheduling.confirm(booking, by=desk, now=NOW)
+    elif end == "cancel":
+        scheduling.cancel(booking, by=desk, cancelled_by="clinic", now=NOW)
+    else:
+        scheduling.reschedule(booking, start=NINE + 10 * HALF, by=desk, now=NOW)
+    assert not Booking.objects.filter(status="proposed").exists()
+
+
+def test_an_unproved_request_lapses_and_a_proved_one_stands(doctor):
+    booking = ask(prove_within=timedelta(minutes=15))
+    assert kinds(booking) == ["prove"]
+    assert not free(NINE)
+    scheduling.prove(booking, now=NOW + timedelta(minutes=14))
+    assert kinds(booking) == ["desk_new", "prove", "received"]
+    scheduling.prove(booking, now=NOW + timedelta(minutes=20))
+    late = ask(start=NINE + HALF, prove_within=timedelta(minutes=15), name="Late")
+    with pytest.raises(scheduling.NotAllowed):
+        scheduling.prove(late, now=NOW + timedelta(minutes=15))
+    assert ask(start=NINE + HALF, name="Next", now=NOW + timedelta(minutes=16))
+
+
+def test_a_missed_visit_is_followed_up_unless_undone(doctor, desk):
+    booking = scheduling.confirm(ask(), by=desk, now=NOW)
+    scheduling.record_outcome(booking, outcome="noshow", by=desk, now=NINE + HALF)
+    follow_up = Message.objects.get(kind="follow_up")
+    assert follow_up.due_at == NINE + HALF + timedelta(hours=1)
