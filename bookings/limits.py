@@ -100,7 +100,7 @@ def network_of(request):
         found = _address(chain[-hops]) if len(chain) >= hops else None
     found = found or _address(request.META.get("REMOTE_ADDR", ""))
     if found is None:
-        return ""
+        return "unknown"
     return str(ipaddress.ip_network((found, 24 if found.version == 4 else 48), strict=False))
 
 
@@ -117,11 +117,10 @@ def mailbox(email):
 def _spelled(box):
     """A regular expression that finds every spelling of the mailbox, and little else."""
     local, _at, domain = box.rpartition("@")
+    letters, places = re.escape(local), re.escape(domain)
     if domain == "gmail.com":
-        letters, domain = r"\.?".join(re.escape(letter) for letter in local), "g(oogle)?mail.com"
-    else:
-        letters = re.escape(local)
-    return rf"^{letters}[.]?(\+[^@]*)?@{domain.replace('.', '[.]')}$"
+        letters, places = "[.]?".join(map(re.escape, local)), "g(oogle)?mail[.]com"
+    return rf"^{letters}(\+[^@]*)?@{places}$"
 
 
 def e164(phone):
@@ -140,11 +139,11 @@ def _key(kind, value):
 
 
 def _locked(now, **values):
-    """The tally of each kind and value, by kind; nobody else's until the transaction ends.
+    """The tally of each kind that has a value, by kind; nobody else's until the transaction ends.
 
     Always in the order of the keys, so that two requests never wait crosswise.
     """
-    keys = {kind: _key(kind, value) for kind, value in values.items()}
+    keys = {kind: _key(kind, value) for kind, value in values.items() if value}
     Tally.objects.bulk_create(
         [Tally(key=key, until=now + _KEPT_FOR) for key in sorted(keys.values())],
         update_conflicts=True,
@@ -206,7 +205,7 @@ def admitted(*, network, email, phone, key, scripted=False, holds_time=True, now
     now, box, phone = now or timezone.now(), mailbox(email), e164(phone)
     with transaction.atomic():
         tallies = _locked(
-            now, network=network, unproved=network, all="", mailbox=box, phone=phone
+            now, network=network, unproved=network, all="all", mailbox=box, phone=phone
         )
         if Booking.objects.filter(idempotency_key=key).exists():
             yield None

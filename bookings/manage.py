@@ -77,10 +77,7 @@ def _unknown(request):
 def too_many(request, error, back=""):
     """A limit is reached: why, what to do now, and the phone. ``back`` names the step to go back to."""
     context = {"reason": error.reason, "back": back}
-    response = render(request, "bookings/too_many.html", context, status=429)
-    if error.reason == limits.Reason.GUESSES:
-        response.headers["Retry-After"] = int(limits.UNKNOWN_LINKS.within.total_seconds())
-    return response
+    return render(request, "bookings/too_many.html", context, status=429)
 
 
 def _is_fact(booking, fact):
@@ -105,6 +102,7 @@ def _manage_page(request, link, proven, status=200, form=None, problem=""):
             "zone": zone,
             "clinic_zone": clinic.zone,
             "may_change": scheduling.may_change_online(booking, clinic=clinic),
+            "offers": list(booking.offers.open_offers().select_related("practitioner")),
             "deadline": booking.starts_at and booking.change_deadline(clinic),
             "answer_by": booking.created_at + timedelta(hours=clinic.answer_within_hours),
         },
@@ -193,9 +191,10 @@ def _proven_or_redirect(request):
 
 def _counted(visit):
     """Changes mail the address: where nobody has opened a link from there yet, so many a day."""
-    if visit.mailed or not settings.ABUSE_LIMITS:
+    email = visit.link.booking.email
+    if visit.mailed or not email or not settings.ABUSE_LIMITS:
         return nullcontext()
-    return limits.mailing(visit.link.booking.email)
+    return limits.mailing(email)
 
 
 def _too_many_mails(request, link):
@@ -299,6 +298,26 @@ def _times_page(request, booking, clinic, now, problem):
     context = {"booking": booking, "zone": zone, "clinic_zone": clinic.zone, "problem": problem}
     context |= shown | {"now": now}
     return render(request, "bookings/reschedule.html", context, status=409 if problem else 200)
+
+
+@require_POST
+def choose(request):
+    """Take one of the times that the clinic offers; the others are free at once."""
+    visit, answer = _proven_or_redirect(request)
+    if visit is None:
+        return answer
+    booking = visit.link.booking
+    wanted = request.POST.get("offer", "")
+    offers = {str(offered.uid): offered for offered in booking.offers.open_offers()}
+    try:
+        if not offers:
+            raise scheduling.SlotTaken(_("These offers have ended. Please choose a time or call us."))
+        if wanted not in offers:
+            raise scheduling.SchedulingError(_("Choose one of the times"))
+        chosen = scheduling.choose_offer(booking, offered=offers[wanted])
+    except scheduling.SchedulingError as error:
+        return _manage_page(request, visit.link, proven=True, status=409, problem=error.message)
+    return remember(redirect("bookings:manage"), chosen, proven=True, mailed=visit.mailed)
 
 
 @require_safe

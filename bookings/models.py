@@ -57,6 +57,13 @@ class BookingQuerySet(models.QuerySet):
         """Bookings whose busy time, buffers included, overlaps the half-open UTC interval."""
         return self.filter(busy_from__lt=end, busy_until__gt=start)
 
+    def open_offers(self, at=None):
+        """Times that the clinic offers and still holds, soonest first."""
+        at = at or timezone.now()
+        return self.filter(
+            status=Booking.Status.PROPOSED, hold_until__gt=at, starts_at__gt=at
+        ).order_by("starts_at", "pk")
+
     def needs_outcome(self, at=None):
         """Consultations that are over and have no outcome yet; nothing decides it but staff."""
         return self.filter(

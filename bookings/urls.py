@@ -21,6 +21,7 @@ urlpatterns = [
     path("book/done/", views.done, name="done"),
     # /booking/…: the manage link
     path("booking/", manage.manage, name="manage"),
+    path("booking/choose/", manage.choose, name="choose"),
     path("booking/prove/", manage.prove, name="prove"),
     path("booking/cancel/", manage.cancel, name="cancel"),
     path("booking/reschedule/", manage.reschedule, name="reschedule"),

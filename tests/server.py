@@ -48,6 +48,7 @@ class Server:
             "VAR_DIR": str(self.folder),
             "SITE_URL": f"http://127.0.0.1:{self.port}",
             "DJANGO_SETTINGS_MODULE": "clinic.settings",
+            "ABUSE_LIMITS": "false",  # visitors of a test are fast, many, and from one address
         } | (env or {})
         if pg_url:
             self.database = f"clinic_{uuid.uuid4().hex[:12]}"

@@ -51,7 +51,7 @@ def _reference(term):
 
 
 def _by_reference(term):
-    """A range of references: LIKE would not use the index on SQLite. None if it cannot be one."""
+    """A range of references: LIKE would not use every database's index. None if it cannot be one."""
     reference = _reference(term)
     if not REFERENCE.fullmatch(reference):
         return None
@@ -64,8 +64,8 @@ def _among_newest(term):
     oldest_of_them = newest[BoundedPaginator.LIMIT - 1 : BoundedPaginator.LIMIT].first()
     matches = Q()
     for word in term.split():
-        # SQLite folds the case of ASCII letters only.
-        spellings = {word, word.lower(), word.upper(), word.title()}
+        # Not every database folds the case of other letters than ASCII.
+        spellings = [word] if word.isascii() else {word, word.lower(), word.upper(), word.title()}
         matches &= Q(*(("name__icontains", spelling) for spelling in spellings), _connector=Q.OR)
     digits = re.sub(r"\D", "", term)
     if len(digits) >= 4 and not re.search(r"[^\W\d_]", term):

@@ -15,6 +15,12 @@ class FormClient(Client):
         return super().post(path, data, content_type=content_type, **extra)
 
 
+@pytest.fixture(autouse=True)
+def _no_limits(settings):
+    """These visitors fill four steps in no time; test_limits.py switches the limits on."""
+    settings.ABUSE_LIMITS = False
+
+
 @pytest.fixture
 def client():
     return FormClient()

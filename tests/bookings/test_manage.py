@@ -226,3 +226,53 @@ def test_lost_link_never_tells_whether_an_address_is_known(client, booking):
 def test_bookings_are_never_deleted(proven, booking):
     proven.post("/booking/cancel/", {"reason": ""})
     assert Booking.objects.filter(pk=booking.pk).exists()
+
+
+# --- offers ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def offered(proven, booking):
+    booking.status = "pending"
+    booking.save()
+    times = [(START + timedelta(hours=hours), booking.practitioner) for hours in (1, 2, 3)]
+    scheduling.offer(booking, times=times, by="system", now=NOW)
+    return booking.offers.order_by("starts_at")
+
+
+def test_an_offered_time_is_taken_with_one_press(proven, booking, offered):
+    page = proven.get("/booking/").content.decode()
+    assert "The clinic offers you these times" in page
+    assert page.count('name="offer"') == 3
+    assert proven.post("/booking/choose/", {"offer": offered[1].uid}).url == "/booking/"
+    booking.refresh_from_db()
+    assert (booking.status, booking.starts_at) == ("booked", START + timedelta(hours=2))
+    assert "offers you" not in proven.get("/booking/").content.decode()
+
+
+def test_offers_are_seen_but_not_taken_without_the_second_fact(opened, booking):
+    booking.status = "pending"
+    booking.save()
+    times = [(START + timedelta(hours=1), booking.practitioner)]
+    scheduling.offer(booking, times=times, by="system", now=NOW)
+    page = opened.get("/booking/").content.decode()
+    assert "offers you" in page
+    assert 'name="offer"' not in page
+    assert opened.post("/booking/choose/", {"offer": booking.offers.get().uid}).url == "/booking/"
+    booking.refresh_from_db()
+    assert booking.starts_at == START
+
+
+@pytest.mark.parametrize("wanted", ["", "x", "00000000-0000-0000-0000-000000000000", "\x00"])
+def test_an_unknown_offer_says_so(proven, booking, offered, wanted):
+    response = proven.post("/booking/choose/", {"offer": wanted})
+    assert response.status_code == 409
+    assert "Choose one of the times" in response.content.decode()
+
+
+def test_an_ended_offer_says_so(proven, booking, offered, clock):
+    uid = offered[0].uid
+    Booking.objects.filter(offered_for=booking).update(hold_until=NOW)
+    response = proven.post("/booking/choose/", {"offer": uid})
+    assert response.status_code == 409
+    assert "have ended" in response.content.decode()

@@ -135,6 +135,10 @@ def tally(request):
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     outcome = (yield).get_result()
+    server = getattr(item, "funcargs", {}).get("server")
+    if outcome.failed and server:
+        log = (server.folder / "server.log").read_text(errors="replace")
+        outcome.sections.append(("end of the server's log", log[-3000:]))
     if item.get_closest_marker("night") and (outcome.when == "call" or outcome.failed):
         tally = getattr(item, "tally", None)
         _results[item.nodeid] = {
