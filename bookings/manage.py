@@ -311,7 +311,9 @@ def choose(request):
     offers = {str(offered.uid): offered for offered in booking.offers.open_offers()}
     try:
         if not offers:
-            raise scheduling.SlotTaken(_("These offers have ended. Please choose a time or call us."))
+            raise scheduling.SlotTaken(
+                _("These offers have ended. Please choose a time or call us.")
+            )
         if wanted not in offers:
             raise scheduling.SchedulingError(_("Choose one of the times"))
         chosen = scheduling.choose_offer(booking, offered=offers[wanted])

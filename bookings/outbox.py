@@ -28,7 +28,7 @@ from clinic import audit
 from clinic.models import Clinic
 
 from . import messages
-from .models import Booking, Message
+from .models import Booking, Heartbeat, Message
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +42,25 @@ LONGEST_WAIT = timedelta(hours=1)
 LONGEST_WAIT_FOR_SERVER = timedelta(minutes=10)
 GIVE_UP_AFTER = timedelta(days=3)
 TRIES_BEFORE_GIVING_UP = 8  # a message queued long ago for a later day gets its tries too
+
+
+QUIET_TOO_LONG = timedelta(minutes=15)
+
+
+def trouble(now=None):
+    """What is wrong with the sending of messages, in words for the health check, or None.
+
+    A worker that has not been seen for 15 minutes, or messages that long overdue. A site that has
+    never had a worker or a message is well.
+    """
+    now = now or timezone.now()
+    beat = Heartbeat.objects.filter(name="worker").first()
+    if beat and beat.at < now - QUIET_TOO_LONG:
+        return f"no worker since {beat.at:%Y-%m-%d %H:%M} UTC"
+    overdue = Message.objects.waiting().filter(due_at__lt=now - QUIET_TOO_LONG, tries=0)
+    if overdue.exists():
+        return "messages are waiting that no worker has tried"
+    return None
 
 
 class Post:

@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.contrib.sitemaps.views import sitemap
 from django.urls import include, path
 
+from bookings import outbox
 from conditions.sitemaps import SITEMAPS
 
 from . import views
@@ -21,7 +22,7 @@ clinic_pages = [
 
 urlpatterns = [
     path("health/live", views.live),
-    path("health/ready", views.ready),
+    path("health/ready", views.ready, {"more": {"worker": outbox.trouble}}),
     path("robots.txt", views.robots),
     path("sitemap.xml", sitemap, {"sitemaps": SITEMAPS}),
     path("admin/", admin.site.urls),

@@ -103,7 +103,7 @@ ONLY_IN = {
     r"fail_silently": set(),
     r"\bdate\.today\(|datetime\.now\(\)|utcnow\(": set(),
     r"\.raw\(|RawSQL|\.extra\(": set(),
-    r"from_string\(|[^.\w]Template\(": set(),
+    r"engines?\b.*from_string\(|[^.\w]Template\(": set(),
     r"import (requests|httpx|urllib3|aiohttp)\b|urllib\.request": set(),
 }  # fmt: skip
 

@@ -1,12 +1,16 @@
 """Health checks: always readable, honest about what is wrong, silent about people."""
 
 from collections import namedtuple
+from datetime import timedelta
 
 import pytest
 from django.core.cache import caches
 from django.db import DatabaseError
+from django.utils import timezone
 
+from bookings.models import Heartbeat
 from clinic import health
+from tests.factories import make_booking, queue_message
 
 pytestmark = pytest.mark.django_db
 
@@ -29,9 +33,10 @@ def test_ready_when_everything_works(client):
 
 def test_ready_reads_no_table_of_people(client, django_assert_max_num_queries):
     client.get("/health/ready")
-    with django_assert_max_num_queries(3) as captured:
+    with django_assert_max_num_queries(6) as captured:
         client.get("/health/ready")
-    assert not any("booking" in query["sql"] or "user" in query["sql"] for query in captured)
+    people = ("bookings_booking", "auth_user", "clinic_practitioner")
+    assert not any(table in query["sql"] for query in captured for table in people)
 
 
 @pytest.mark.parametrize("name", ["database", "cache"])
@@ -73,3 +78,19 @@ def test_not_ready_without_the_cache_table(client, monkeypatch):
 
 def test_other_rooms_can_add_a_check():
     assert health.report({"worker": lambda: "silent for 20 minutes"})["worker"].startswith("silent")
+
+
+def test_a_silent_worker_turns_it_red_within_15_minutes(client):
+    """M-09"""
+    now = timezone.now()
+    Heartbeat.objects.create(name="worker", at=now - timedelta(minutes=14))
+    assert client.get("/health/ready").status_code == 200
+    Heartbeat.objects.update(at=now - timedelta(minutes=16))
+    response = client.get("/health/ready")
+    assert response.status_code == 503
+    assert "no worker since" in response.json()["checks"]["worker"]
+
+
+def test_untried_messages_turn_it_red(client):
+    queue_message(make_booking(), "confirmed", due_at=timezone.now() - timedelta(minutes=16))
+    assert client.get("/health/ready").status_code == 503

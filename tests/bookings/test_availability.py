@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bookings import availability
 from bookings.availability import free_slots, nearest, next_free, slot_at, starts_in
 from bookings.models import Booking
-from clinic.models import Clinic
+from clinic.models import Clinic, Closure, OpeningHours
 from tests.factories import (
     make_booking,
     make_clinic,
@@ -725,3 +725,23 @@ def test_held_time_is_read_through_its_own_index(marlow, monkeypatch):
     [plan] = plans
     assert "booking_time_held" in plan
     assert connection.vendor != "sqlite" or "(practitioner_id=? AND busy_from>?" in plan
+
+
+# --- hours that shrink under bookings -------------------------------------------------------------
+
+
+def test_shortened_hours_and_closures_list_what_they_leave_outside(marlow):
+    inside = make_booking(practitioner=marlow, starts_at=at("09:00"))
+    late = make_booking(practitioner=marlow, starts_at=at("11:00"))
+    assert availability.outside_hours(now=NOW) == []
+    OpeningHours.objects.update(opens=time(8), closes=time(11))
+    assert availability.outside_hours(now=NOW) == [late]
+    make_closure(marlow, first_day=MONDAY, last_day=MONDAY)
+    assert availability.outside_hours(now=NOW) == [inside, late]
+    late.refresh_from_db()
+    assert late.status == "booked", "the booking itself is never touched"
+    marlow.archived = True
+    marlow.save()
+    Closure.objects.all().delete()
+    assert availability.outside_hours(now=NOW) == [inside, late]
+    assert availability.outside_hours(now=at("17:00")) == []
