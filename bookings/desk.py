@@ -224,8 +224,16 @@ def _of_day(bookings, day, zone):
     start, end = day_start(day, zone), day_start(day + DAY, zone)
     # One that began before midnight may still be going on; none is longer than a day.
     found = bookings.filter(starts_at__gte=start - DAY, starts_at__lt=end, ends_at__gt=start)
-    # Not by status in the query: a database may then read all of one status instead of one day.
-    return [row for row in found.order_by("starts_at", "pk") if row.status in SHOWN]
+    return list(_in_state(found, SHOWN).order_by("starts_at", "pk"))
+
+
+def _in_state(bookings, statuses):
+    """Rows in these statuses, found by their time.
+
+    Lower() hides the status from its index: a database that keeps no statistics would read all
+    that ever had one of them instead of a few days.
+    """
+    return bookings.alias(state=Lower("status")).filter(state__in=statuses)
 
 
 def _waiting(bookings, clinic, now):
@@ -252,15 +260,12 @@ def _waiting(bookings, clinic, now):
 
 def _past(bookings, now):
     """Consultations without an outcome (the last 30 days), and no-shows (the last 7), newest first."""
-    # Lower() hides the status from its index, see _of_day.
     missing = Q(state__in=(Status.BOOKED, Status.ARRIVED), ends_at__lte=now)
     no_shows = Q(state=Status.NOSHOW, starts_at__gt=now - NO_SHOW_DAYS * DAY)
-    found = (
-        bookings.alias(state=Lower("status"))
-        .filter(missing | no_shows, starts_at__gt=now - OUTCOME_DAYS * DAY, starts_at__lte=now)
-        .order_by("-starts_at", "-pk")
+    found = _in_state(bookings, (Status.BOOKED, Status.ARRIVED, Status.NOSHOW)).filter(
+        missing | no_shows, starts_at__gt=now - OUTCOME_DAYS * DAY, starts_at__lte=now
     )
-    rows = list(found[: 2 * MOST_MISSING])
+    rows = list(found.order_by("-starts_at", "-pk")[: 2 * MOST_MISSING])
     return (
         [row for row in rows if row.status != Status.NOSHOW][:MOST_MISSING],
         [row for row in rows if row.status == Status.NOSHOW][:MOST_MISSING],

@@ -24,8 +24,8 @@ Source = Booking.Source
 AFTER = {
     "booking.requested": {Status.PENDING},
     "booking.callback_requested": {Status.WAITLIST},
-    "booking.offered": {Status.PROPOSED},
     "booking.confirmed": {Status.BOOKED},
+    "booking.offer_chosen": {Status.BOOKED},
     "booking.rescheduled": {Status.PENDING, Status.BOOKED},
     "booking.cancelled": {Status.CANCELLED},
     "booking.arrived": {Status.ARRIVED},
@@ -113,6 +113,8 @@ def _references(bookings):
 
 def _recorded(booking, events, _keys):
     statuses, starts_at = set(), None
+    if booking.offered_for_id:  # made and told of by the request that it is an offer for
+        statuses, starts_at = {Status.PROPOSED}, booking.starts_at
     for action, details in events:
         statuses = AFTER.get(action, statuses)
         told = details.get("to") or details.get("starts_at")

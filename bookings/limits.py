@@ -25,8 +25,7 @@ from django.db import models, transaction
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
-from phonenumber_field.phonenumber import PhoneNumber
-from phonenumbers import NumberParseException
+from phonenumber_field.phonenumber import to_python
 
 from .models import Booking, Tally
 
@@ -125,10 +124,7 @@ def _spelled(box):
 
 def e164(phone):
     """The number as +13235550142, however it was typed; "" when there is none."""
-    try:
-        return PhoneNumber.from_string(str(phone)).as_e164 if phone else ""
-    except NumberParseException:
-        return ""
+    return to_python(str(phone)).as_e164 if phone else ""
 
 
 # --- counting -------------------------------------------------------------------------------------
@@ -183,8 +179,8 @@ def _require_room(email, phone, now):
     if box:
         same |= Q(email__iregex=_spelled(box))
     found = list(Booking.objects.awaited(now).filter(same).values_list("email", "phone"))
-    by_phone = sum(bool(phone) and e164(number) == phone for _email, number in found)
-    by_mail = sum(bool(box) and mailbox(address) == box for address, _number in found)
+    by_phone = sum(number == phone for _address, number in found)
+    by_mail = sum(mailbox(address) == box != "" for address, _number in found)
     if max(by_phone, by_mail) >= COMING:
         raise TooMany(Reason.PERSON)
 

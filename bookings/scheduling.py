@@ -170,7 +170,8 @@ def _confirm_locked(booking, *, by, now, action="booking.confirmed"):
     booking.hold_until = None
     booking.sequence += 1
     _save_holding(booking)
-    audit.record(action, booking, by=by, at=now, details={"from": before})
+    details = {"from": before, "starts_at": booking.starts_at.isoformat()}
+    audit.record(action, booking, by=by, at=now, details=details)
     messages.queue(booking, Kind.CONFIRMED)
     messages.plan_reminders(booking, now)
 

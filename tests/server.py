@@ -36,6 +36,8 @@ class Server:
     ``like`` is a prepared server, not running, whose data and static files it begins with.
     """
 
+    running = []  # the servers of this process
+
     def __init__(
         self, folder, *, pg_url="", workers=2, env=None, application="clinic.wsgi", like=None
     ):
@@ -128,6 +130,7 @@ class Server:
             self.command(), cwd=ROOT, env=self.env, stdout=self.log, stderr=self.log,
             start_new_session=True,
         )  # fmt: skip
+        self.running.append(self)
         self.wait()
         return self
 
@@ -158,6 +161,8 @@ class Server:
                 os.killpg(self.process.pid, signal.SIGKILL)
                 self.process.wait(20)
             self.log.close()
+        if self in self.running:
+            self.running.remove(self)
         self.process = None
 
     def close(self):

@@ -15,6 +15,7 @@ import pytest
 from django.conf import settings
 
 from tests.faults.crowd import Times
+from tests.faults.postgres import OwnPostgres
 from tests.server import Server
 
 REPORT = settings.BASE_DIR / "reports" / "faults.json"
@@ -40,11 +41,9 @@ def pytest_collection_modifyitems(config, items):
         items[:] = [item for item in items if item not in elsewhere]
 
 
-def new_server(*, env=None, **options):
-    """A server whose visitors all come from one address, so the limits are off unless asked for."""
+def new_server(**options):
     options = {"pg_url": _pg_url(), "workers": 4} | options
-    env = {"ABUSE_LIMITS": "false"} | (env or {})
-    return Server(tempfile.mkdtemp(prefix="clinic-server-"), env=env, **options)
+    return Server(tempfile.mkdtemp(prefix="clinic-server-"), **options)
 
 
 # --- servers --------------------------------------------------------------------------------------
@@ -82,7 +81,7 @@ def own_server(prepared):
     made = []
 
     def make(**options):
-        made.append(new_server(like=prepared, **options))
+        made.append(new_server(**({"like": prepared} | options)))
         return made[-1]
 
     try:
@@ -92,6 +91,16 @@ def own_server(prepared):
     finally:
         for one in made:
             one.close()
+
+
+@pytest.fixture
+def own_postgres():
+    """A database server that a test may stop and start."""
+    made = OwnPostgres()
+    try:
+        yield made
+    finally:
+        made.close()
 
 
 @pytest.fixture(scope="session")
@@ -137,10 +146,9 @@ def tally(request):
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     outcome = (yield).get_result()
-    server = getattr(item, "funcargs", {}).get("server")
-    if outcome.failed and isinstance(server, Server):
+    for server in Server.running if outcome.failed else ():
         log = (server.folder / "server.log").read_text(errors="replace")
-        outcome.sections.append(("end of the server's log", log[-3000:]))
+        outcome.sections.append(("end of a server's log", log[-3000:]))
     if item.get_closest_marker("night") and (outcome.when == "call" or outcome.failed):
         tally = getattr(item, "tally", None)
         _results[item.nodeid] = {

@@ -115,6 +115,17 @@ def holding(server, start):
     return number
 
 
+def made_with(server, key):
+    """How many bookings and messages to their patients that key has made."""
+    key = f"replace(CAST(idempotency_key AS text), '-', '') = '{key.replace('-', '')}'"
+    [[bookings]] = server.rows(f"SELECT count(*) FROM bookings_booking WHERE {key}")
+    [[messages]] = server.rows(
+        "SELECT count(*) FROM bookings_message m JOIN bookings_booking b ON b.id = m.booking_id "
+        f"WHERE kind = 'received' AND {key}"
+    )
+    return bookings, messages
+
+
 def reference(page):
     """The reference on the confirmation."""
     found = re.search(r"\b([2-9A-Z]{4}-[2-9A-Z]{4})\b", page.text)

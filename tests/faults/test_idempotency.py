@@ -2,22 +2,11 @@
 
 import pytest
 
-from tests.faults.crowd import at_check, reference, same_browser, together
+from tests.faults.crowd import at_check, made_with, reference, same_browser, together
 
 
 def rounds(gate, night):
     return pytest.mark.parametrize("rounds", [gate, pytest.param(night, marks=pytest.mark.night)])
-
-
-def made_with(server, key):
-    """How many bookings and messages to their patients that key has made."""
-    key = f"replace(CAST(idempotency_key AS text), '-', '') = '{key.replace('-', '')}'"
-    [[bookings]] = server.rows(f"SELECT count(*) FROM bookings_booking WHERE {key}")
-    [[messages]] = server.rows(
-        "SELECT count(*) FROM bookings_message m JOIN bookings_booking b ON b.id = m.booking_id "
-        f"WHERE kind = 'received' AND {key}"
-    )
-    return bookings, messages
 
 
 @rounds(5, 100)

@@ -83,6 +83,17 @@ def bookings():
         if outcome == "noshow":
             scheduling.undo(booking, by=desk, now=late)
         made[outcome] = booking
+    asked = scheduling.request_callback(
+        visit_type="in_person", name="Sam", phone="+13235550118", email="sam@example.org",
+        consent_version="1", now=NOW,
+    )  # fmt: skip
+    evening = [(NINE + hours * 2 * HALF + HALF, doctor) for hours in range(3)]
+    scheduling.offer(asked, times=evening, by=desk, now=NOW)
+    scheduling.offer(asked, times=evening[1:], by=desk, now=NOW)
+    scheduling.choose_offer(
+        asked, offered=asked.offers.get(status="proposed", starts_at=evening[1][0]), now=NOW
+    )
+    made["offer taken"] = asked
     return made
 
 

@@ -1,0 +1,617 @@
+"""The limits, each at its edge: exact, gone when its time is over, and said in plain words."""
+
+import re
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import time_machine
+from django.test import RequestFactory
+
+from bookings import limits, links, outbox, scheduling
+from bookings.models import Booking, ManageLink, Message, Tally
+from tests.bookings.conftest import FormClient
+from tests.factories import make_booking, make_clinic, make_condition, make_hours, make_practitioner
+
+pytestmark = pytest.mark.django_db
+
+NOW = datetime(2027, 1, 4, 12, tzinfo=UTC)  # Monday 04:00 in Los Angeles
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+PHONE_OF_CLINIC = "+1 323-555-0142"
+TO_PATIENTS = {"received", "confirmed", "changed", "cancelled", "callback", "link", "prove"}
+
+
+def start_number(number):
+    """The number-th half hour of the clinic's days from tomorrow on, 16 a day."""
+    day, place = divmod(number, 16)
+    return datetime(2027, 1, 5, 17, tzinfo=UTC) + timedelta(days=day, minutes=30 * place)
+
+
+class Guest:
+    """Somebody at a browser: their network, who they are, and how long they take."""
+
+    def __init__(self, clock, number=0, *, network=None, pause=10, **person):
+        self.clock, self.pause = clock, pause
+        self.client = FormClient(REMOTE_ADDR=network or f"198.51.{number % 250}.7")
+        self.person = {
+            "name": f"Guest {number}",
+            "email": f"guest{number}@example.org",
+            "phone": f"+1 323 555 {number:04}",
+            "language": "English",
+            "message": f"Note {number}",
+            "website": "",
+            "consent": "on",
+        } | person
+
+    def wait(self, seconds=None):
+        self.clock.shift(timedelta(seconds=self.pause if seconds is None else seconds))
+
+    def send(self, step, data):
+        """Look at a page, take the time that one takes, and send its form."""
+        self.client.get(f"/book/{step}")
+        self.wait()
+        return self.client.post(f"/book/{step}", data)
+
+    def choose(self, start=None):
+        self.send("", {"condition": "jaw-pain", "visit_type": "in_person"})
+        self.send("signs/", {"signs": "none"})
+        return start and self.send("time/", {"start": f"{start:%Y-%m-%dT%H:%M:%SZ}"})
+
+    def press(self):
+        page = self.client.get("/book/check/").content.decode()
+        self.key = re.search(r'name="key" value="([^"]+)"', page).group(1)
+        self.wait()
+        return self.client.post("/book/check/", {"key": self.key})
+
+    def book(self, start):
+        """The whole way; returns the answer to the last press."""
+        self.choose(start)
+        self.send("details/", self.person)
+        return self.press()
+
+    def ask_for_call(self, **person):
+        self.choose()
+        return self.send("call/", self.person | {"call_when": "Mornings"} | person)
+
+    def made(self):
+        return Booking.objects.get(pk=self.client.session["made"])
+
+    def page(self, path):
+        return self.client.get(path).content.decode()
+
+
+@pytest.fixture(autouse=True)
+def clock(settings):
+    settings.ABUSE_LIMITS = True
+    with time_machine.travel(NOW, tick=False) as traveller:
+        yield traveller
+
+
+@pytest.fixture(autouse=True)
+def doctor(db):
+    make_clinic(languages_spoken="English", horizon_days=60)
+    make_hours()
+    condition = make_condition(slug="jaw-pain", name="Jaw pain")
+    condition.practitioners.add(make_practitioner(slug="doctor"))
+    return condition.practitioners.get()
+
+
+def is_refused(response, words):
+    page = response.content.decode()
+    assert response.status_code == 429, response.status_code
+    assert words in page
+    assert PHONE_OF_CLINIC in page
+    return True
+
+
+def mails_to_patients():
+    return Message.objects.filter(kind__in=TO_PATIENTS).count()
+
+
+# --- one person -----------------------------------------------------------------------------------
+
+SAME_MAILBOX = [
+    "pat.example@example.org", "Pat.Example@EXAMPLE.org", "pat.example+a@example.org",
+    "PAT.EXAMPLE+two+three@example.org",
+]  # fmt: skip
+SAME_GMAIL = ["patexample@gmail.com", "pat.example+x@gmail.com", "p.a.t.example@GoogleMail.com"]
+SAME_PHONE = ["+1 323 555 0199", "(323) 555-0199", "323.555.0199", "+1-323-555-0199"]
+
+
+@pytest.mark.parametrize(
+    ("field", "spellings"),
+    [("email", SAME_MAILBOX), ("email", SAME_GMAIL), ("phone", SAME_PHONE)],
+    ids=["mailbox", "gmail", "phone"],
+)
+def test_one_person_has_two_consultations_ahead(clock, field, spellings):
+    """L-02: however it is spelled, and from whatever network; exactly two."""
+    spellings = spellings * 2
+    answers = [
+        Guest(clock, number, **{field: spelling}).book(start_number(number))
+        for number, spelling in enumerate(spellings)
+    ]
+    assert [answer.status_code for answer in answers] == [302, 302] + [429] * (len(answers) - 2)
+    assert is_refused(answers[2], "You already have two consultations")
+    assert Booking.objects.count() == 2
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("pat.example@example.org", "patexample@example.org"),
+        ("pat@example.org", "pat@example.com"),
+        ("pat@example.org", "pat-b@example.org"),
+        ("p_t@example.org", "pat@example.org"),
+        ("pat@sub.example.org", "pat@example.org"),
+    ],
+)
+def test_other_addresses_are_other_people(one, other):
+    assert limits.mailbox(one) != limits.mailbox(other)
+    assert not re.match(limits._spelled(limits.mailbox(one)), other)
+
+
+@pytest.mark.parametrize("email", ["a.b'c@example.org", '"a b"@example.org', "x@[127.0.0.1]", "+a@b.example"])  # fmt: skip
+def test_unusual_addresses_are_found_again(clock, email):
+    for number in range(2):
+        make_booking(email=email, starts_at=start_number(number))
+    with pytest.raises(limits.TooMany):
+        limits._require_room(email, "", NOW)
+
+
+def test_a_refusal_keeps_what_was_typed_and_a_free_place_is_free_again(clock):
+    for number in range(2):
+        make_booking(email="guest5@example.org", starts_at=start_number(number))
+    guest = Guest(clock, 5)
+    assert is_refused(guest.book(start_number(9)), "Everything you typed is kept")
+    assert "Note 5" in guest.page("/book/details/")
+    assert "Check your answers" in guest.page("/book/check/")
+    scheduling.cancel(Booking.objects.first(), by="system", cancelled_by="clinic")
+    assert guest.press().url == "/book/done/"
+    assert guest.made().message == "Note 5"
+
+
+def test_what_is_over_or_lapsed_does_not_count(clock, doctor):
+    make_booking(email="guest1@example.org", starts_at=NOW - DAY, practitioner=doctor)
+    make_booking(email="guest1@example.org", starts_at=start_number(1), practitioner=doctor)
+    make_booking(
+        email="guest1@example.org", status="pending", starts_at=start_number(2),
+        practitioner=doctor, hold_until=NOW,
+    )  # fmt: skip
+    assert Guest(clock, 1).book(start_number(3)).url == "/book/done/"
+
+
+def test_call_backs_count_too(clock):
+    for number in range(2):
+        assert Guest(clock, number, phone="+13235550111").ask_for_call(email="").status_code == 302
+    third = Guest(clock, 3, phone="+13235550111")
+    assert is_refused(third.ask_for_call(email=""), "You already have two consultations")
+    assert "Mornings" in third.page("/book/call/")
+    assert Guest(clock, 4).ask_for_call(email="").status_code == 302, "no mailbox is nobody's"
+
+
+def test_the_same_press_twice_counts_once(clock):
+    """R-01 under limits: a second booking is still possible, and nobody was counted twice."""
+    guest = Guest(clock, 1)
+    guest.book(start_number(0))
+    for _ in range(10):
+        assert guest.client.post("/book/check/", {"key": guest.key}).url == "/book/done/"
+    assert Booking.objects.count() == 1
+    assert guest.book(start_number(1)).url == "/book/done/"
+
+
+def test_a_time_that_was_taken_is_not_counted(clock, doctor):
+    guest = Guest(clock, 1)
+    guest.choose(start_number(0))
+    guest.send("details/", guest.person)
+    make_booking(starts_at=start_number(0), practitioner=doctor)
+    for _ in range(8):
+        stale = guest.client.session
+        stale["booking"] = stale["booking"] | {"start": f"{start_number(0):%Y-%m-%dT%H:%M:%SZ}"}
+        stale.save()
+        assert guest.press().status_code == 409
+    assert guest.book(start_number(3)).url == "/book/done/"
+    assert not guest.made().is_unproved
+
+
+# --- one mailbox ----------------------------------------------------------------------------------
+
+
+def test_a_hundred_requests_send_one_victim_three_mails(clock):
+    """L-04: bookings, call-backs, cancelling and moving as whoever typed the address, lost links."""
+    victim = "victim@example.org"
+    for number in range(25):
+        guest = Guest(clock, number, email=victim.replace("@", f"+{number}@"), pause=2)
+        if number % 3:
+            guest.book(start_number(number))
+        else:
+            guest.ask_for_call()
+        if "made" in guest.client.session:
+            guest.page("/book/done/")
+            for path in ("/booking/reschedule/", "/booking/cancel/"):
+                start = f"{start_number(200 + number):%Y-%m-%dT%H:%M:%SZ}"
+                guest.client.post(path, {"start": start, "reason": "x"})
+        guest.client.post("/booking/lost/", {"email": victim})
+        guest.client.post("/booking/lost/", {"email": victim.replace("@", "+0@")})
+    assert mails_to_patients() == 3
+
+
+def test_the_day_of_a_mailbox_is_any_24_hours(clock):
+    make_booking(email="pat@example.org", starts_at=start_number(60))
+    client = FormClient()
+
+    def ask_at(hours):
+        clock.move_to(NOW + timedelta(hours=hours))
+        client.post("/booking/lost/", {"email": "pat@example.org"})
+        return Message.objects.count()
+
+    assert [ask_at(hours) for hours in (0, 10, 20, 21, 23.9)] == [1, 2, 3, 3, 3]
+    assert [ask_at(hours) for hours in (24.1, 24.2, 34.1, 44.1)] == [4, 4, 5, 6]
+
+
+def test_a_full_mailbox_is_told_so_and_may_still_ask_for_a_call(clock):
+    for number in range(3):
+        with limits.mailing(f"guest1+{number}@example.org"):
+            pass
+    guest = Guest(clock, 1)
+    assert is_refused(guest.book(start_number(0)), "We cannot send another e-mail today")
+    assert not Booking.objects.exists()
+    assert guest.send("call/", guest.person | {"call_when": "x", "email": ""}).status_code == 302
+
+
+def test_whoever_has_opened_the_mail_may_always_cancel(clock):
+    """The limit is about strangers: the link out of the mailbox shows that it is theirs."""
+    guest = Guest(clock, 1)
+    guest.book(start_number(0))
+    guest.page("/book/done/")
+    for _ in range(2):
+        with limits.mailing("guest1@example.org"):
+            pass
+    refused = guest.client.post("/booking/cancel/", {"reason": ""})
+    assert refused.status_code == 429
+    assert "open the link in our newest e-mail" in refused.content.decode()
+    assert guest.made().status == "pending"
+    guest.client.get(f"/booking/{links.issue(guest.made())}/")
+    guest.client.post("/booking/", {"fact": "guest1@example.org"})
+    assert "is cancelled" in guest.client.post("/booking/cancel/", {"reason": ""}).content.decode()
+
+
+def test_a_call_back_without_mailbox_can_be_cancelled(clock):
+    guest = Guest(clock, 1)
+    guest.ask_for_call(email="")
+    guest.page("/book/done/")
+    assert guest.client.post("/booking/cancel/", {"reason": ""}).status_code == 200
+    assert guest.made().status == "cancelled"
+
+
+# --- one network ----------------------------------------------------------------------------------
+
+
+def asked(guest, start):
+    """Book, and say whether the mailbox has to be proved."""
+    assert guest.book(start).url == "/book/done/"
+    return guest.made().is_unproved
+
+
+def test_the_sixth_of_a_network_in_an_hour_is_asked(clock):
+    got = [
+        asked(Guest(clock, number, network=f"203.0.113.{number}"), start_number(number))
+        for number in range(8)
+    ]
+    assert got == [False] * 5 + [True] * 3
+    assert not asked(Guest(clock, 20, network="203.0.114.1"), start_number(20)), "another network"
+    clock.shift(HOUR)
+    assert not asked(Guest(clock, 21, network="203.0.113.1"), start_number(21)), "an hour later"
+
+
+def others_ask(count, network="192.0.2.1", every=timedelta(0), clock=None):
+    """So many other people's requests, counted without their pages."""
+    for _ in range(count):
+        with limits.admitted(network=network, email="", phone="", key=uuid.uuid4()) as prove_within:
+            assert prove_within is None
+        if every:
+            clock.shift(every)
+
+
+def test_the_twenty_first_of_a_network_in_a_day_is_asked(clock):
+    others_ask(19, network="2001:db8:7::/48", every=timedelta(minutes=15), clock=clock)
+    assert not asked(Guest(clock, 1, network="2001:db8:7:1::1"), start_number(1))
+    clock.shift(HOUR)
+    assert asked(Guest(clock, 2, network="2001:db8:7:ffff::9"), start_number(2)), "the same /48"
+    assert not asked(Guest(clock, 3, network="2001:db8:8::9"), start_number(3))
+    clock.move_to(NOW + DAY)
+    assert not asked(Guest(clock, 4, network="2001:db8:7::2"), start_number(4))
+
+
+def test_a_network_holds_three_unproved_times(clock):
+    """AC-08: exactly; then a page with the phone, and again after 15 minutes."""
+    bots = [Guest(clock, number, network="203.0.113.9", website="x") for number in range(5)]
+    answers = [bot.book(start_number(number)).status_code for number, bot in enumerate(bots)]
+    assert answers == [302] * 3 + [429] * 2
+    last = bots[-1]
+    assert is_refused(last.press(), "Too many requests from your connection")
+    assert "Note 4" in last.page("/book/details/")
+    clock.shift(timedelta(minutes=15))
+    assert last.press().url == "/book/done/"
+
+
+def test_a_network_gets_thirty_call_backs_an_hour(clock):
+    answers = [
+        Guest(clock, number, network="203.0.113.9", pause=4).ask_for_call(email="").status_code
+        for number in range(33)
+    ]
+    assert answers == [302] * 30 + [429] * 3
+    assert Booking.objects.count() == 30
+    clock.shift(HOUR)
+    assert Guest(clock, 50, network="203.0.113.9").ask_for_call(email="").status_code == 302
+
+
+def test_everybody_is_asked_after_sixty_in_an_hour(clock):
+    for number in range(59):
+        others_ask(1, network=f"10.0.{number}.0/24")
+    assert not asked(Guest(clock, 1, pause=2), start_number(1))
+    assert asked(Guest(clock, 2, pause=2), start_number(2))
+    clock.shift(HOUR)
+    assert not asked(Guest(clock, 3), start_number(3))
+
+
+def test_everybody_is_asked_after_a_hundred_and_fifty_in_a_day(clock):
+    for number in range(149):
+        others_ask(1, network=f"10.0.{number}.0/24", every=timedelta(minutes=2), clock=clock)
+    clock.shift(HOUR)
+    assert not asked(Guest(clock, 1), start_number(1))
+    assert asked(Guest(clock, 2), start_number(2))
+
+
+@pytest.mark.parametrize(
+    ("hops", "peer", "chain", "network"),
+    [
+        (0, "203.0.113.5", "198.51.100.1", "203.0.113.0/24"),
+        (1, "127.0.0.1", "198.51.100.1", "198.51.100.0/24"),
+        (1, "127.0.0.1", "8.8.8.8, 198.51.100.1", "198.51.100.0/24"),
+        (2, "127.0.0.1", "8.8.8.8, 198.51.100.1, 10.0.0.1", "198.51.100.0/24"),
+        (2, "127.0.0.1", "198.51.100.1", "127.0.0.0/24"),
+        (1, "127.0.0.1", "", "127.0.0.0/24"),
+        (1, "127.0.0.1", "8.8.8.8, rubbish", "127.0.0.0/24"),
+        (1, "127.0.0.1", "198.51.100.1:4711", "198.51.100.0/24"),
+        (1, "127.0.0.1", "2001:db8:1:2:3::4", "2001:db8:1::/48"),
+        (1, "127.0.0.1", "[2001:db8:1:2:3::4]:4711", "2001:db8:1::/48"),
+        (1, "127.0.0.1", "::ffff:198.51.100.1", "198.51.100.0/24"),
+        (0, "", "198.51.100.1", "unknown"),
+    ],
+)
+def test_whose_network_it_is(settings, hops, peer, chain, network):
+    """W-14"""
+    settings.TRUSTED_PROXIES = hops
+    request = RequestFactory().get("/", REMOTE_ADDR=peer, HTTP_X_FORWARDED_FOR=chain)
+    assert limits.network_of(request) == network
+
+
+@pytest.mark.parametrize("hops", [0, 1])
+def test_forged_headers_do_not_get_around_a_limit(settings, clock, hops):
+    """W-14: a hundred chains, one visitor."""
+    settings.TRUSTED_PROXIES = hops
+    found = set()
+    for number in range(100):
+        forged = f"10.{number}.0.1, 192.0.2.{number}" + ", 203.0.113.7" * hops
+        request = RequestFactory().get(
+            "/", REMOTE_ADDR="203.0.113.7", HTTP_X_FORWARDED_FOR=forged,
+            HTTP_X_REAL_IP=f"10.0.0.{number}", HTTP_FORWARDED=f"for=10.0.0.{number}",
+            HTTP_CLIENT_IP=f"10.0.0.{number}",
+        )  # fmt: skip
+        found.add(limits.network_of(request))
+    assert found == {"203.0.113.0/24"}
+
+
+# --- what looks like a program --------------------------------------------------------------------
+
+
+def test_people_are_not_asked(clock):
+    for number, pause in enumerate((1.6, 3, 30, 600)):
+        assert not asked(Guest(clock, number, pause=pause), start_number(number))
+    assert set(Message.objects.values_list("kind", flat=True)) == {"received", "desk_new"}
+
+
+@pytest.mark.parametrize("guest", [{"pause": 1}, {"website": "https://spam.example"}, {"website": "\x00"}])  # fmt: skip
+def test_programs_are_asked_and_not_refused(clock, guest):
+    assert asked(Guest(clock, 1, **guest), start_number(0))
+    assert list(Message.objects.values_list("kind", flat=True)) == ["prove"]
+
+
+def test_a_second_booking_is_timed_anew(clock):
+    guest = Guest(clock, 1)
+    assert not asked(guest, start_number(0))
+    guest.pause = 1
+    assert asked(guest, start_number(1))
+
+
+@pytest.mark.parametrize("step", ["details", "call"])
+def test_the_field_for_programs_is_nobody_elses(clock, step):
+    """No eye, keyboard or screen reader meets it, no browser fills it, and it is always empty."""
+    guest = Guest(clock, 1, website="x")
+    guest.choose(start_number(0))
+    guest.send("details/", guest.person)
+    page = guest.page(f"/book/{step}/")
+    [field] = re.findall(r"<div hidden>.*?</div>", page)
+    assert "Leave this field empty" in field
+    assert 'tabindex="-1"' in field
+    assert 'autocomplete="off"' in field
+    assert "value" not in field
+    assert page.count('name="website"') == 1
+
+
+def test_switched_off_nobody_is_asked(clock, settings):
+    settings.ABUSE_LIMITS = False
+    for number in range(8):
+        guest = Guest(clock, 1, pause=0, website="x")
+        assert not asked(guest, start_number(number))
+    assert not Tally.objects.exists()
+
+
+# --- proving --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def doubted(clock):
+    guest = Guest(clock, 1, website="x")
+    guest.book(start_number(0))
+    return guest
+
+
+def mailed_link(mailoutbox):
+    outbox.drain()
+    return re.search(r"http://\S+?(/booking/[\w-]{43}/)", mailoutbox[-1].body).group(1)
+
+
+def test_the_page_says_until_when_the_time_is_held(doubted):
+    page = doubted.page("/book/done/")
+    until = doubted.made().hold_until - timedelta(hours=8)
+    assert "Please confirm your e-mail" in page
+    assert f"<b>{until:%H:%M}</b> (Los Angeles time)" in page
+    assert "guest1@example.org" in page
+    assert doubted.made().spoken_reference in page
+    assert "calendar.ics" not in page
+
+
+def test_one_press_from_the_mailbox_makes_it_a_request(doubted, mailoutbox):
+    path = mailed_link(mailoutbox)
+    reader = FormClient()
+    assert reader.get(path).url == "/booking/"
+    page = reader.get("/booking/").content.decode()
+    assert page.count("<button") == 1
+    assert "Yes, this is my booking" in page
+    assert "Guest 1" not in page
+    assert "Jaw pain" not in page
+    assert reader.post("/booking/prove/").url == "/booking/"
+    booking = doubted.made()
+    assert (booking.status, booking.hold_until) == ("pending", None)
+    kinds = sorted(Message.objects.values_list("kind", flat=True))
+    assert kinds == ["desk_new", "prove", "received"]
+    assert "Waiting for the clinic to confirm" in reader.get("/booking/").content.decode()
+    assert reader.post("/booking/prove/").url == "/booking/", "pressing again is harmless"
+    assert Message.objects.count() == 3
+    assert "We are holding your time" in doubted.page("/book/done/")
+
+
+def test_mail_scanners_prove_nothing(doubted, mailoutbox):
+    """R-10: every safe method on every address."""
+    path = mailed_link(mailoutbox)
+    scanner = FormClient()
+    for method in (scanner.get, scanner.head, scanner.options):
+        for address in (path, "/booking/", "/booking/prove/"):
+            method(address)
+    assert doubted.made().is_unproved
+
+
+def test_the_browser_that_asked_cannot_prove_change_or_cancel(doubted):
+    doubted.page("/book/done/")
+    for path in ("/booking/prove/", "/booking/cancel/", "/booking/reschedule/"):
+        assert doubted.client.post(path, {"reason": "", "start": "x"}).status_code == 404
+    assert doubted.client.get("/booking/calendar.ics").status_code == 404
+    assert doubted.made().is_unproved
+
+
+def test_nothing_else_can_be_done_before_the_proof(doubted, mailoutbox):
+    reader = FormClient()
+    reader.get(mailed_link(mailoutbox))
+    reader.post("/booking/", {"fact": "guest1@example.org"})
+    for path in ("/booking/cancel/", "/booking/reschedule/"):
+        assert reader.get(path).url == "/booking/"
+        start = f"{start_number(5):%Y-%m-%dT%H:%M:%SZ}"
+        assert reader.post(path, {"start": start, "reason": ""}).url == "/booking/"
+    assert doubted.made().is_unproved
+
+
+def test_an_unproved_time_is_free_after_15_minutes_without_a_worker(doubted, clock, mailoutbox):
+    """L-03"""
+    path = mailed_link(mailoutbox)
+    made, other = doubted.made(), Guest(clock, 2, pause=2)
+    value = f"{start_number(0):%Y-%m-%dT%H:%M:%SZ}"
+    other.choose()
+    day = f"/book/time/?day={start_number(0):%Y-%m-%d}"
+    clock.move_to(made.hold_until - timedelta(seconds=1))
+    assert value not in other.page(day)
+    clock.move_to(made.hold_until)
+    assert value in other.page(day)
+    assert "This time is no longer held" in doubted.page("/book/done/")
+    other.send("time/", {"start": value})
+    other.send("details/", other.person)
+    assert other.press().url == "/book/done/"
+    assert other.made().starts_at == made.starts_at
+    late = FormClient()
+    late.get(path)
+    assert "This time is no longer held" in late.get("/booking/").content.decode()
+    assert late.post("/booking/prove/").url == "/booking/"
+    assert doubted.made().status == "cancelled"
+
+
+def test_a_late_press_is_told_so(doubted, clock, mailoutbox):
+    reader = FormClient()
+    reader.get(mailed_link(mailoutbox))
+    assert "Yes, this is my booking" in reader.get("/booking/").content.decode()
+    clock.shift(timedelta(minutes=15))
+    assert reader.post("/booking/prove/").url == "/booking/"
+    assert "This time is no longer held" in reader.get("/booking/").content.decode()
+    assert list(Message.objects.values_list("kind", flat=True)) == ["prove"]
+
+
+def test_where_requests_are_confirmed_at_once_the_press_confirms(doubted, mailoutbox):
+    make_clinic(confirm_at_once=True)
+    reader = FormClient()
+    reader.get(mailed_link(mailoutbox))
+    reader.post("/booking/prove/")
+    assert doubted.made().status == "booked"
+
+
+# --- guesses --------------------------------------------------------------------------------------
+
+
+def test_five_wrong_facts_an_hour(clock):
+    booking = make_booking(starts_at=start_number(40), phone="+13235550177")
+    one, other = links.issue(booking), links.issue(booking)
+    client = FormClient()
+    client.get(f"/booking/{one}/")
+
+    def try_it(fact):
+        response = client.post("/booking/", {"fact": fact})
+        return "right" if response.status_code == 302 else response.content.decode()
+
+    for number in range(5):
+        assert "does not match" in try_it(f"000{number}")
+        clock.shift(timedelta(minutes=5))
+    assert all("Too many tries" in try_it(fact) for fact in ("0177", "0009"))
+    clock.move_to(NOW + timedelta(minutes=60))
+    client.get(f"/booking/{one}/")
+    assert "does not match" in try_it("0009"), "the first of the five is an hour old"
+    assert "Too many tries" in try_it("0177")
+    client.get(f"/booking/{other}/")
+    assert try_it("0177") == "right", "another link has tries of its own"
+    assert ManageLink.objects.count() == 2
+
+
+def test_sixty_unknown_links_a_minute(clock):
+    """R-13: then nothing more opens from there; elsewhere the real link does."""
+    secret = links.issue(make_booking(starts_at=start_number(0)))
+    guesser = FormClient(REMOTE_ADDR="203.0.113.9")
+    got = [guesser.get(f"/booking/{number:043}/").status_code for number in range(70)]
+    assert got == [404] * 60 + [429] * 10
+    assert is_refused(guesser.get(f"/booking/{secret}/"), "Please wait one minute")
+    assert FormClient(REMOTE_ADDR="203.0.112.9").get(f"/booking/{secret}/").url == "/booking/"
+    clock.shift(timedelta(minutes=1))
+    assert guesser.get(f"/booking/{secret}/").url == "/booking/"
+
+
+# --- what is kept ---------------------------------------------------------------------------------
+
+
+def test_a_tally_tells_nothing_and_goes_after_a_day(clock, settings):
+    Guest(clock, 1).book(start_number(0))
+    kept = str(list(Tally.objects.values())) + str(list(Tally.objects.values_list("key")))
+    assert not re.search(r"guest1|example\.org|3235550001|198\.51", kept)
+    keys = set(Tally.objects.values_list("key", flat=True))
+    assert all(re.fullmatch(r"[0-9a-f]{64}", key) for key in keys)
+    settings.SECRET_KEY = "another key of the same site, which makes other digests"  # noqa: S105
+    assert limits._key("mailbox", "guest1@example.org") not in keys
+    clock.shift(DAY - timedelta(seconds=60))
+    assert limits.purge(datetime.now(UTC)) == 0
+    clock.shift(timedelta(seconds=61))
+    assert limits.purge(datetime.now(UTC)) == len(keys)
