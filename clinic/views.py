@@ -3,6 +3,7 @@
 import sys
 
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template import loader
@@ -74,6 +75,14 @@ def ready(request, more=None):
 def server_error(request):
     """The page for an error that nobody caught; a failing database gets its own."""
     return unavailable(sys.exc_info()[1]) or error_page("500.html", 500)
+
+
+def bad_request(request, exception):
+    """Django calls a session that it could not save "deleted": look behind that for the reason."""
+    error = exception
+    while error and not isinstance(error, (OperationalError, InterfaceError)):
+        error = error.__context__
+    return unavailable(error) or error_page("400.html", 400)
 
 
 def csrf_failure(request, reason=""):

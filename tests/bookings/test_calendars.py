@@ -1,7 +1,10 @@
 """The calendar file: valid, neutral, and the same event every time. M-06, H-05, X-08."""
 
 import re
-from datetime import UTC, datetime
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -166,3 +169,57 @@ def test_nothing_says_what_the_visit_is_about(clinic):
         practitioner=make_practitioner(role="Zorpologist", credentials="ZORP"),
     )
     assert b"zorp" not in booking_calendar(booking, method="REQUEST").lower()
+
+
+# --- a real client --------------------------------------------------------------------------------
+
+KHAL = """
+[calendars]
+[[visits]]
+path = {folder}/visits
+[sqlite]
+path = {folder}/khal.db
+[locale]
+local_timezone = America/Los_Angeles
+default_timezone = America/Los_Angeles
+timeformat = %H:%M
+dateformat = %Y-%m-%d
+longdateformat = %Y-%m-%d
+datetimeformat = %Y-%m-%d %H:%M
+longdatetimeformat = %Y-%m-%d %H:%M
+"""
+
+
+def khal(folder, *arguments):
+    """Run the calendar program khal on a calendar of its own; returns what it prints."""
+    config = folder / "khal.conf"
+    if not config.exists():
+        (folder / "visits").mkdir()
+        config.write_text(KHAL.format(folder=folder))
+    program = Path(sys.executable).with_name("khal")
+    done = subprocess.run(
+        [program, "-c", config, *arguments], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_calendar_program_takes_the_visit_and_moves_it(clinic, tmp_path):
+    """The same UID with a higher SEQUENCE moves the entry instead of adding a second one."""
+    booking = make_booking(status="booked", starts_at=datetime(2027, 1, 4, 18, 30, tzinfo=UTC))
+    first, second = tmp_path / "first.ics", tmp_path / "second.ics"
+    first.write_bytes(booking_calendar(booking, "REQUEST"))
+    khal(tmp_path, "import", "--batch", str(first))
+    shown = khal(tmp_path, "list", "2027-01-01", "2027-01-31")
+    assert "2027-01-04" in shown
+    assert "10:30-11:00 Consultation, Linden & Vale" in shown
+    day = timedelta(days=1)
+    booking.starts_at += day
+    booking.ends_at += day
+    booking.sequence += 1
+    second.write_bytes(booking_calendar(booking, "REQUEST"))
+    khal(tmp_path, "import", "--batch", str(second))
+    shown = khal(tmp_path, "list", "2027-01-01", "2027-01-31")
+    assert "2027-01-04" not in shown
+    assert shown.count("Consultation") == 1
+    assert "2027-01-05" in shown

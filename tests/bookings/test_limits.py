@@ -318,7 +318,7 @@ def test_the_twenty_first_of_a_network_in_a_day_is_asked(clock):
     clock.shift(HOUR)
     assert asked(Guest(clock, 2, network="2001:db8:7:ffff::9"), start_number(2)), "the same /48"
     assert not asked(Guest(clock, 3, network="2001:db8:8::9"), start_number(3))
-    clock.move_to(NOW + DAY)
+    clock.move_to(NOW + DAY + HOUR)
     assert not asked(Guest(clock, 4, network="2001:db8:7::2"), start_number(4))
 
 
