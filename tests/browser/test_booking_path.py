@@ -186,8 +186,23 @@ def test_times_abroad(visit, zone):
     page.get_by_role("button", name="Continue").click()
     page.get_by_role("radio", name="No, none of these").check()
     page.get_by_role("button", name="Continue to times").click()
+    expect(page.get_by_text("Times in Los Angeles")).to_be_visible()
     page.get_by_text("Change the time zone").click()
-    page.get_by_label("Show times in").select_option(zone)
-    page.get_by_role("button", name="Update").first.click()
+    page.get_by_role("button", name="Use the time zone of this device").click()
     expect(page.locator("label.time small").first).to_contain_text("in Los Angeles")
     look(watched)
+
+
+def test_a_zone_can_be_chosen_without_javascript(visit):
+    watched = visit(PHONE, js=False)
+    page = watched.page
+    watched.open("/book/?condition=bruxism")
+    page.get_by_role("radio", name="Video call").check()
+    page.get_by_role("button", name="Continue").click()
+    page.get_by_role("radio", name="No, none of these").check()
+    page.get_by_role("button", name="Continue to times").click()
+    page.get_by_text("Change the time zone").click()
+    expect(page.get_by_role("button", name="Use the time zone of this device")).to_be_hidden()
+    page.get_by_label("Show times in").select_option("Europe/Istanbul")
+    page.get_by_role("button", name="Update").first.click()
+    expect(page.locator("label.time small").first).to_contain_text("in Los Angeles")

