@@ -15,6 +15,8 @@ from urllib.parse import urlencode
 
 from tests.server import person
 
+from .processes import cpu
+
 MOST = 4000  # requests of one round
 WARM_UP = 25
 
@@ -74,7 +76,7 @@ def _timed(connection, request, status, seconds, most=MOST):
     return taken
 
 
-def _summary(taken, bare, ratios):
+def _summary(taken, bare, ratios, used):
     ordered = sorted(taken)
     return {
         "n": len(taken),
@@ -83,31 +85,35 @@ def _summary(taken, bare, ratios):
         "rate": 1000 * len(taken) / sum(taken),
         "bare": statistics.median(bare),
         "ratio": statistics.median(ratios),
-        # The fastest tenth hardly notices what else the machine does.
-        "relative": _fast(taken) / _fast(bare),
+        "cpu": None if None in used else sum(used) / len(taken),
     }
 
 
-def _fast(taken):
-    return sorted(taken)[len(taken) // 10]
+def _spent(before, after):
+    return None if before is None else after - before
 
 
-def measure(*, port, path, bare_port, headers=None, status=200, seconds=0.8, rounds=4):
-    """Time one page; ``ratio`` is the median over rounds of the bare view's median to the page's."""
+def measure(*, port, path, bare_port, pid, database, headers=None, status=200, seconds, rounds=4):
+    """Time one page; ``ratio`` is the median over rounds of the bare view's median to the page's.
+
+    ``cpu`` is what one answer costs the process ``pid``, its children and the database.
+    """
     page, bare = Connection(port), Connection(bare_port)
     request, nothing = request_for(path, headers), request_for("/ok")
     _timed(page, request, status, 0.5, WARM_UP)
     _timed(bare, nothing, 200, 0.5, WARM_UP)
-    taken, limit, ratios = [], [], []
+    taken, limit, ratios, used = [], [], [], []
     for _ in range(rounds):
         limit_now = _timed(bare, nothing, 200, seconds / rounds / 3)
+        before = cpu(pid, database)
         now = _timed(page, request, status, seconds / rounds)
+        used.append(_spent(before, cpu(pid, database)))
         ratios.append(statistics.median(limit_now) / statistics.median(now))
         taken += now
         limit += limit_now
     page.close()
     bare.close()
-    return _summary(taken, limit, ratios)
+    return _summary(taken, limit, ratios, used)
 
 
 class Patient:
@@ -141,8 +147,8 @@ class Patient:
             self.cookies[name] = value
         return response.status, response.headers.get("Location", "")
 
-    def book(self, number, start):
-        """Every step in turn; returns what the last press was answered and how long that took."""
+    def go_through(self, number, start):
+        """Every step in turn, up to the page with everything once more."""
         self.get("/book/")
         self.post("/book/", condition="other", visit_type="in_person")
         self.get("/book/signs/")
@@ -152,29 +158,34 @@ class Patient:
         self.get("/book/details/")
         self.post("/book/details/", **person(number))
         self.get("/book/check/")
-        status, location = self.post("/book/check/", key=self.hidden("key"))
-        return status, location, self.took
+
+    def decide(self):
+        return self.post("/book/check/", key=self.hidden("key"))
 
 
-def book(*, port, bare_port, starts, first):
+def book(*, port, bare_port, pid, database, starts, first):
     """Book each start from the first step to the last; times the press that decides."""
     bare, nothing = Connection(bare_port), request_for("/ok")
-    decided, whole, limit, ratios = [], [], [], []
+    decided, whole, limit, ratios, used = [], [], [], [], []
     for number, start in enumerate(starts, start=first):
         limit_now = _timed(bare, nothing, 200, 0.02)
         patient = Patient(port)
         began = time.perf_counter()
-        status, location, took = patient.book(number, start)
+        patient.go_through(number, start)
+        on_the_way = time.perf_counter() - began
+        before = cpu(pid, database)
+        status, location = patient.decide()
+        decided.append(patient.took)
+        used.append(_spent(before, cpu(pid, database)))
         if status != 302 or not location.endswith("/book/done/"):
             raise AssertionError(f"the booking ended with status {status} {location}")
         patient.get(location)
-        whole.append((time.perf_counter() - began) * 1000)
+        whole.append(on_the_way * 1000 + decided[-1] + patient.took)
         patient.connection.close()
-        decided.append(took)
         limit += limit_now
-        ratios.append(statistics.median(limit_now) / took)
+        ratios.append(statistics.median(limit_now) / decided[-1])
     bare.close()
-    return _summary(decided, limit, ratios) | {"whole": statistics.median(whole)}
+    return _summary(decided, limit, ratios, used) | {"whole": statistics.median(whole)}
 
 
 def mix(*, port, requests, count, each):

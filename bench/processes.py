@@ -42,7 +42,8 @@ class Site(Server):
         self.process = self.spawn(shipped)
         bare = ["bench.bare_wsgi:application" if "wsgi:" in part else part for part in bare]
         _wait(self.process, self.port, "/health/live")
-        _wait(self.spawn(bare), self.bare_port, "/ok")
+        self.bare_process = self.spawn(bare)
+        _wait(self.bare_process, self.bare_port, "/ok")
         return self
 
     def spawn(self, command, **environment):
@@ -147,6 +148,31 @@ def memory(*processes):
                 if name in total:
                     total[name] += int(rest.split()[0])
     return total["Pss"] / 1024, total["Rss"] / 1024
+
+
+def cpu(pid, database):
+    """Milliseconds of CPU that a process, its children and a database's sessions have used so far.
+
+    None where the system does not tell. The sessions of a PostgreSQL on another machine are
+    not seen.
+    """
+    total = 0
+    for member in [*_family(pid), *_sessions(database)]:
+        for task in Path(f"/proc/{member}/task").glob("*/schedstat"):
+            with contextlib.suppress(OSError):  # a thread that has just ended
+                total += int(task.read_text().split()[0])
+    return total / 1e6 or None
+
+
+def _sessions(database):
+    """Processes that PostgreSQL has named after the database they work in."""
+    if not database:
+        return
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            words = path.read_bytes().split()
+            if words[:1] == [b"postgres:"] and database.encode() in words:
+                yield int(path.parent.name)
 
 
 def _family(pid):

@@ -9,10 +9,12 @@ from bisect import bisect_left
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
+from functools import cache
 from itertools import chain, islice
 from operator import attrgetter
 
 from django.db.models import Exists, Q, Value
+from django.db.models.functions import Lower
 from django.utils import timezone
 
 from clinic.hours import DAY, HOUR, day_start, intersect, merge, open_periods, stretches, subtract
@@ -22,6 +24,8 @@ from .models import Booking
 
 MINUTE = timedelta(minutes=1)
 FIVE_MINUTES = 5 * MINUTE
+# These hold their time because somebody asked for it; an offer holds it only for a while.
+AGREED = [status for status in Booking.HOLDING if status != Booking.Status.PROPOSED]
 LONGEST_BUSY = DAY  # no booking with its buffers is longer, so an index range can start there
 ALWAYS = [OpeningHours(weekday=day, opens=time(), closes=time()) for day in Weekday]
 # Most searches for the next free time end in the first few days that are open at all.
@@ -97,6 +101,26 @@ def _days(first, last):
     return (first + timedelta(days=number) for number in range((last - first).days + 1))
 
 
+def open_time(day, practitioner_pk, rules, closures, zone, clinic_open=None):
+    """When one practitioner gives consultations on one local date: UTC periods, merged.
+
+    ``rules`` and ``closures`` hold OpeningHours and Closure rows by practitioner key, those of the
+    whole clinic under None. Who has no hours of their own has the clinic's; where there are none
+    at all, nobody is open. ``clinic_open`` is a dict that keeps the clinic's part between calls.
+    """
+    own, own_closures = rules.get(practitioner_pk), closures.get(practitioner_pk)
+    if not own and not rules.get(None):
+        return []
+    clinic_open = {} if clinic_open is None else clinic_open
+    if day not in clinic_open:
+        clinic_open[day] = open_periods(
+            day, rules.get(None) or ALWAYS, closures.get(None, ()), zone
+        )
+    if not own and not own_closures:
+        return clinic_open[day]
+    return intersect(clinic_open[day], open_periods(day, own or ALWAYS, own_closures or (), zone))
+
+
 # --- what a search reads --------------------------------------------------------------------------
 
 
@@ -148,17 +172,8 @@ class _Timetable:
 
     def open_on(self, day, practitioner):
         """The open periods of one practitioner on one local date."""
-        own, closures = self.hours.get(practitioner.pk), self.closures.get(practitioner.pk, ())
-        if not own and None not in self.hours:
-            return []
-        if day not in self.clinic_open:
-            self.clinic_open[day] = open_periods(
-                day, self.hours.get(None, ALWAYS), self.closures.get(None, ()), self.zone
-            )
-        if not own and not closures:
-            return self.clinic_open[day]
-        return intersect(
-            self.clinic_open[day], open_periods(day, own or ALWAYS, closures, self.zone)
+        return open_time(
+            day, practitioner.pk, self.hours, self.closures, self.zone, self.clinic_open
         )
 
     def open_days(self):
@@ -182,7 +197,7 @@ class _Timetable:
         rows = Booking.objects.filter(
             Q(hold_until=None) | Q(hold_until__gt=self.now) | ~Q(status__in=lapsing),
             practitioner_id__in=[practitioner.pk for practitioner in self.practitioners],
-            status__in=[_Literal(status) for status in Booking.HOLDING],
+            status__in=[Literal(status) for status in Booking.HOLDING],
             busy_from__gte=since - LONGEST_BUSY,
             busy_from__lt=until,
             busy_until__gt=since,
@@ -237,7 +252,7 @@ class _Timetable:
         return Slot(practitioner, start, end, start - self.before, end + self.after)
 
 
-class _Literal(Value):
+class Literal(Value):
     """One of our own codes, written into the SQL instead of sent beside it.
 
     SQLite uses a partial index only if it can read the index's condition in the query itself;
@@ -322,46 +337,50 @@ def next_free(
     return None
 
 
-def outside_hours(now=None, clinic=None):
+def outside_hours(now=None, clinic=None, bookings=None):
     """Coming bookings that hold time at which their practitioner is no longer open, soonest first.
 
     Shortened hours and new closures never touch a booking; this is where they show. Archived
-    practitioners have no open time.
+    practitioners have no open time. ``bookings`` narrows it to what its reader may see.
     """
+    keys = outside_keys(now, clinic, bookings)
+    found = Booking.objects.filter(pk__in=keys).select_related("practitioner", "condition")
+    return list(found.order_by("starts_at", "pk")) if keys else []
+
+
+def outside_keys(now=None, clinic=None, bookings=None):
+    """The primary keys of outside_hours(), in its order; three queries, and no row is made."""
     clinic, now = clinic or Clinic.objects.current(), now or timezone.now()
+    bookings, zone = Booking.objects.all() if bookings is None else bookings, clinic.zone
+    # Lower() hides the status from its index: this is found by its time, whatever the table's age.
     coming = list(
-        Booking.objects.holding_time()
-        .exclude(status=Booking.Status.PROPOSED)
-        .filter(starts_at__gt=now)
-        .select_related("practitioner", "condition")
+        bookings.alias(state=Lower("status"))
+        .filter(state__in=AGREED, starts_at__gt=now)
         .order_by("starts_at", "pk")
+        .values_list("pk", "practitioner_id", "practitioner__archived", "starts_at", "ends_at")
     )
     if not coming:
         return []
-    zone = clinic.zone
     rules, closures = defaultdict(list), defaultdict(list)
     for rule in OpeningHours.objects.order_by():
         rules[rule.practitioner_id].append(rule)
-    last = coming[-1].ends_at.astimezone(zone).date()
+    last = max(ends_at for *_rest, ends_at in coming).astimezone(zone).date()
     for closure in Closure.objects.touching(now.astimezone(zone).date(), last).order_by():
         closures[closure.practitioner_id].append(closure)
+    clinic_open = {}
 
-    def is_open(booking):
-        who, first = booking.practitioner, booking.starts_at.astimezone(zone).date()
-        days = list(_days(first, booking.ends_at.astimezone(zone).date()))
-        clinics = [
-            p for d in days for p in open_periods(d, rules[None] or ALWAYS, closures[None], zone)
-        ]
-        own = [
-            p
-            for d in days
-            for p in open_periods(d, rules[who.pk] or ALWAYS, closures[who.pk], zone)
-        ]
-        known = rules[None] or rules[who.pk]
-        free = intersect(merge(clinics), merge(own)) if known and not who.archived else []
-        return any(start <= booking.starts_at and booking.ends_at <= end for start, end in free)
+    @cache
+    def open_on(first, last, who):
+        days = (open_time(d, who, rules, closures, zone, clinic_open) for d in _days(first, last))
+        return merge(chain.from_iterable(days))
 
-    return [booking for booking in coming if not is_open(booking)]
+    def is_open(who, start, end):
+        days = (edge.astimezone(zone).date() for edge in (start, end))
+        return any(opens <= start and end <= closes for opens, closes in open_on(*days, who))
+
+    return [
+        pk for pk, who, archived, start, end in coming if archived or not is_open(who, start, end)
+    ]
 
 
 def nearest(

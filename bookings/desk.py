@@ -1,8 +1,8 @@
 """What the desk sees: one day of all practitioners, who waits, what lacks an outcome. Reads only.
 
 Every function takes the bookings that its reader may see as a queryset, and reads a bounded part of
-it through an index: a range of starts, or the rows of one status. ``board`` makes seven queries,
-whatever the size of the table.
+it through an index: a range of starts, or the rows of one status. ``board`` makes eight queries,
+whatever the size of the table, and three more once a minute.
 """
 
 from collections import defaultdict
@@ -11,14 +11,14 @@ from datetime import datetime, timedelta
 
 from django.core.cache import caches
 from django.db.models import Count, Q
-from django.db.models.functions import Lower
+from django.db.models.functions import Coalesce, Lower
 from django.utils.dateparse import parse_datetime
 
 from clinic.hours import DAY, HOUR, day_start, intersect, merge, open_periods, subtract
 from clinic.models import AuditEvent, Closure, OpeningHours, Practitioner
 
 from . import availability, times
-from .models import Booking
+from .models import Booking, Message
 
 Status = Booking.Status
 
@@ -27,10 +27,14 @@ MINUTE = timedelta(minutes=1)
 SOON_LATE = timedelta(hours=4)  # from this age a waiting request is marked
 MOST_WAITING = 100  # read; the board names how many there are up to here
 MOST_MISSING = 50
+MOST_UNREACHABLE = 100  # failed messages read
+MOST_OUTSIDE = 200  # listed on their page
 OUTCOME_DAYS = 30
 NO_SHOW_DAYS = 7
+MOST_OFFERS_SHOWN = 12
 REQUEST_DAYS = 30
 REQUESTS_SECONDS = 300  # how old the numbers per condition may be
+OUTSIDE_SECONDS = 60  # how old the number outside opening hours may be
 FIRST_YEAR, LAST_YEAR = 2000, 2200  # of a day that an address may ask for
 LIVE = (Status.BOOKED, Status.ARRIVED, Status.FULFILLED)
 SHOWN = (*Booking.HOLDING, Status.FULFILLED, Status.NOSHOW)
@@ -51,6 +55,7 @@ def possible(booking, now):
         "seen": started and booking.status in (Status.BOOKED, Status.ARRIVED),
         "noshow": started and booking.status == Status.BOOKED,
         "move": booking.status in (Status.PENDING, Status.BOOKED, Status.WAITLIST),
+        "offer": bool(booking.email) and booking.status in WAITING,
         "undo": booking.status in (Status.ARRIVED, Status.FULFILLED, Status.NOSHOW),
         "link": bool(booking.email)
         and not started
@@ -68,6 +73,46 @@ def age_words(age):
     if days:
         return f"{days} d {hours % 24} h" if hours % 24 else f"{days} d"
     return f"{hours} h" if hours else f"{minutes} min"
+
+
+def urgency(age, clinic):
+    """ "late" for a request older than the clinic promises to answer, "soon" from four hours, or ""."""
+    if age > timedelta(hours=clinic.answer_within_hours):
+        return "late"
+    return "soon" if age >= SOON_LATE else ""
+
+
+def without_offers(bookings):
+    """The rows that somebody asked for, without the times that the clinic holds as offers.
+
+    Coalesce() hides the column from its index: nearly every row has none, and a database that keeps
+    no statistics would read and sort them all.
+    """
+    return bookings.alias(request=Coalesce("offered_for", 0)).filter(request=0)
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A time that the clinic offered for a request; ``state`` is open, taken or ended."""
+
+    booking: Booking
+    state: str
+    words: str
+
+
+def offers_of(booking, zone, now):
+    """The times offered for a request, newest offer first, with what became of them; one query."""
+    rows = booking.offers.select_related("practitioner").order_by("-created_at", "starts_at", "pk")
+    return [Offer(row, *_state_of(row, booking, zone, now)) for row in rows[:MOST_OFFERS_SHOWN]]
+
+
+def _state_of(row, booking, zone, now):
+    if row.status == Status.PROPOSED and row.hold_until and row.hold_until > now:
+        return "open", f"Held until {times.when(row.hold_until, zone, 'D j M Y')}"
+    same = (row.starts_at, row.practitioner_id) == (booking.starts_at, booking.practitioner_id)
+    if same and booking.status in (*LIVE, Status.NOSHOW):
+        return "taken", "Taken"
+    return "ended", "Ended, the time was given back"
 
 
 def there_now(booking, clinic_zone, now):
@@ -94,6 +139,7 @@ WHAT_HAPPENED = {
     "booking.link_sent": "Link sent again",
     "booking.message_failed": "A message failed",
     "booking.message_requeued": "A message is sent again",
+    "booking.unreachable_handled": "Told by phone",
     "booking_changed": "Contact changed",
 }
 
@@ -151,9 +197,13 @@ def _moment(text, zone):
 
 @dataclass(frozen=True)
 class Entry:
-    """A booking on the board. ``look`` is its style: done, now, booked, wait or noshow."""
+    """A booking on the board. ``look`` is its style: done, now, booked, wait, offer or noshow.
+
+    ``patient`` is whose it is: of an offered time, the request that it is held for.
+    """
 
     booking: Booking
+    patient: Booking
     look: str
     words: str
     clock: str
@@ -185,6 +235,14 @@ class Waiting:
     there: str
 
 
+@dataclass(frozen=True)
+class Unreachable:
+    """A patient whom messages did not reach; ``failed`` are these messages, newest first."""
+
+    booking: Booking
+    failed: list
+
+
 def shown_day(text, zone, now):
     """The date that an address asks for, or today where it asks for none or an impossible one."""
     day = times.parse_day(text)
@@ -199,7 +257,7 @@ def board(bookings, practitioners, *, day, clinic, now, reader=""):
     """
     bookings = bookings.select_related("practitioner", "condition")
     today = now.astimezone(clinic.zone).date()
-    of_day = _of_day(bookings, day, clinic.zone)
+    of_day = _of_day(bookings, day, clinic.zone, now)
     grid = _grid(of_day, practitioners, day=day, clinic=clinic, now=now)
     waiting = _waiting(bookings, clinic, now)
     missing, no_shows = _past(bookings, now)
@@ -216,15 +274,24 @@ def board(bookings, practitioners, *, day, clinic, now, reader=""):
         "late": sum(item.late for item in waiting),
         "missing": missing,
         "no_shows": no_shows,
+        "unreachable": None if reader else _unreachable(),
+        "outside": outside_number(bookings, clinic, now, reader),
         "requests": _requests(bookings, now, reader),
     }
 
 
-def _of_day(bookings, day, zone):
+def _of_day(bookings, day, zone, now):
     start, end = day_start(day, zone), day_start(day + DAY, zone)
     # One that began before midnight may still be going on; none is longer than a day.
     found = bookings.filter(starts_at__gte=start - DAY, starts_at__lt=end, ends_at__gt=start)
-    return list(_in_state(found, SHOWN).order_by("starts_at", "pk"))
+    rows = _in_state(found, SHOWN).select_related("practitioner", "condition", "offered_for")
+    return [row for row in rows.order_by("starts_at", "pk") if not _has_ended(row, now)]
+
+
+def _has_ended(booking, now):
+    """Whether it is an offer whose time is free again, although its row still says otherwise."""
+    ends = booking.status == Status.PROPOSED and booking.hold_until
+    return bool(ends and booking.hold_until <= now)
 
 
 def _in_state(bookings, statuses):
@@ -241,17 +308,16 @@ def _waiting(bookings, clinic, now):
     found = bookings.filter(
         Q(hold_until=None) | Q(hold_until__gt=now), status__in=WAITING
     ).order_by("created_at", "pk")
-    promised = timedelta(hours=clinic.answer_within_hours)
     waiting = []
     for booking in found[:MOST_WAITING]:
         age = now - booking.created_at
-        late = age > promised
+        state = urgency(age, clinic)
         waiting.append(
             Waiting(
                 booking=booking,
                 age=age_words(age),
-                late=late,
-                soon=not late and age >= SOON_LATE,
+                late=state == "late",
+                soon=state == "soon",
                 there=there_now(booking, clinic.zone, now),
             )
         )
@@ -272,13 +338,47 @@ def _past(bookings, now):
     )
 
 
+def _unreachable():
+    """Patients whom a message did not reach and nobody has told yet, the newest trouble first."""
+    failed = (
+        Message.objects.filter(state=availability.Literal(Message.State.FAILED))
+        .exclude(kind__startswith="desk_")
+        .filter(booking__erased_at=None)
+        .select_related("booking")
+        .order_by("-due_at", "-pk")
+    )
+    by_booking = {}
+    for message in failed[:MOST_UNREACHABLE]:
+        by_booking.setdefault(message.booking_id, []).append(message)
+    return [Unreachable(found[0].booking, found) for found in by_booking.values()]
+
+
+def outside(bookings, clinic, now, reader=""):
+    """Coming bookings outside opening hours, soonest first, and how many there are in all."""
+    keys = availability.outside_keys(now, clinic, bookings)
+    caches["memory"].set(f"desk-outside:{reader}", len(keys), OUTSIDE_SECONDS)
+    found = bookings.filter(pk__in=keys[:MOST_OUTSIDE]).order_by("starts_at", "pk")
+    return list(found.select_related("practitioner", "condition")), len(keys)
+
+
+def outside_number(bookings, clinic, now, reader=""):
+    """How many outside() would find; the answer is kept for a minute, the list itself never is."""
+    key = f"desk-outside:{reader}"
+    number = caches["memory"].get(key)
+    if number is None:
+        number = len(availability.outside_keys(now, clinic, bookings))
+        caches["memory"].set(key, number, OUTSIDE_SECONDS)
+    return number
+
+
 def _requests(bookings, now, reader):
     """(condition, requests, share of the largest in percent) of the last 30 days, largest first."""
     key = f"desk-requests:{reader}"
     counts = caches["memory"].get(key)
     if counts is None:
         counts = list(
-            bookings.filter(created_at__gt=now - REQUEST_DAYS * DAY)
+            without_offers(bookings)
+            .filter(created_at__gt=now - REQUEST_DAYS * DAY)
             .order_by()
             .values_list("condition__name")
             .annotate(number=Count("pk"))
@@ -340,15 +440,7 @@ class _Opening:
 
     def open_to(self, key):
         """When the practitioner of that key gives consultations: UTC periods."""
-        own = self.hours.get(key)
-        if not own and None not in self.hours:
-            return []
-        both = (
-            (self.hours.get(None, availability.ALWAYS), self.closures.get(None, ())),
-            (own or availability.ALWAYS, self.closures.get(key, ())),
-        )
-        clinic, person = (open_periods(self.day, *rules, self.zone) for rules in both)
-        return intersect(clinic, person)
+        return availability.open_time(self.day, key, self.hours, self.closures, self.zone)
 
     def closed_by(self, key):
         """The closures that touch the practitioner's day: (UTC periods, reason)."""
@@ -403,11 +495,12 @@ def _entry(booking, row_start, zone, now):
         Status.FULFILLED: "done",
         Status.NOSHOW: "noshow",
         Status.PENDING: "wait",
-        Status.PROPOSED: "wait",
+        Status.PROPOSED: "offer",
         Status.ARRIVED: "now",
     }
     return Entry(
         booking=booking,
+        patient=booking.offered_for or booking,
         look="now" if under_way else looks.get(booking.status, "booked"),
         words=booking.get_status_display().lower(),
         clock=times.clock(booking.starts_at, zone),
@@ -427,12 +520,10 @@ def _free_places(person, bookings, opening, clinic, midnight, end, now):
     """How many consultations of the usual length still fit into the practitioner's day."""
     if person.archived or not person.accepts_bookings:
         return 0
-    lapsing = (Status.PENDING, Status.PROPOSED)
     busy = [
         (booking.busy_from, booking.busy_until)
         for booking in bookings
-        if booking.holds_time
-        and not (booking.status in lapsing and booking.hold_until and booking.hold_until <= now)
+        if booking.holds_time and not (booking.is_unproved and booking.hold_until <= now)
     ]
     length = clinic.consultation_minutes * MINUTE
     before, after = clinic.buffer_before * MINUTE, clinic.buffer_after * MINUTE

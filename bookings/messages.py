@@ -93,6 +93,21 @@ def requeue(message, *, by, now=None):
     return bool(again)
 
 
+@transaction.atomic
+def acknowledge(message, *, by):
+    """Somebody told the patient what a failed message would have said; says whether it was failed.
+
+    The row keeps its error, so that it still tells why the patient was phoned.
+    """
+    failed = Message.objects.filter(pk=message.pk, state=Message.State.FAILED)
+    told = failed.update(state=Message.State.DROPPED, lease_until=None)
+    if told:
+        audit.record(
+            "booking.unreachable_handled", message.booking, by=by, details={"kind": message.kind}
+        )
+    return bool(told)
+
+
 def _reminder_occasion(name, starts_at):
     return f"{name}:{starts_at.astimezone(UTC):%Y%m%dT%H%MZ}"
 

@@ -180,6 +180,9 @@ class Booking(models.Model):
             models.Index(fields=["status", "created_at"], name="booking_status_created"),
             models.Index(fields=["-created_at", "-id"], name="booking_newest"),
             models.Index(fields=["email"], name="booking_email"),
+            models.Index(
+                fields=["practitioner", "-created_at", "-id"], name="booking_of_practitioner"
+            ),
         ]
         constraints = [
             NoOverlap(
@@ -346,6 +349,7 @@ class Message(models.Model):
         ordering = ["-due_at", "-pk"]
         indexes = [
             models.Index(fields=["due_at"], name="message_due", condition=Q(state="queued")),
+            models.Index(fields=["due_at"], name="message_failed", condition=Q(state="failed")),
             models.Index(fields=["-due_at", "-id"], name="message_newest"),
         ]
 

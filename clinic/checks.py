@@ -2,6 +2,7 @@
 
 import os
 from datetime import UTC, datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -72,6 +73,20 @@ def data_folder_is_private_and_writable(app_configs, **kwargs):
             )
         ]
     return []
+
+
+@register()
+def database_file_is_writable(app_configs, **kwargs):
+    file = Path(settings.DATABASES["default"]["NAME"])  # a file on SQLite only
+    if not file.is_file() or os.access(file, os.W_OK):
+        return []
+    return [
+        Error(
+            f"The database file {file} cannot be written to: nobody could book.",
+            hint="Give it to the user who runs the site, and see that its disk is not read-only.",
+            id="clinic.E009",
+        )
+    ]
 
 
 @register(Tags.security)

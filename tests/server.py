@@ -124,8 +124,8 @@ class Server:
             shutil.rmtree(KEPT_STATIC, ignore_errors=True)
             fresh.rename(KEPT_STATIC)
 
-    def start(self):
-        self.log = open(self.folder / "server.log", "ab")  # noqa: SIM115 - closed in stop()
+    def start(self, *, log=None):
+        self.log = open(log or self.folder / "server.log", "ab")  # noqa: SIM115 - stop() closes it
         self.process = subprocess.Popen(
             self.command(), cwd=ROOT, env=self.env, stdout=self.log, stderr=self.log,
             start_new_session=True,
@@ -185,7 +185,8 @@ class Visitor:
 
     def __init__(self, port, timeout=30):
         self.port, self.timeout, self.cookies, self.last = port, timeout, {}, None
-        self.token = ""  # of the form seen last; it stays good for the whole visit
+        # Of the forms seen last; a person who goes back after an error still has them.
+        self.token = self.key = ""
 
     def send(self, method, path, body=None, headers=None, *, stay=True):
         """Send a request and return its Answer, or None with ``stay`` off: gone before it comes."""
@@ -205,8 +206,8 @@ class Visitor:
             for name, morsel in SimpleCookie(line).items():
                 self.cookies[name] = morsel.value
         self.last = answer
-        found = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', answer.text)
-        self.token = found.group(1) if found else self.token
+        self.token = self._hidden("csrfmiddlewaretoken") or self.token
+        self.key = self._hidden("key") or self.key
         return answer
 
     def get(self, path):
@@ -218,8 +219,9 @@ class Visitor:
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         return self.send("POST", path, urlencode(data, doseq=True), headers, stay=stay)
 
-    def hidden(self, name):
-        return html.unescape(re.search(rf'name="{name}" value="([^"]*)"', self.last.text).group(1))
+    def _hidden(self, name):
+        found = re.search(rf'name="{name}" value="([^"]*)"', self.last.text)
+        return html.unescape(found.group(1)) if found else ""
 
     def free_times(self):
         """The instants offered on the page seen last."""
@@ -243,7 +245,7 @@ class Visitor:
         return self.get("/book/check/")
 
     def book(self, *, stay=True):
-        return self.post("/book/check/", {"key": self.hidden("key")}, stay=stay)
+        return self.post("/book/check/", {"key": self.key}, stay=stay)
 
 
 def person(number):

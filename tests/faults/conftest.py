@@ -10,6 +10,7 @@ import os
 import random
 import tempfile
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from django.conf import settings
@@ -43,7 +44,8 @@ def pytest_collection_modifyitems(config, items):
 
 def new_server(**options):
     options = {"pg_url": _pg_url(), "workers": 4} | options
-    return Server(tempfile.mkdtemp(prefix="clinic-server-"), **options)
+    folder = options.pop("folder", None) or tempfile.mkdtemp(prefix="clinic-server-")
+    return Server(folder, **options)
 
 
 # --- servers --------------------------------------------------------------------------------------
@@ -147,7 +149,7 @@ def tally(request):
 def pytest_runtest_makereport(item, call):
     outcome = (yield).get_result()
     for server in Server.running if outcome.failed else ():
-        log = (server.folder / "server.log").read_text(errors="replace")
+        log = Path(server.log.name).read_text(errors="replace")
         outcome.sections.append(("end of a server's log", log[-3000:]))
     if item.get_closest_marker("night") and (outcome.when == "call" or outcome.failed):
         tally = getattr(item, "tally", None)

@@ -142,7 +142,7 @@ def booked(server, start, number, **ask):
 def same_browser(visitor):
     """Another tab of the visitor's browser."""
     tab = Visitor(visitor.port)
-    tab.cookies, tab.token, tab.last = dict(visitor.cookies), visitor.token, visitor.last
+    tab.cookies, tab.token, tab.key = dict(visitor.cookies), visitor.token, visitor.key
     return tab
 
 

@@ -43,7 +43,7 @@ class Person:
                 self.odd.append(page.status)
             self.retries += 1
             time.sleep(0.1)
-        key = visitor.hidden("key")
+        key = visitor.key
         while True:
             tab = same_browser(visitor)
             answer = tab.book()

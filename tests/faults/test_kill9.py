@@ -56,7 +56,7 @@ def test_web_killed_mid_booking(own_server, tally, random_kills):
     for number, moment in enumerate([*STEPS, *moments]):
         start = times.take()[0]
         visitor = at_check_at_last(server, start, number)
-        key, tab = visitor.hidden("key"), same_browser(visitor)
+        key, tab = visitor.key, same_browser(visitor)
         (server.folder / "trap").write_text(moment)
         try:
             first = tab.book()

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 from django.utils import timezone
 
-from bookings import messages, outbox, scheduling
+from bookings import limits, messages, outbox, scheduling
 from bookings.models import Heartbeat
 
 log = logging.getLogger("bookings.worker")
@@ -24,6 +24,7 @@ def housekeeping(now):
     """What is due by the clock, each done by whichever worker comes first."""
     every("lapsed", timedelta(minutes=1), now, lambda: scheduling.release_lapsed(now))
     every("reminders", timedelta(minutes=10), now, lambda: messages.replan_reminders(now))
+    every("tallies", timedelta(days=1), now, lambda: limits.purge(now))
     return every("housekeeping", timedelta(days=1), now, lambda: call_command("clearsessions"))
 
 

@@ -1,0 +1,102 @@
+"""H-01 to H-03: what a patient typed is where it belongs, and nowhere else."""
+
+import re
+from urllib.parse import urlencode
+
+import pytest
+
+from tests.server import Visitor
+
+CANARY = {
+    "name": "ZZQName Quetzalcoatl",
+    "email": "zzqmail@canary.example",
+    "phone": "+1 323 555 0188",
+    "language": "English",
+    "message": "ZZQnote about my jaw",
+    "consent": "on",
+}
+TRACES = re.compile(r"zzq|quetzalcoatl|5550188|555-0188|bruxism", re.IGNORECASE)
+
+
+@pytest.fixture(scope="module")
+def walked(running):
+    """The whole way, with every mistake on it; the addresses that were asked for."""
+    visitor, paths = Visitor(running.port), []
+    ask = visitor.send
+
+    def send(method, path, *rest, **more):
+        paths.append(path)
+        answer = ask(method, path, *rest, **more)
+        if answer.location:
+            paths.append(answer.location)
+        return answer
+
+    visitor.send = send
+    visitor.get("/book/")
+    visitor.post("/book/", {"condition": "bruxism", "visit_type": "video"})
+    visitor.get("/book/signs/")
+    visitor.post("/book/signs/", {"signs": "none"})
+    visitor.get("/book/time/")
+    visitor.post("/book/time/", {"start": visitor.free_times()[-1]})
+    visitor.get("/book/details/")
+    visitor.post("/book/details/", CANARY | {"email": "zzqmail@"})
+    visitor.post("/book/details/", CANARY | {"message": "ZZQ" * 1000})
+    visitor.post("/book/details/", CANARY)
+    visitor.get("/book/check/")
+    assert visitor.book().status == 302
+    assert "holding your time" in visitor.get("/book/done/").text
+    assert visitor.get("/booking/").status == 200
+    visitor.get("/booking/ZZQNameZZQNameZZQNameZZQNameZZQName/")
+    visitor.send("POST", "/book/check/", urlencode({"name": CANARY["name"]}),
+                 {"Content-Type": "application/x-www-form-urlencoded"})  # fmt: skip
+    return paths
+
+
+def test_no_address_holds_health_or_personal_data(walked):
+    """H-03; the concern of a page that is read is public, and no step repeats it."""
+    private = [path for path in walked if path.startswith(("/book/", "/booking/"))]
+    assert len(private) > 15
+    assert [path for path in private if TRACES.search(path) and "ZZQNameZZQ" not in path] == []
+
+
+def test_no_log_line_holds_it(running, walked):
+    """H-01: nor the secret of a link that was tried."""
+    running.manage("run_worker", "--once")
+    log = (running.folder / "server.log").read_text(errors="replace")
+    assert TRACES.search(log) is None
+
+
+def test_nothing_is_left_in_sessions_and_cache(running, walked):
+    found = running.python(
+        "from django.contrib.sessions.models import Session\n"
+        "from django.db import connection\n"
+        "print([s.get_decoded() for s in Session.objects.all()])\n"
+        "with connection.cursor() as c:\n"
+        "    c.execute('SELECT cache_key, value FROM cache')\n"
+        "    print(c.fetchall())\n"
+    )
+    assert "made" in found
+    # Other tests leave visitors on their way, with a concern and nothing else.
+    assert re.search("zzq|quetzalcoatl|0188", found, re.IGNORECASE) is None
+
+
+def test_audit_and_messages_hold_codes_only(running, walked):
+    found = running.python(
+        "from clinic.models import AuditEvent\n"
+        "from bookings.models import Message\n"
+        "print(list(AuditEvent.objects.values('action', 'actor_label', 'object_key', 'details')))\n"
+        "print(list(Message.objects.values()))\n"
+    )
+    assert "booking.requested" in found
+    assert TRACES.search(found) is None
+
+
+def test_an_error_page_tells_nothing(running, walked):
+    """H-02: a forced failure of the database answers with a page that knows nobody."""
+    visitor = Visitor(running.port)
+    visitor.cookies["session"] = "ZZQNameZZQName"
+    for path in ("/nothing/ZZQName/", "/conditions/ZZQName/", "/book/ZZQName/"):
+        answer = visitor.get(path)
+        assert answer.status == 404
+        assert "ZZQ" not in answer.text
+        assert "Traceback" not in answer.text
