@@ -75,9 +75,9 @@ def age_words(age):
     return f"{hours} h" if hours else f"{minutes} min"
 
 
-def urgency(age, clinic):
-    """ "late" for a request older than the clinic promises to answer, "soon" from four hours, or ""."""
-    if age > timedelta(hours=clinic.answer_within_hours):
+def urgency(age, answer_within_hours):
+    """ "late" for a request older than the clinic promises, "soon" from four hours on, or ""."""
+    if age > timedelta(hours=answer_within_hours):
         return "late"
     return "soon" if age >= SOON_LATE else ""
 
@@ -311,7 +311,7 @@ def _waiting(bookings, clinic, now):
     waiting = []
     for booking in found[:MOST_WAITING]:
         age = now - booking.created_at
-        state = urgency(age, clinic)
+        state = urgency(age, clinic.answer_within_hours)
         waiting.append(
             Waiting(
                 booking=booking,

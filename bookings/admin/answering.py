@@ -81,12 +81,16 @@ def buttons(model_admin, request, booking, now):
 
 def _page_label(name, booking):
     waits = booking.status in desk.WAITING
+    if name == "offer":
+        return "Offer times"
+    if booking.status == Status.PROPOSED:
+        return "Give back"
     if name == "move":
         return "Give a time" if booking.starts_at is None else "Move"
     return "Refuse" if waits else "Cancel"
 
 
-def _allowed_booking(model_admin, request, pk):
+def allowed_booking(model_admin, request, pk):
     """The booking, if this person sees it (404 else) and may answer (403 else)."""
     if not model_admin.has_answer_permission(request):
         raise PermissionDenied
@@ -109,7 +113,7 @@ def act(model_admin, request, pk, verb):
     """One press: confirm, arrived, seen, did not come, undo, send the link again."""
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
-    booking = _allowed_booking(model_admin, request, pk)
+    booking = allowed_booking(model_admin, request, pk)
     try:
         VERBS[verb].call(booking, by=request.user)
     except scheduling.SchedulingError as error:
@@ -119,7 +123,24 @@ def act(model_admin, request, pk, verb):
     return _back(request, booking)
 
 
-def _page(model_admin, request, template, booking, status=200, **context):
+def told(model_admin, request, pk):
+    """The patient was phoned about messages that failed: these, and none that failed meanwhile."""
+    if request.method != "POST":
+        return HttpResponseNotAllowed(["POST"])
+    booking = allowed_booking(model_admin, request, pk)
+    keys = [key for key in request.POST.getlist("message")[:100] if key.isdecimal()]
+    failed = booking.messages.exclude(kind__startswith="desk_").in_bulk(
+        [int(key) for key in keys if len(key) < 19]
+    )
+    done = [outgoing.acknowledge(message, by=request.user) for message in failed.values()]
+    if any(done):
+        messages.success(request, f"{booking}: noted, told by phone")
+    else:
+        messages.info(request, f"{booking}: nothing was left to do")
+    return _back(request, booking)
+
+
+def booking_page(model_admin, request, template, booking, status=200, **context):
     context |= {
         **model_admin.admin_site.each_context(request),
         "opts": model_admin.opts,
@@ -142,7 +163,7 @@ class ReasonForm(forms.Form):
 
 def cancel(model_admin, request, pk):
     """Refuse or cancel: a page of its own, with room for a reason."""
-    booking = _allowed_booking(model_admin, request, pk)
+    booking = allowed_booking(model_admin, request, pk)
     form = ReasonForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         try:
@@ -158,12 +179,12 @@ def cancel(model_admin, request, pk):
             messages.success(request, f"{booking}: Cancelled")
         return redirect("admin:bookings_booking_change", booking.pk)
     title = f"{_page_label('cancel', booking)} {booking}"
-    return _page(model_admin, request, "cancel", booking, title=title, form=form)
+    return booking_page(model_admin, request, "cancel", booking, title=title, form=form)
 
 
 def move(model_admin, request, pk):
     """Choose another free time, or the first one of a call-back, with anybody or one person."""
-    booking = _allowed_booking(model_admin, request, pk)
+    booking = allowed_booking(model_admin, request, pk)
     asked = request.POST if request.method == "POST" else request.GET
     people = list(Practitioner.objects.bookable(booking.visit_type))
     who = next((person for person in people if person.slug == asked.get("who")), None)
@@ -195,7 +216,7 @@ def _move_page(model_admin, request, booking, asked, people, who):
         practitioner=who,
         ignoring=booking,
     )
-    return _page(
+    return booking_page(
         model_admin,
         request,
         "move",

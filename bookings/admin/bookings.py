@@ -10,6 +10,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.widgets import AdminTextareaWidget, AdminTextInputWidget
 from django.core.exceptions import ValidationError
+from django.db.models import Value
 from django.urls import path
 from django.utils import timezone
 from django.utils.html import format_html
@@ -20,10 +21,11 @@ from bookings.models import Booking
 from clinic import roles
 from clinic.admin.audit import RecordsChanges
 from clinic.admin.practitioners import OwnRows
+from clinic.models import Clinic
 from clinic.paging import BoundedPaginator
 from clinic.plain_text import PlainTextField
 
-from . import answering, board, phone, searching
+from . import answering, board, offering, phone, searching
 from .filters import DayFilter
 
 MOST_AT_ONCE = 100
@@ -133,7 +135,7 @@ class BookingAdmin(OwnRows, RecordsChanges, admin.ModelAdmin):
         return [name for name in fields if name not in self.EDITABLE]
 
     def has_change_permission(self, request, obj=None):
-        if obj is not None and obj.erased_at:
+        if obj is not None and (obj.erased_at or obj.offered_for_id):
             return False
         return super().has_change_permission(request, obj)
 
@@ -156,8 +158,11 @@ class BookingAdmin(OwnRows, RecordsChanges, admin.ModelAdmin):
         ]
         return [
             page("desk/", board.board, "desk"),
+            page("outside/", board.outside, "bookings_booking_outside"),
             page("<int:pk>/cancel/", answering.cancel, "bookings_booking_cancel"),
             page("<int:pk>/move/", answering.move, "bookings_booking_move"),
+            page("<int:pk>/offer/", offering.offer, "bookings_booking_offer"),
+            page("<int:pk>/told/", answering.told, "bookings_booking_told"),
             *verbs,
             *super().get_urls(),
         ]
@@ -187,6 +192,11 @@ class BookingAdmin(OwnRows, RecordsChanges, admin.ModelAdmin):
         )
 
     def get_search_results(self, request, queryset, search_term):
+        if request.GET.get("status__exact") != Booking.Status.PROPOSED:
+            queryset = desk.without_offers(queryset)
+        # A column knows its row only, so what the clinic promises comes with it.
+        hours = Clinic.objects.current().answer_within_hours
+        queryset = queryset.annotate(answer_within_hours=Value(hours))
         return searching.search(queryset, search_term), False
 
     @admin.display(description="reference")
@@ -199,6 +209,8 @@ class BookingAdmin(OwnRows, RecordsChanges, admin.ModelAdmin):
 
     @admin.display(description="patient")
     def patient(self, booking):
+        if booking.offered_for_id:
+            return "Held as an offer"
         return format_html("<bdi>{}</bdi>", booking.name) if booking.name else "Erased"
 
     @admin.display(description="concern")
@@ -214,8 +226,11 @@ class BookingAdmin(OwnRows, RecordsChanges, admin.ModelAdmin):
     @admin.display(description="asked", ordering="created_at")
     def asked(self, booking):
         if booking.status in desk.WAITING:
-            age = desk.age_words(timezone.now() - booking.created_at)
-            return format_html('<b class="waits">waits {}</b>', age)
+            age = timezone.now() - booking.created_at
+            state = desk.urgency(age, booking.answer_within_hours)
+            late = ", late" if state == "late" else ""
+            words = f"{desk.age_words(age)}{late}"
+            return format_html('<b class="waits waits-{}">waits {}</b>', state or "new", words)
         return times.when(booking.created_at, timezone.get_current_timezone())
 
     # --- the page of one booking ------------------------------------------------------------------
@@ -227,9 +242,11 @@ class BookingAdmin(OwnRows, RecordsChanges, admin.ModelAdmin):
             "subtitle": f"All times are {times.zone_name(zone)} time",
             "show_save_and_add_another": False,
             "buttons": answering.buttons(self, request, obj, now),
+            "offers": desk.offers_of(obj, zone, now),
             "timeline": desk.timeline(obj, zone),
             "sent": obj.messages.order_by("due_at", "pk"),
             "zone": zone,
+            "sees_all": roles.sees_every_practitioner(request.user),
         }
         return super().render_change_form(request, context, add, change, form_url, obj)
 

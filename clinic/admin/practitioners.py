@@ -3,11 +3,23 @@
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
+from django.urls import reverse
+from django.utils.html import format_html
 
 from clinic import roles
 from clinic.models import Closure, OpeningHours, Practitioner
 
 from .audit import RecordsChanges
+
+
+def _tell_to_look(request):
+    """Whoever takes open time away is told where the bookings are listed that are now outside it."""
+    if request.user.has_perm("bookings.view_booking"):
+        words = (
+            "Bookings already made stay as they are. "
+            '<a href="{}">See which are now outside opening hours</a>.'
+        )
+        messages.info(request, format_html(words, reverse("admin:bookings_booking_outside")))
 
 
 class ClosureForm(forms.ModelForm):
@@ -81,6 +93,11 @@ class PractitionerAdmin(OwnRows, RecordsChanges, admin.ModelAdmin):
     def has_delete_permission(self, request, obj=None):
         return False
 
+    def save_related(self, request, form, formsets, change):
+        super().save_related(request, form, formsets, change)
+        if "archived" in form.changed_data or any(rows.has_changed() for rows in formsets):
+            _tell_to_look(request)
+
     @admin.action(description="Archive: off the site, bookings stay", permissions=["change"])
     def archive(self, request, queryset):
         self._set_archived(request, queryset, True)
@@ -94,7 +111,8 @@ class PractitionerAdmin(OwnRows, RecordsChanges, admin.ModelAdmin):
             practitioner.archived = archived
             practitioner.save(update_fields=["archived"])
             self.log_change(request, practitioner, [{"changed": {"fields": ["archived"]}}])
-        messages.success(request, "Done. Bookings that are already made stay as they are.")
+        messages.success(request, "Done.")
+        _tell_to_look(request)
 
 
 class TimeAdmin(OwnRows, RecordsChanges, admin.ModelAdmin):
@@ -102,6 +120,10 @@ class TimeAdmin(OwnRows, RecordsChanges, admin.ModelAdmin):
 
     list_select_related = ["practitioner"]
     list_per_page = 50
+
+    def save_model(self, request, obj, form, change):
+        super().save_model(request, obj, form, change)
+        _tell_to_look(request)
 
     def formfield_for_foreignkey(self, db_field, request, **kwargs):
         if roles.sees_every_practitioner(request.user):
@@ -121,6 +143,10 @@ class TimeAdmin(OwnRows, RecordsChanges, admin.ModelAdmin):
 class OpeningHoursAdmin(TimeAdmin):
     list_display = ["who", "weekday", "opens", "closes", "valid_from", "valid_until"]
     list_filter = ["weekday", "practitioner"]
+
+    def log_deletions(self, request, queryset):
+        _tell_to_look(request)
+        return super().log_deletions(request, queryset)
 
 
 @admin.register(Closure)

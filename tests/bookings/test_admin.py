@@ -25,6 +25,7 @@ from conditions.models import RedFlag
 from tests.factories import (
     make_booking,
     make_clinic,
+    make_closure,
     make_condition,
     make_hours,
     make_practitioner,
@@ -83,7 +84,7 @@ def press(client, booking, name, **data):
 
 # --- who sees what --------------------------------------------------------------------------------
 
-PAGES = ["desk", "booking_changelist"]
+PAGES = ["desk", "booking_changelist", "booking_outside"]
 
 
 @pytest.mark.parametrize(
@@ -190,7 +191,8 @@ def test_a_practitioner_reads_and_changes_nothing(practitioner, doctor):
     content = practitioner.get(page("booking_change", booking.pk)).content.decode()
     assert "actions-bar" not in content
     assert 'name="staff_note"' not in content
-    for name in ("confirm", "arrived", "seen", "noshow", "undo", "link", "cancel", "move"):
+    for name in ("confirm", "arrived", "seen", "noshow", "undo", "link", "cancel", "move",
+                 "offer", "told"):  # fmt: skip
         assert practitioner.post(page(f"booking_{name}", booking.pk)).status_code == 403
     assert practitioner.post(page("booking_change", booking.pk), {"name": "X"}).status_code == 403
     assert practitioner.get(page("booking_add")).status_code == 403
@@ -329,13 +331,16 @@ def test_an_erased_booking_is_only_read(desk, doctor):
         assert "Erased" in desk.get(address).content.decode()
 
 
-@pytest.mark.parametrize("name", ["desk", "booking_changelist", "booking_change", "booking_cancel",
-                                  "booking_move"])  # fmt: skip
+@pytest.mark.parametrize("name", ["desk", "booking_changelist", "booking_outside", "booking_change",
+                                  "booking_cancel", "booking_move", "booking_offer"])  # fmt: skip
 def test_hostile_names_are_inert(desk, doctor, name):
     starts = NOW + timedelta(minutes=50)
     booking = make_booking(practitioner=doctor, starts_at=starts, name=HOSTILE,
                            message=HOSTILE, staff_note=HOSTILE, call_when=HOSTILE)  # fmt: skip
     make_booking(status="waitlist", name=HOSTILE, call_when=HOSTILE, created_at=NOW)
+    make_closure(first_day=NOW.date(), last_day=NOW.date())
+    message = queue_message(booking, Message.Kind.CONFIRMED)
+    Message.objects.filter(pk=message.pk).update(state="failed")
     args = [] if name in PAGES else [booking.pk]
     content = desk.get(page(name, *args)).content.decode()
     assert "<script>alert" not in content
@@ -357,14 +362,14 @@ def test_hostile_reasons_and_errors_are_inert(desk, doctor):
 
 BUTTONS = {
     # status, starts before now: buttons
-    ("pending", False): {"confirm", "move", "link", "cancel"},
+    ("pending", False): {"confirm", "move", "offer", "link", "cancel"},
     ("booked", False): {"arrived", "move", "link", "cancel"},
     ("booked", True): {"arrived", "seen", "noshow", "move", "cancel"},
     ("arrived", True): {"seen", "undo"},
     ("fulfilled", True): {"undo"},
     ("noshow", True): {"undo"},
     ("cancelled", False): set(),
-    ("waitlist", None): {"move", "link", "cancel"},
+    ("waitlist", None): {"move", "offer", "link", "cancel"},
 }
 
 
@@ -386,14 +391,14 @@ def test_only_legal_buttons_are_shown(desk, doctor, status, past):
 
 
 @pytest.mark.parametrize("name", ["confirm", "arrived", "seen", "noshow", "undo", "link", "cancel",
-                                  "move"])  # fmt: skip
+                                  "move", "offer"])  # fmt: skip
 @pytest.mark.parametrize(("status", "past"), BUTTONS)
 def test_illegal_presses_are_refused_in_words(desk, doctor, status, past, name):
     if name in BUTTONS[status, past]:
         return
     booking = booking_in(status, past, doctor)
     start = "2027-01-07T18:00:00Z"
-    response = press(desk, booking, name, start=start, reason="")
+    response = press(desk, booking, name, start=start, reason="", step="offer", times=f"{start} ")
     assert response.status_code == 200
     assert len(says(response)) == 1
     assert str(booking) in says(response)[0]
@@ -429,11 +434,11 @@ def test_each_button_calls_its_verb(desk, doctor, name, status, past, result, ac
 def test_buttons_take_posts_only_with_a_token(doctor):
     booking = make_booking(practitioner=doctor, status="pending", starts_at=LATER)
     desk = signed_in(roles.FRONT_DESK)
-    for name in ("confirm", "arrived", "seen", "noshow", "undo", "link"):
+    for name in ("confirm", "arrived", "seen", "noshow", "undo", "link", "told"):
         assert desk.get(page(f"booking_{name}", booking.pk)).status_code == 405
     strict = Client(enforce_csrf_checks=True)
     strict.force_login(desk.user)
-    for name in ("confirm", "cancel", "move"):
+    for name in ("confirm", "cancel", "move", "offer", "told"):
         assert strict.post(page(f"booking_{name}", booking.pk)).status_code == 403
     assert desk.get(page("booking_cancel", booking.pk)).status_code == 200
     assert Booking.objects.get(pk=booking.pk).status == "pending"
@@ -515,6 +520,242 @@ def test_what_cannot_be_moved_lists_no_times(desk, doctor):
     assert 'name="start"' not in content
 
 
+# --- offering other times -------------------------------------------------------------------------
+
+
+def offered(booking, practitioner, starts_at, **values):
+    """A time held as an offer, as the verb writes it."""
+    values = {"name": "", "email": "", "phone": "", "hold_until": NOW + timedelta(hours=1)} | values
+    return make_booking(status="proposed", offered_for=booking, practitioner=practitioner,
+                        starts_at=starts_at, **values)  # fmt: skip
+
+
+def ticks(response, checked=False):
+    """The values of the page's boxes for times, or of those that are ticked."""
+    pattern = r'type="checkbox" name="times" value="([^"]*)"'
+    return re.findall(pattern + (" checked" if checked else ""), response.content.decode())
+
+
+def test_times_are_offered_over_several_days(desk, doctor):
+    make_practitioner(name="Dr. Two", slug="two")
+    booking = make_booking(status="waitlist", visit_type="phone", created_at=NOW)
+    address = page("booking_offer", booking.pk)
+    assert address in desk.get(page("booking_change", booking.pk)).content.decode()
+    first = desk.get(address, {"day": "2027-01-06"})
+    assert "2027-01-06T17:00:00Z " in ticks(first)
+    assert ticks(first, checked=True) == []
+    second = desk.post(
+        address, {"day": ["2027-01-06", "2027-01-07"], "who": "two", "times": ticks(first)[0]}
+    )
+    assert ticks(second, checked=True) == ["2027-01-06T17:00:00Z "]
+    assert "2027-01-07T17:00:00Z two" in ticks(second)
+    chosen = [*ticks(second, checked=True), "2027-01-07T17:00:00Z two", "2027-01-08T18:30:00Z one"]
+    back = desk.post(address, {"day": "2027-01-07", "who": "two", "times": chosen})
+    assert set(ticks(back, checked=True)) == set(chosen)
+    assert not Booking.objects.filter(status="proposed").exists()
+    done = press(desk, booking, "offer", times=chosen, who="two", day="2027-01-07", step="offer")
+    assert done.redirect_chain == [(page("booking_change", booking.pk), 302)]
+    assert "offered and held" in says(done)[0]
+    rows = booking.offers.order_by("starts_at").values_list("practitioner__slug", "status")
+    assert list(rows) == [("one", "proposed"), ("two", "proposed"), ("one", "proposed")]
+    assert AuditEvent.objects.get(action="booking.offered").actor == desk.user
+    assert booking.messages.filter(kind=Message.Kind.OFFERED).exists()
+
+
+def test_the_booking_says_what_became_of_its_offers(desk, doctor):
+    booking = make_booking(status="waitlist", visit_type="in_person", created_at=NOW)
+    times = [(LATER + timedelta(hours=hours), doctor) for hours in (0, 1)]
+    scheduling.offer(booking, times=times, by=desk.user)
+    address = page("booking_change", booking.pk)
+    content = desk.get(address).content.decode()
+    assert content.count("Held until Wed 6 Jan 2027, 09:00") == 1
+    assert content.count("Held until Wed 6 Jan 2027, 10:00") == 1
+    assert "The patient chooses one on the manage page" in content
+    scheduling.choose_offer(booking, offered=booking.offers.order_by("starts_at")[1])
+    content = desk.get(address).content.decode()
+    assert content.count("Ended, the time was given back") == 1
+    assert content.count("<small>Taken</small>") == 1
+    assert "The patient chooses one" not in content
+
+
+def test_an_offer_whose_hold_ran_out_has_ended(desk, doctor):
+    booking = make_booking(status="waitlist", created_at=NOW)
+    offered(booking, doctor, LATER, hold_until=NOW - timedelta(minutes=1))
+    content = desk.get(page("booking_change", booking.pk)).content.decode()
+    assert "Ended, the time was given back" in content
+    assert "Offered</b>" not in desk.get(page("desk") + "?day=2027-01-06").content.decode()
+
+
+def test_a_time_that_somebody_else_took_is_named_and_the_others_kept(desk, doctor):
+    booking = make_booking(status="waitlist", visit_type="in_person", created_at=NOW)
+    make_booking(practitioner=doctor, starts_at=LATER)
+    chosen = ["2027-01-06T17:00:00Z one", "2027-01-06T18:00:00Z one"]
+    response = press(
+        desk, booking, "offer", times=chosen, who="one", day="2027-01-06", step="offer"
+    )
+    assert "just been taken" in says(response)[0]
+    assert set(ticks(response, checked=True)) == set(chosen)
+    assert response.content.decode().count("No longer free") == 1
+    assert not Booking.objects.filter(status="proposed").exists()
+
+
+def test_offered_times_are_ticked_when_more_are_offered(desk, doctor):
+    booking = make_booking(status="waitlist", visit_type="in_person", created_at=NOW)
+    scheduling.offer(booking, times=[(LATER, doctor)], by=desk.user)
+    kept = ticks(desk.get(page("booking_offer", booking.pk)), checked=True)
+    assert kept == ["2027-01-06T17:00:00Z one"]
+    press(desk, booking, "offer", times=[*kept, "2027-01-06T18:00:00Z "], step="offer")
+    assert booking.offers.filter(status="proposed").count() == 2
+
+
+@pytest.mark.parametrize(
+    "times",
+    [[], ["soon one"], ["2027-01-06T17:00:00Z nobody"], ["2027-01-06T03:00:00Z one"],
+     [f"2027-01-06T{hour}:00:00Z " for hour in (17, 18, 19, 20)],
+     ["2027-01-06T17:00:00Z one", "2027-01-06T17:00:00Z "], ["2020-01-06T18:00:00Z one"],
+     ["9999-99-99T99:99Z one"], [f"2027-01-06T17:00:{n:02}Z " for n in range(60)]],
+)  # fmt: skip
+def test_impossible_choices_offer_nothing(desk, doctor, times):
+    booking = make_booking(status="waitlist", visit_type="in_person", created_at=NOW)
+    response = press(desk, booking, "offer", times=times, step="offer")
+    assert response.status_code == 200
+    assert len(says(response)) == 1
+    assert not Booking.objects.filter(status="proposed").exists()
+
+
+def test_without_an_address_nothing_is_offered(desk, doctor):
+    booking = make_booking(status="waitlist", visit_type="phone", email="", created_at=NOW)
+    address = page("booking_offer", booking.pk)
+    assert address not in desk.get(page("booking_change", booking.pk)).content.decode()
+    assert "no e-mail address" in desk.get(address).content.decode()
+    response = press(desk, booking, "offer", times=["2027-01-06T17:00:00Z one"], step="offer")
+    assert "no e-mail address" in says(response)[0]
+    assert not Booking.objects.filter(status="proposed").exists()
+
+
+def test_offered_times_are_no_requests_of_their_own(desk, doctor):
+    booking = make_booking(status="waitlist", name="Ana Waits", created_at=NOW)
+    row = offered(booking, doctor, LATER)
+    assert listed(desk) == [booking]
+    assert listed(desk, day="week") == []
+    assert listed(desk, q=row.reference) == []
+    assert listed(desk, status__exact="proposed") == [row]
+    content = desk.get(page("desk") + "?day=2027-01-06").content.decode()
+    assert re.search(r'class="ap ap-offer" href="([^"]+)"', content)[1] == page(
+        "booking_change", booking.pk
+    )
+    assert "<b>Offered</b><span><bdi>Ana Waits</bdi></span>" in content
+    of_row = desk.get(page("booking_change", row.pk)).content.decode()
+    assert f'offer for <a href="{page("booking_change", booking.pk)}">{booking}</a>' in of_row
+    assert 'name="staff_note"' not in of_row
+
+
+def test_a_practitioner_sees_that_time_is_held_but_not_for_whom(practitioner, doctor):
+    booking = make_booking(status="waitlist", name="Ana Waits", created_at=NOW)
+    row = offered(booking, doctor, LATER)
+    board = practitioner.get(page("desk") + "?day=2027-01-06").content.decode()
+    of_row = practitioner.get(page("booking_change", row.pk)).content.decode()
+    assert page("booking_change", row.pk) in board
+    for content in (board, of_row):
+        assert "Ana Waits" not in content
+        assert str(booking) not in content
+
+
+# --- outside opening hours ------------------------------------------------------------------------
+
+
+def test_bookings_outside_opening_hours_are_listed_with_what_can_be_done(desk, doctor):
+    booked = make_booking(practitioner=doctor, starts_at=LATER, name="Ana Booked")
+    asked = make_booking(practitioner=doctor, status="pending", name="Pat Asked",
+                         starts_at=LATER + timedelta(hours=1))  # fmt: skip
+    make_booking(practitioner=doctor, starts_at=LATER + timedelta(days=1), name="Fine")
+    address = page("booking_outside")
+    assert "No booking is outside" in desk.get(address).content.decode()
+    make_closure(doctor, first_day=LATER.date(), last_day=LATER.date())
+    content = desk.get(address).content.decode()
+    assert "Fine" not in content
+    assert content.index("Ana Booked") < content.index("Pat Asked")
+    for booking, names in ((booked, {"move", "cancel"}), (asked, {"move", "offer", "cancel"})):
+        found = re.findall(rf"/admin/bookings/booking/{booking.pk}/(\w+)/\"", content)
+        assert set(found) - {"change"} == names
+    board = desk.get(page("desk")).content.decode()
+    assert 'Outside opening hours <span class="cnt">2</span>' in board
+    assert address in board
+
+
+def test_a_practitioner_meets_their_own_outside_hours_and_answers_none(practitioner, doctor):
+    mine = make_booking(practitioner=doctor, starts_at=LATER, name="Mine Yes")
+    make_booking(practitioner=make_practitioner(), starts_at=LATER, name="Theirs No")
+    make_closure(first_day=LATER.date(), last_day=LATER.date())
+    content = practitioner.get(page("booking_outside")).content.decode()
+    assert "Mine Yes" in content
+    assert "Theirs" not in content
+    assert page("booking_move", mine.pk) not in content
+    board = practitioner.get(page("desk")).content.decode()
+    assert 'Outside opening hours <span class="cnt">1</span>' in board
+
+
+# --- patients whom no e-mail reaches --------------------------------------------------------------
+
+
+def unreached(booking, *kinds, error="SMTP 550 for the recipient"):
+    for kind in kinds:
+        message = queue_message(booking, kind)
+        Message.objects.filter(pk=message.pk).update(state="failed", error=error, tries=1)
+    return list(Message.objects.filter(booking=booking, state="failed"))
+
+
+def test_whom_no_mail_reached_is_phoned_and_that_is_recorded(desk, doctor):
+    booking = make_booking(practitioner=doctor, starts_at=LATER, name="Ana Nowhere")
+    unreached(booking, Message.Kind.RECEIVED, Message.Kind.CONFIRMED, Message.Kind.DESK_NEW)
+    content = desk.get(page("desk")).content.decode()
+    for words in ("Could not be reached by e-mail <span class=\"cnt\">1</span>", "Ana Nowhere",
+                  booking.spoken_reference, 'href="tel:+13235550100"', "Please phone them",
+                  "confirmed, request received"):  # fmt: skip
+        assert words in content, words
+    panel = content[content.index('id="unreachable"') :]
+    shown = re.findall(r'name="message" value="(\d+)"', panel)
+    assert len(shown) == 2
+    meanwhile = unreached(booking, Message.Kind.CHANGED)[-1]
+    response = press(desk, booking, "told", message=shown, next=page("desk"))
+    assert response.redirect_chain == [(page("desk"), 302)]
+    assert "told by phone" in says(response)[0]
+    states = dict(booking.messages.values_list("kind", "state"))
+    assert states == {"received": "dropped", "confirmed": "dropped", "changed": "failed",
+                      "desk_new": "failed"}  # fmt: skip
+    assert (
+        meanwhile.kind in response.content.decode() or "time changed" in response.content.decode()
+    )
+    events = AuditEvent.objects.filter(action="booking.unreachable_handled")
+    assert {event.details["kind"] for event in events} == {"received", "confirmed"}
+    assert {event.actor for event in events} == {desk.user}
+    assert "nothing was left" in says(press(desk, booking, "told", message=shown))[0]
+    assert "Told by phone" in desk.get(page("booking_change", booking.pk)).content.decode()
+
+
+@pytest.mark.parametrize("values", [[], ["x"], ["²"], ["9" * 30], ["-1"]])
+def test_strange_messages_are_no_error(desk, doctor, values):
+    booking = make_booking(practitioner=doctor, starts_at=LATER)
+    other = unreached(make_booking(practitioner=doctor, status="fulfilled", starts_at=EARLIER),
+                      Message.Kind.CONFIRMED)[0]  # fmt: skip
+    press(desk, booking, "told", message=[*values, other.pk])
+    other.refresh_from_db()
+    assert other.state == "failed"
+
+
+def test_the_errors_that_are_shown_name_no_patient(desk, doctor):
+    booking = make_booking(practitioner=doctor, starts_at=LATER, email="")
+    assert not Message.objects.filter(state="failed").exists()
+    assert "Everybody was reached" in desk.get(page("desk")).content.decode()
+    unreached(booking, Message.Kind.DESK_NEW)
+    assert "Everybody was reached" in desk.get(page("desk")).content.decode()
+
+
+def test_a_practitioner_has_no_such_task(practitioner, doctor):
+    unreached(make_booking(practitioner=doctor, starts_at=LATER), Message.Kind.CONFIRMED)
+    assert "Could not be reached" not in practitioner.get(page("desk")).content.decode()
+
+
 # --- the list -------------------------------------------------------------------------------------
 
 
@@ -532,6 +773,16 @@ def test_the_list_shows_each_booking_in_clinic_time(desk, doctor):
                   "To be called", "waits 7 h", "All times are Los Angeles time"):  # fmt: skip
         assert words in content, words
     assert "result(s)" not in content
+
+
+@pytest.mark.parametrize(
+    ("hours", "look", "words"),
+    [(0, "new", "0 min"), (4, "soon", "4 h"), (24, "soon", "1 d"), (25, "late", "1 d 1 h, late")],
+)
+def test_how_long_somebody_waits_is_red_only_when_it_is_too_long(desk, hours, look, words):
+    make_booking(status="waitlist", created_at=NOW - timedelta(hours=hours))
+    content = desk.get(page("booking_changelist")).content.decode()
+    assert f'<b class="waits waits-{look}">waits {words}</b>' in content
 
 
 def test_filters_by_day(desk, doctor):
@@ -836,6 +1087,13 @@ def fill(doctor, condition, count):
         )
         make_booking(practitioner=doctor, status="noshow", condition=condition,
                      starts_at=EARLIER - timedelta(hours=1 + number))  # fmt: skip
+        make_booking(practitioner=make_practitioner(), starts_at=LATER, condition=condition)
+        waiting = make_booking(
+            practitioner=make_practitioner(), status="pending", starts_at=EARLIER
+        )
+        offered(waiting, make_practitioner(), NOW + timedelta(hours=1))
+        queue_message(waiting, Message.Kind.RECEIVED)
+        Message.objects.update(state="failed")
 
 
 def queries(client, address):
@@ -847,16 +1105,21 @@ def queries(client, address):
 
 @pytest.mark.parametrize(
     "address",
-    ["desk", "list", "list?q=ana", "list?q=KX74", "list?q=a@example.org", "list?day=waiting",
+    ["desk", "outside", "list", "list?q=ana", "list?q=KX74", "list?q=a@example.org", "list?day=waiting",
      "list?day=outcome", "booking", "messages"],
 )  # fmt: skip
 def test_queries_do_not_grow_with_bookings(desk, doctor, address):
     condition = make_condition()
     booking = make_booking(practitioner=doctor, starts_at=EARLIER, condition=condition, name="Ana")
     queue_message(booking, Message.Kind.CONFIRMED)
+    Message.objects.update(state="failed")
+    make_closure(first_day=LATER.date(), last_day=LATER.date())
+    make_booking(practitioner=doctor, starts_at=LATER, condition=condition)
+    offered(make_booking(status="waitlist"), doctor, LATER + timedelta(days=1))
     name, _mark, query = address.partition("?")
     pages = {
         "desk": page("desk"),
+        "outside": page("booking_outside"),
         "list": page("booking_changelist"),
         "booking": page("booking_change", booking.pk),
         "messages": page("message_changelist"),

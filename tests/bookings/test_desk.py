@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from bookings import desk, scheduling
-from bookings.models import Booking
+from bookings.models import Booking, Message
 from clinic import audit
 from clinic.models import Practitioner
 from tests.factories import (
@@ -20,6 +20,7 @@ from tests.factories import (
     make_hours,
     make_practitioner,
     make_user,
+    queue_message,
 )
 
 pytestmark = pytest.mark.django_db
@@ -161,6 +162,7 @@ def test_looks_of_bookings(clinic, doctor):
         "booked": "booked",
         "pending": "wait",
         "arrived": "now",
+        "proposed": "offer",
     }
     for number, status in enumerate(states):
         make_booking(practitioner=doctor, status=status, starts_at=at(9 + number))
@@ -267,20 +269,64 @@ def test_requests_per_condition(clinic):
     ]
 
 
-def test_seven_queries_whatever_the_size(clinic, doctor):
+@pytest.mark.parametrize(("kept", "number"), [(True, 8), (False, 11)])
+def test_few_queries_whatever_the_size(clinic, doctor, kept, number):
+    """The number outside opening hours is kept for a minute, the requests for five."""
+
     def queries():
-        caches["memory"].clear()
+        caches["memory"].delete("desk-requests:")
+        if not kept:
+            caches["memory"].delete("desk-outside:")
         with CaptureQueriesContext(connection) as captured:
             show(clinic)
         return len(captured)
 
     make_booking(practitioner=doctor, starts_at=at(9))
+    make_booking(practitioner=doctor, starts_at=at(33))
+    show(clinic)
     few = queries()
-    for number in range(30):
-        make_booking(practitioner=make_practitioner(), starts_at=at(9 + number % 8))
-        make_booking(status="waitlist", created_at=NOW - timedelta(hours=number))
-        make_booking(practitioner=doctor, status="noshow", starts_at=at(-24 - number))
-    assert queries() == few == 7
+    for hours in range(30):
+        make_booking(practitioner=make_practitioner(), starts_at=at(9 + hours % 8))
+        make_booking(status="waitlist", created_at=NOW - timedelta(hours=hours))
+        make_booking(practitioner=doctor, status="noshow", starts_at=at(-24 - hours))
+        request = make_booking(status="waitlist")
+        make_booking(practitioner=make_practitioner(), status="proposed", starts_at=at(10),
+                     offered_for=request, hold_until=at(48))  # fmt: skip
+        queue_message(request, Message.Kind.CALLBACK)
+    Message.objects.update(state="failed")
+    assert queries() == few == number
+
+
+def test_offered_times_are_no_requests(clinic, doctor):
+    request = make_booking(status="waitlist", created_at=NOW - HALF)
+    make_booking(practitioner=doctor, status="proposed", starts_at=at(33), offered_for=request,
+                 created_at=NOW - HALF, hold_until=at(20))  # fmt: skip
+    shown = show(clinic)
+    assert [row["number"] for row in shown["requests"]] == [1]
+    assert [item.booking for item in shown["waiting"]] == [request]
+    (entry,) = show(clinic, day=DAY + timedelta(days=1))["columns"][0].blocks[0].entries
+    assert (entry.look, entry.patient) == ("offer", request)
+    assert show(clinic, day=DAY + timedelta(days=1), now=at(20))["columns"][0].blocks == []
+
+
+def test_every_reader_has_a_number_outside_hours_of_their_own(clinic, doctor):
+    make_booking(practitioner=doctor, starts_at=at(33))
+    make_booking(practitioner=make_practitioner(), starts_at=at(33))
+    make_closure(first_day=DAY + timedelta(days=1), last_day=DAY + timedelta(days=1))
+    own = Booking.objects.filter(practitioner=doctor)
+    assert desk.outside_number(Booking.objects.all(), clinic, NOW) == 2
+    assert desk.outside_number(own, clinic, NOW, reader=7) == 1
+    Booking.objects.update(status="fulfilled")
+    assert desk.outside_number(own, clinic, NOW, reader=7) == 1  # of a minute ago
+    assert desk.outside(own, clinic, NOW, reader=7) == ([], 0)
+    assert desk.outside_number(own, clinic, NOW, reader=7) == 0
+
+
+@pytest.mark.only_on("sqlite")
+def test_the_list_without_offers_is_read_in_its_own_order(clinic):
+    rows = desk.without_offers(Booking.objects.all()).order_by("-created_at", "-pk")[:50]
+    assert "USING INDEX booking_newest" in rows.explain()
+    assert "TEMP B-TREE" not in rows.explain()
 
 
 @pytest.mark.parametrize("text", [None, "", "soon", "2027-02-30", "0001-01-01", "9999-12-31"])
@@ -296,6 +342,7 @@ CALLS = {
     "seen": lambda b, **kw: scheduling.record_outcome(b, outcome="fulfilled", **kw),
     "noshow": lambda b, **kw: scheduling.record_outcome(b, outcome="noshow", **kw),
     "undo": scheduling.undo,
+    "offer": lambda b, **kw: scheduling.offer(b, times=[(at(33), None)], **kw),
     "cancel": lambda b, **kw: scheduling.cancel(b, cancelled_by="clinic", **kw),
     "move": lambda b, **kw: scheduling.reschedule(b, start=at(33), **kw),
 }

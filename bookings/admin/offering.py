@@ -1,0 +1,136 @@
+"""Offering other times for a request: up to three, gathered over as many days as staff look at.
+
+What is ticked travels in the form itself, as a start and whose it is: "2027-01-06T17:00:00Z one",
+with nothing after the space for anybody who is free then.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.contrib import messages
+from django.shortcuts import redirect
+from django.utils import timezone
+
+from bookings import availability, desk, scheduling, times, week
+from clinic.models import Clinic, Practitioner
+
+from .answering import allowed_booking, booking_page
+
+MOST_CARRIED = 12  # ticks that are carried on; more than MOST_OFFERS, so that too many are refused
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One ticked time; a practitioner of None means anybody who is free."""
+
+    start: datetime
+    practitioner: Practitioner | None
+    gone: bool = False  # somebody else has it by now
+
+    @property
+    def value(self):
+        slug = self.practitioner.slug if self.practitioner else ""
+        return f"{times.value_of(self.start)} {slug}"
+
+
+def offer(model_admin, request, pk):
+    """Show free times and what is ticked; the last button offers it, the others keep it."""
+    booking = allowed_booking(model_admin, request, pk)
+    people = list(Practitioner.objects.bookable(booking.visit_type))
+    asked = request.POST if request.method == "POST" else request.GET
+    if request.method == "POST":
+        chosen = _chosen(request.POST.getlist("times"), people)
+    else:
+        chosen = _offered_now(booking, people)
+    if asked.get("step") == "offer" and request.method == "POST":
+        try:
+            _offer(booking, chosen, request.user)
+        except scheduling.SchedulingError as error:
+            messages.error(request, f"{booking}: {error.message}")
+            if isinstance(error, scheduling.SlotTaken):
+                chosen = _marked(chosen, booking)
+        else:
+            messages.success(
+                request,
+                f"{booking}: offered and held. The patient chooses on the manage page.",
+            )
+            return redirect("admin:bookings_booking_change", booking.pk)
+    return _page(model_admin, request, booking, asked, people, chosen)
+
+
+def _offer(booking, chosen, user):
+    if booking.status in desk.WAITING and not booking.email:
+        raise scheduling.NotAllowed("There is no e-mail address. Call, and give a time instead.")
+    pairs = [(choice.start, choice.practitioner) for choice in chosen]
+    scheduling.offer(booking, times=pairs, by=user)
+
+
+def _chosen(texts, people):
+    """What the form says is ticked, in order of time; nonsense is left out."""
+    by_slug = {"": None} | {person.slug: person for person in people}
+    found = set()
+    for text in texts[:MOST_CARRIED]:
+        start, _space, slug = text.partition(" ")
+        start = times.parse_start(start)
+        if start and slug in by_slug:
+            found.add(Choice(start, by_slug[slug]))
+    return sorted(found, key=lambda choice: choice.value)
+
+
+def _offered_now(booking, people):
+    """The times that are offered already: ticked, so that whoever adds one keeps the others."""
+    rows = booking.offers.open_offers().select_related("practitioner")
+    return [Choice(row.starts_at, row.practitioner) for row in rows if row.practitioner in people]
+
+
+def _marked(chosen, booking):
+    """The choices, with those that were the reason for a refusal marked as gone."""
+    clinic, now = Clinic.objects.current(), timezone.now()
+    held = set(booking.offers.open_offers(now).values_list("starts_at", flat=True))
+
+    def is_gone(choice):
+        free = availability.slot_at(
+            choice.start,
+            condition=booking.condition,
+            visit_type=booking.visit_type,
+            practitioner=choice.practitioner,
+            now=now,
+            clinic=clinic,
+        )
+        return free is None and choice.start not in held
+
+    return [Choice(choice.start, choice.practitioner, is_gone(choice)) for choice in chosen]
+
+
+def _page(model_admin, request, booking, asked, people, chosen):
+    clinic, now = Clinic.objects.current(), timezone.now()
+    who = next((person for person in people if person.slug == asked.get("who")), None)
+    shown = week.week_page(
+        clinic=clinic,
+        zone=clinic.zone,
+        now=now,
+        condition=booking.condition,
+        visit_type=booking.visit_type,
+        asked_day=asked.get("day"),
+        default_at=booking.starts_at,
+        practitioner=who,
+    )
+    listed = {time.starts_at for part in shown["parts"] for time in part.times}
+    ticked = [c for c in chosen if c.practitioner == who and c.start in listed]
+    return booking_page(
+        model_admin,
+        request,
+        "offer",
+        booking,
+        title=f"Offer times: {booking}",
+        people=people,
+        who=who,
+        can_offer="offer" in desk.possible(booking, now),
+        waits=booking.status in desk.WAITING,
+        most=scheduling.MOST_OFFERS,
+        hold_hours=int(scheduling.OFFER_HOLD.total_seconds() // 3600),
+        ticked=[choice.value for choice in ticked],
+        elsewhere=[choice for choice in chosen if choice not in ticked],
+        suffix=f" {who.slug if who else ''}",
+        **shown,
+    )
