@@ -7,11 +7,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test test-sqlite test-postgresql lint bench screenshots browser clean
+.PHONY: help run install test test-sqlite test-postgresql faults lint bench screenshots browser clean
 
 help:
 	@echo "make run           start the clinic at http://$(HOST):$(PORT)   (HOST=… PORT=… choose the address)"
 	@echo "make test          the whole suite on SQLite and on PostgreSQL, browser tests included"
+	@echo "make faults        hours of races, kills and failing disks; writes reports/faults.json"
 	@echo "make lint          style, templates, migrations, deployment checks"
 	@echo "make bench         measure this machine and write docs/benchmarks.md"
 	@echo "make screenshots   pictures of the main pages in reports/"
@@ -53,6 +54,11 @@ test-sqlite: $(VENV)/installed-dev browser
 
 test-postgresql: $(VENV)/installed-dev browser
 	$(BIN)/pytest -n 2 --pg
+
+# The long rounds of the fault tests, half an hour or more on each database; as root they also fill
+# a small disk. Their counts are in reports/faults.json, for both databases.
+faults: $(VENV)/installed-dev
+	$(BIN)/pytest -m night; sqlite=$$?; $(BIN)/pytest -m night --pg && exit $$sqlite
 
 # The deployment check reads the settings of a public site: https, no loopback.
 lint: $(VENV)/installed-dev

@@ -42,6 +42,19 @@ def pytest_load_initial_conftests(early_config, parser, args):
     os.environ["DATABASE_URL"] = url
 
 
+def pytest_collection_modifyitems(config, items):
+    """A test marked ``only_on("sqlite")`` or ``only_on("postgresql")`` is no part of other runs."""
+    vendor = "postgresql" if os.environ.get("DATABASE_URL") else "sqlite"
+    elsewhere = [
+        item
+        for item in items
+        if (mark := item.get_closest_marker("only_on")) and mark.args[0] != vendor
+    ]
+    if elsewhere:
+        config.hook.pytest_deselected(items=elsewhere)
+        items[:] = [item for item in items if item not in elsewhere]
+
+
 def pytest_unconfigure(config):
     if _server is not None:
         _server.cleanup()

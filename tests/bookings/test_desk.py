@@ -175,8 +175,8 @@ def test_looks_of_bookings(clinic, doctor):
     )
     looks = [entry.look for block in show(clinic)["columns"][0].blocks for entry in block.entries]
     assert looks == list(states.values())
-    make_booking(practitioner=doctor, starts_at=at(14))
-    during = show(clinic, now=at(14, 10))["columns"][0].blocks[-1].entries
+    make_booking(practitioner=doctor, starts_at=at(15))
+    during = show(clinic, now=at(15, 10))["columns"][0].blocks[-1].entries
     assert [entry.look for entry in during] == ["now"]
 
 
@@ -320,6 +320,24 @@ def test_every_reader_has_a_number_outside_hours_of_their_own(clinic, doctor):
     assert desk.outside_number(own, clinic, NOW, reader=7) == 1  # of a minute ago
     assert desk.outside(own, clinic, NOW, reader=7) == ([], 0)
     assert desk.outside_number(own, clinic, NOW, reader=7) == 0
+
+
+@pytest.mark.only_on("sqlite")
+def test_what_the_desk_looks_for_is_found_by_its_index(clinic):
+    """SQLite keeps no statistics unless told to, so the wrong index would be taken silently."""
+    make_booking(status="waitlist")
+    with CaptureQueriesContext(connection) as captured:
+        show(clinic)
+    outside = '"archived", "bookings_booking"."starts_at"'
+    plans = {
+        name: [query["sql"] for query in captured if words in query["sql"]]
+        for name, words in (("message_failed", "'failed'"), ("booking_starts_at", outside))
+    }
+    for name, (sql,) in plans.items():
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN QUERY PLAN {sql}")
+            plan = " ".join(row[-1] for row in cursor.fetchall())
+        assert f"INDEX {name}" in plan, plan
 
 
 @pytest.mark.only_on("sqlite")

@@ -12,7 +12,9 @@ SIZES = pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop
 def sign_in(watched, logins, user):
     watched.open("/admin/")
     page = watched.page
-    page.get_by_label("Username or email", exact=False).or_(page.locator("[name=login]")).first.fill(user)
+    page.get_by_label("Username or email", exact=False).or_(
+        page.locator("[name=login]")
+    ).first.fill(user)
     page.locator("[name=password]").fill(logins[user])
     page.keyboard.press("Enter")
     page.wait_for_url("**/admin/**")
@@ -68,9 +70,7 @@ def test_an_editor_changes_a_page_and_publishes_it(visit, site, logins):
     lead = page.get_by_label("Lead", exact=False).first
     lead.fill(f"{lead.input_value()} {words}")
     page.get_by_role("button", name="Save and continue editing").click()
-    expect(page.get_by_label("Lead", exact=False).first).to_have_value(
-        lead.input_value()
-    )
+    expect(page.get_by_label("Lead", exact=False).first).to_have_value(lead.input_value())
     assert words not in public.get("/conditions/restless-legs/").text, "a draft never leaks"
     page.get_by_role("button", name="Send for review").click()
     expect(page.locator(".messagelist")).to_be_visible()

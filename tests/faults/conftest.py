@@ -1,8 +1,7 @@
 """Servers on the database that the run is about, a seed for each test, and the night's report.
 
 Tests marked ``night`` are the long rounds; they write reports/faults.json when they run alone
-(`make faults`). Tests marked ``only_on("sqlite")`` or ``only_on("postgresql")`` are about that
-database and are not part of a run on the other.
+(`make faults`).
 """
 
 import json
@@ -29,17 +28,6 @@ def _pg_url():
 
 def _vendor():
     return "postgresql" if _pg_url() else "sqlite"
-
-
-def pytest_collection_modifyitems(config, items):
-    elsewhere = [
-        item
-        for item in items
-        if (mark := item.get_closest_marker("only_on")) and mark.args[0] != _vendor()
-    ]
-    if elsewhere:
-        config.hook.pytest_deselected(items=elsewhere)
-        items[:] = [item for item in items if item not in elsewhere]
 
 
 def new_server(**options):

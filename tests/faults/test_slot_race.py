@@ -21,6 +21,7 @@ from tests.faults.crowd import (
     staff,
     together,
 )
+from tests.faults.test_abuse import Caller
 from tests.server import person
 
 CLIENTS = 20
@@ -122,6 +123,21 @@ def test_any_practitioner_uses_every_free_one(server, times, tally, rounds):
         )
         assert people == before + len(free)
         tally.add(rounds=1, won=len(free), lost=CLIENTS - len(free))
+
+
+@pytest.mark.night
+def test_twenty_networks_one_slot(own_server, tally):
+    """C-01 with the limits of the shipped settings, each client in a network of its own."""
+    for number in range(3):
+        # A new one each time: above 60 requests an hour in all, it asks everybody for proof.
+        server = own_server(env={"ABUSE_LIMITS": "true", "TRUSTED_PROXIES": "1"}).start()
+        [start] = Times(server).many(1)
+        callers = [Caller(server, f"203.0.{caller}.{number + 1}") for caller in range(CLIENTS)]
+        at_check(server, [start] * CLIENTS, range(CLIENTS), callers)
+        assert statuses(race(callers)) == [302] + [409] * (CLIENTS - 1)
+        assert holding(server, start) == 1
+        tally.add(rounds=1, won=1, lost=CLIENTS - 1)
+        server.stop()
 
 
 @rounds(3, 50)
