@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from . import report
-from .processes import Site, Talk, memory
+from .processes import Site, Talk, cpu, memory
 from .report import Row
 from .weights import FirstView
 
@@ -70,7 +70,7 @@ class Run:
         return {
             "port": self.site.port,
             "bare_port": self.site.bare_port,
-            "pid": self.site.process.pid,
+            "pids": [self.site.process.pid],
             "database": self.site.database,
         }
 
@@ -81,7 +81,7 @@ class Run:
 
     def measure_bare(self, path):
         """A page of the bare server."""
-        return self.measure(path, port=self.site.bare_port, pid=self.site.bare_process.pid)
+        return self.measure(path, port=self.site.bare_port, pids=[self.site.bare_process.pid])
 
     def compare(self, row, limit, result):
         """Note the times at this size; ``limit`` times the cost at the smallest size is allowed."""
@@ -270,7 +270,7 @@ class Run:
             port = int(sink.line())
             self.site.inside("fill_outbox", count=DUE_MESSAGES)
             workers = [self.site.worker(EMAIL_URL=f"smtp://127.0.0.1:{port}") for _ in range(2)]
-            state, held = self.watch(sink, workers)
+            state, held, row.cpu = self.watch(sink, workers)
             for worker in workers:
                 self.site.end(worker)
             if state["count"] < 2:
@@ -287,20 +287,25 @@ class Run:
                 )
 
     def watch(self, sink, workers):
-        """Until all is sent or the time is up; memory is noted while they work."""
-        held, began = [], None
+        """Until all is sent or the time is up: (state, memory meanwhile, CPU ms a message)."""
+        held, began, first, used = [], None, 0, 0
         end = time.monotonic() + 30
         while time.monotonic() < end:
             time.sleep(0.5)
             state = sink.ask()
             if state["count"] and began is None:
-                began = time.monotonic()
+                began, first, used = time.monotonic(), state["count"], self.used(workers)
                 end = began + OUTBOX_SECONDS
             if state["count"] >= DUE_MESSAGES:
                 break
             if began:
                 held.append(memory(*workers))
-        return state, held or [None]
+        sent, spent = state["count"] - first, self.used(workers) - used
+        return state, held or [None], spent / sent if sent and spent else None
+
+    def used(self, workers):
+        """CPU ms of the workers and the database's sessions so far; 0 where nobody tells."""
+        return cpu([worker.pid for worker in workers], self.site.database) or 0
 
 
 @contextlib.contextmanager

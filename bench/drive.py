@@ -93,10 +93,10 @@ def _spent(before, after):
     return None if before is None else after - before
 
 
-def measure(*, port, path, bare_port, pid, database, headers=None, status=200, seconds, rounds=4):
+def measure(*, port, path, bare_port, pids, database, headers=None, status=200, seconds, rounds=4):
     """Time one page; ``ratio`` is the median over rounds of the bare view's median to the page's.
 
-    ``cpu`` is what one answer costs the process ``pid``, its children and the database.
+    ``cpu`` is what one answer costs the processes ``pids``, their children and the database.
     """
     page, bare = Connection(port), Connection(bare_port)
     request, nothing = request_for(path, headers), request_for("/ok")
@@ -105,9 +105,9 @@ def measure(*, port, path, bare_port, pid, database, headers=None, status=200, s
     taken, limit, ratios, used = [], [], [], []
     for _ in range(rounds):
         limit_now = _timed(bare, nothing, 200, seconds / rounds / 3)
-        before = cpu(pid, database)
+        before = cpu(pids, database)
         now = _timed(page, request, status, seconds / rounds)
-        used.append(_spent(before, cpu(pid, database)))
+        used.append(_spent(before, cpu(pids, database)))
         ratios.append(statistics.median(limit_now) / statistics.median(now))
         taken += now
         limit += limit_now
@@ -163,7 +163,7 @@ class Patient:
         return self.post("/book/check/", key=self.hidden("key"))
 
 
-def book(*, port, bare_port, pid, database, starts, first):
+def book(*, port, bare_port, pids, database, starts, first):
     """Book each start from the first step to the last; times the press that decides."""
     bare, nothing = Connection(bare_port), request_for("/ok")
     decided, whole, limit, ratios, used = [], [], [], [], []
@@ -173,10 +173,10 @@ def book(*, port, bare_port, pid, database, starts, first):
         began = time.perf_counter()
         patient.go_through(number, start)
         on_the_way = time.perf_counter() - began
-        before = cpu(pid, database)
+        before = cpu(pids, database)
         status, location = patient.decide()
         decided.append(patient.took)
-        used.append(_spent(before, cpu(pid, database)))
+        used.append(_spent(before, cpu(pids, database)))
         if status != 302 or not location.endswith("/book/done/"):
             raise AssertionError(f"the booking ended with status {status} {location}")
         patient.get(location)

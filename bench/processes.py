@@ -150,14 +150,15 @@ def memory(*processes):
     return total["Pss"] / 1024, total["Rss"] / 1024
 
 
-def cpu(pid, database):
-    """Milliseconds of CPU that a process, its children and a database's sessions have used so far.
+def cpu(pids, database):
+    """Milliseconds of CPU that processes, their children and a database's sessions have used so far.
 
     None where the system does not tell. The sessions of a PostgreSQL on another machine are
     not seen.
     """
     total = 0
-    for member in [*_family(pid), *_sessions(database)]:
+    members = [member for pid in pids for member in _family(pid)]
+    for member in [*members, *_sessions(database)]:
         for task in Path(f"/proc/{member}/task").glob("*/schedstat"):
             with contextlib.suppress(OSError):  # a thread that has just ended
                 total += int(task.read_text().split()[0])

@@ -101,9 +101,10 @@ class Offer:
 
 
 def offers_of(booking, zone, now):
-    """The times offered for a request, newest offer first, with what became of them; one query."""
-    rows = booking.offers.select_related("practitioner").order_by("-created_at", "starts_at", "pk")
-    return [Offer(row, *_state_of(row, booking, zone, now)) for row in rows[:MOST_OFFERS_SHOWN]]
+    """The times offered for a request, open ones first, with what became of them; one query."""
+    rows = booking.offers.select_related("practitioner").order_by("-created_at", "-pk")
+    found = [Offer(row, *_state_of(row, booking, zone, now)) for row in rows[:MOST_OFFERS_SHOWN]]
+    return sorted(found, key=lambda offer: (offer.state != "open", offer.booking.starts_at))
 
 
 def _state_of(row, booking, zone, now):

@@ -130,7 +130,8 @@ class Server:
             self.command(), cwd=ROOT, env=self.env, stdout=self.log, stderr=self.log,
             start_new_session=True,
         )  # fmt: skip
-        self.running.append(self)
+        if self not in self.running:
+            self.running.append(self)
         self.wait()
         return self
 

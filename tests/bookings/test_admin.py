@@ -9,6 +9,7 @@ import pytest
 import time_machine
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group
+from django.core.cache import caches
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -43,6 +44,7 @@ HOSTILE = "<script>alert(1)</script>\u202egnp.exe"
 
 @pytest.fixture(autouse=True)
 def _clinic():
+    caches["memory"].clear()
     roles.apply_roles()
     make_clinic()
     make_hours()

@@ -180,12 +180,12 @@ def test_cancel_against_rebook(server, times, tally, rounds):
         tally.add(rounds=1, rebooked=int(asked.status == 302))
 
 
-@rounds(2, 34)
-def test_desk_against_patient(server, times, tally, rounds):
+@pytest.mark.night
+def test_desk_against_patient(server, times, tally):
     """C-07: two confirm at once, one confirms what is cancelled, desk and patient want one time."""
     desk, manager = staff(server, "frontdesk"), staff(server, "manager")
     waiting = None
-    for number in range(rounds):
+    for number in range(34):
         one, two, three = times.many(3)
         _patient, ref = booked(server, one, number)
         [pk] = row(server, ref, "id")
@@ -211,12 +211,12 @@ def test_desk_against_patient(server, times, tally, rounds):
         tally.add(rounds=3, desk_won=int(made.status == 302))
 
 
-@rounds(1, 10)
-def test_practitioner_leaves_while_people_book(own_server, tally, rounds):
+@pytest.mark.night
+def test_practitioner_leaves_while_people_book(own_server, tally):
     """C-08: all are archived while twenty people book: what was accepted stays as it was."""
     server = own_server().start()
     times, archive = Times(server), "UPDATE clinic_practitioner SET archived = {}"
-    for _ in range(rounds):
+    for _ in range(10):
         starts = times.many(CLIENTS)
         visitors = at_check(server, starts, range(CLIENTS))
         press = [visitor.book for visitor in visitors]
