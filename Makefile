@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 help:
 	@echo "make run           start the clinic at http://$(HOST):$(PORT)   (HOST=… PORT=… choose the address)"
 	@echo "make test          the whole suite on SQLite and on PostgreSQL, browser tests included"
-	@echo "make faults        hours of races, kills and failing disks; writes reports/faults.json"
+	@echo "make faults        long rounds of races, kills and full disks; writes reports/faults.json"
 	@echo "make lint          style, templates, migrations, deployment checks"
 	@echo "make bench         measure this machine and write docs/benchmarks.md"
 	@echo "make screenshots   pictures of the main pages in reports/"

@@ -116,7 +116,8 @@ def test_every_link_inside_the_repository_leads_somewhere(path):
 
 def test_every_test_named_exists():
     """SECURITY.md may promise only what a test backs."""
-    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", read("SECURITY.md"))
+    texts = read("SECURITY.md") + read("docs/peers.md")
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", texts)
     assert len(named) > 20
     for file, function in named:
         assert re.search(rf"^def {function}\(", read(file), re.MULTILINE), f"{file}::{function}"

@@ -102,6 +102,21 @@ def _marked(chosen, booking):
     return [Choice(choice.start, choice.practitioner, is_gone(choice)) for choice in chosen]
 
 
+def _first_day(booking, chosen, who, clinic, now):
+    """An instant on the day to show first: the time asked for, one that is ticked, the next free."""
+    coming = [at for at in (booking.starts_at, *(c.start for c in chosen)) if at and at > now]
+    if coming:
+        return coming[0]
+    slot = availability.next_free(
+        condition=booking.condition,
+        visit_type=booking.visit_type,
+        practitioner=who,
+        now=now,
+        clinic=clinic,
+    )
+    return slot.starts_at if slot else None
+
+
 def _page(model_admin, request, booking, asked, people, chosen):
     clinic, now = Clinic.objects.current(), timezone.now()
     who = next((person for person in people if person.slug == asked.get("who")), None)
@@ -112,7 +127,7 @@ def _page(model_admin, request, booking, asked, people, chosen):
         condition=booking.condition,
         visit_type=booking.visit_type,
         asked_day=asked.get("day"),
-        default_at=booking.starts_at,
+        default_at=None if asked.get("day") else _first_day(booking, chosen, who, clinic, now),
         practitioner=who,
     )
     listed = {time.starts_at for part in shown["parts"] for time in part.times}

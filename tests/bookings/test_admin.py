@@ -625,6 +625,15 @@ def test_impossible_choices_offer_nothing(desk, doctor, times):
     assert not Booking.objects.filter(status="proposed").exists()
 
 
+def test_the_first_day_shown_has_something_to_offer(desk, doctor):
+    make_closure(first_day="2027-01-05", last_day="2027-01-13")
+    call = make_booking(status="waitlist", visit_type="phone", created_at=NOW)
+    assert "2027-01-14T17:00:00Z " in ticks(desk.get(page("booking_offer", call.pk)))
+    asked = make_booking(practitioner=doctor, status="pending",
+                         starts_at=LATER + timedelta(days=9, hours=1))  # fmt: skip
+    assert "2027-01-15T17:00:00Z " in ticks(desk.get(page("booking_offer", asked.pk)))
+
+
 def test_without_an_address_nothing_is_offered(desk, doctor):
     booking = make_booking(status="waitlist", visit_type="phone", email="", created_at=NOW)
     address = page("booking_offer", booking.pk)
