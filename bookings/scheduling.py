@@ -559,7 +559,9 @@ def offer(booking, *, times, by, hold=OFFER_HOLD, now=None):
         raise NotAllowed(f"Offer one to {MOST_OFFERS} different times.")
     clinic = Clinic.objects.current()
     current = Booking.objects.get(pk=booking.pk)
-    people = [person for _start, person in times if person] or list(Practitioner.objects.bookable())
+    people = [person for _start, person in times if person]
+    if len(people) < len(times):  # "anybody": all of them at once, in one order
+        people += Practitioner.objects.bookable(current.visit_type)
     _lock_practitioners([*people, *([current.practitioner] if current.practitioner else [])])
     booking = _locked(booking)
     _require(booking, Status.PENDING, Status.WAITLIST, doing="answered with other times")
