@@ -206,7 +206,8 @@ def admitted(*, network, email, phone, key, scripted=False, holds_time=True, now
         if Booking.objects.filter(idempotency_key=key).exists():
             yield None
             return
-        if _is_full(tallies["network"], now, NETWORK_AT_MOST):
+        by_network = settings.NETWORK_LIMITS
+        if by_network and _is_full(tallies["network"], now, NETWORK_AT_MOST):
             raise TooMany(Reason.NETWORK)
         _require_room(email, phone, now)
         if box and _is_full(tallies["mailbox"], now, MAILS):
@@ -214,7 +215,7 @@ def admitted(*, network, email, phone, key, scripted=False, holds_time=True, now
         many = _is_full(tallies["network"], now, *NETWORK_FREELY) or _is_full(
             tallies["all"], now, *ALL_FREELY
         )
-        doubted = scripted or (many and holds_time)
+        doubted = by_network and (scripted or (many and holds_time))
         if doubted and _is_full(tallies["unproved"], now, NETWORK_UNPROVED):
             raise TooMany(Reason.NETWORK)
         yield PROVE_WITHIN if doubted and holds_time else None

@@ -212,6 +212,8 @@ if TRUSTED_PROXIES:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 # Limits on who asks for consultations, and how often (bookings.limits). Off for load tests only.
 ABUSE_LIMITS = env.bool("ABUSE_LIMITS", True)
+# Those of them that go by network and pace say nothing where every visitor is this very machine.
+NETWORK_LIMITS = env.bool("NETWORK_LIMITS", bool(TRUSTED_PROXIES) or not ON_LOOPBACK)
 CSRF_TRUSTED_ORIGINS = [SITE_URL] if HTTPS else []
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 COOKIE_PREFIX = "__Host-" if HTTPS else ""

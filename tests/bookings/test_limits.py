@@ -82,7 +82,7 @@ class Guest:
 
 @pytest.fixture(autouse=True)
 def clock(settings):
-    settings.ABUSE_LIMITS = True
+    settings.ABUSE_LIMITS = settings.NETWORK_LIMITS = True
     with time_machine.travel(NOW, tick=False) as traveller:
         yield traveller
 
@@ -437,6 +437,15 @@ def test_the_field_for_programs_is_nobody_elses(clock, step):
     assert 'autocomplete="off"' in field
     assert "value" not in field
     assert page.count('name="website"') == 1
+
+
+def test_on_this_machine_alone_pace_and_network_say_nothing(settings):
+    """A site that only loopback reaches: everybody is one address, and trying it is no abuse."""
+    settings.NETWORK_LIMITS = False
+    with limits.admitted(
+        network="127.0.0.0/24", email="a@example.org", phone="", key=uuid.uuid4(), scripted=True
+    ) as prove_within:
+        assert prove_within is None
 
 
 def test_switched_off_nobody_is_asked(clock, settings):

@@ -167,7 +167,7 @@ class People:
 @pytest.mark.parametrize("journeys", [28, pytest.param(200, marks=pytest.mark.night)])
 def test_no_person_is_taken_for_a_program(settings, tally, journeys):
     """L-06: 0 of 200 scripted human journeys asked for proof or refused; here each way in turn."""
-    settings.ABUSE_LIMITS = True
+    settings.ABUSE_LIMITS = settings.NETWORK_LIMITS = True
     make_clinic(languages_spoken="English", horizon_days=60)
     make_hours()
     condition = make_condition(slug="jaw-pain")
