@@ -143,7 +143,8 @@ class Run:
             row.queries = self.counts["search"]["warm"]
             self.search_queries.add(row.queries)
             row.at_most("queries", row.queries, 5)
-            row.must("the same queries at every size", len(self.search_queries) == 1)
+            same = len(self.search_queries) == 1
+            row.must("the same queries at every size", same, "other queries than at 1k")
             if last:
                 row.at_least("of bare", row.ratio, 0.15)
         with self.attempt(self.row("free times, the page with them", words(size))) as row:
@@ -182,9 +183,10 @@ class Run:
             row.at_most("queries", row.queries, 15)
             row.note = f"{counted['cold']} queries when the process's memory is empty"
             if size == self.sizes[-1]:
-                row.must("no plan reads the whole table", not counted["whole"])
-                if counted["whole"]:
-                    row.note += "; reads the whole table: " + " ¶ ".join(counted["whole"])
+                whole = counted["whole"]
+                row.must("no plan reads the whole table", not whole, "a plan reads the whole table")
+                if whole:
+                    row.note += f"; read the whole table: {' and '.join(whole)}"
 
     def pages(self):
         self.say("pages")
@@ -277,7 +279,7 @@ class Run:
                 raise AssertionError("no message arrived")
             row.rate = state["count"] / state["seconds"]
             row.at_least("a second", row.rate, 200)
-            row.must("nothing is sent twice", state["twice"] == 0)
+            row.must("nothing is sent twice", state["twice"] == 0, "messages were sent twice")
             row.note = f"{state['count']} sent in {state['seconds']:.0f} s, {state['twice']} twice"
             if None not in held:
                 early, late = held[len(held) // 3][0], held[-1][0]
@@ -351,7 +353,7 @@ def main():
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.splitlines()[0])
     parser.add_argument("--full", action="store_true", help="up to a million bookings")
     parser.add_argument("--only", choices=["sqlite", "postgresql"])
-    parser.add_argument("--seconds", type=float, default=0.6, help="for each page at each size")
+    parser.add_argument("--seconds", type=float, default=0.5, help="for each page at each size")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     began, rows, facts, load = time.monotonic(), [], [], os.getloadavg()[0]

@@ -1,7 +1,7 @@
 """Bookings by the million, written past the ORM: the same every day, relative to today.
 
 The coming 60 days are filled as in a busy clinic and are the same at every size; what makes a
-table large is the past, and cancelled times of the coming days. Runs inside Django.
+table large is the past. Runs inside Django.
 """
 
 import csv
@@ -28,7 +28,7 @@ FULLNESS = [0.7] * 3 + [0.4] * 7  # by working day; later ones as LATER
 LATER = 0.06
 PAST_A_DAY = 60
 DENSE_AFTER, DENSE_A_DAY = 24_000, 600  # older than 400 days: a million rows reach back 6 years
-FUTURE_CANCELLED = 50  # every 50th row of the past is a cancelled time of the coming days instead
+FUTURE_CANCELLED = 50  # every 50th recent row is a cancelled time of the coming days instead
 FIRST = "Ines Omar Lena Noah Aylin Marta Jun Priya Tomas Ruth Emil Zoe Ali Hana Piet Nora Luca Ida Sam Eva"
 LAST = (
     "Okonkwo Lindqvist Moreau Tanaka Yildiz Novak Castillo Haddad Berg Kowalski Iyer Duarte Fischer "
@@ -147,7 +147,7 @@ def _past(first, count):
         recent = min(number, DENSE_AFTER) // PAST_A_DAY
         age = 1 + recent + max(0, number - DENSE_AFTER) // DENSE_A_DAY
         status, day = chance.choices(statuses, weights)[0], today - timedelta(days=age)
-        if number % FUTURE_CANCELLED == 7:
+        if number < DENSE_AFTER and number % FUTURE_CANCELLED == 7:
             status, day = "cancelled", today + timedelta(days=chance.randrange(1, HORIZON))
         start = midnight(day) + chance.choice(SLOTS_A_DAY) * HALF_HOUR
         asked = min(start, now) - timedelta(hours=chance.randrange(6, 500))

@@ -126,7 +126,7 @@ def _desk_pages():
     while working_day.isoweekday() > 5:
         working_day += timedelta(days=1)
     oldest = Booking.objects.exclude(status="waitlist").order_by("pk").first()
-    known = data.name_of(7).replace(" ", "+")
+    known = data.name_of(11).replace(" ", "+")
     return {
         "day board": _address("admin:desk", f"?day={working_day}"),
         "inbox": _address("admin:bookings_booking_changelist", "?day=waiting"),
@@ -155,14 +155,20 @@ class Plans:
         self.whole = set()
         self.busy = False
 
+    def _reads_all(self, plan, number):
+        """A scan right under a limit, without a filter, ends when the limit is reached."""
+        above, below = plan[max(number - 1, 0)], "".join(plan[number + 1 : number + 2])
+        bounded = "Limit" in above and "Filter" not in below
+        return WITHOUT_INDEX.search(plan[number]) and not bounded
+
     def __call__(self, execute, sql, params, many, context):
         if sql.startswith("SELECT") and not many and not self.busy:
             self.busy = True
             explain = "EXPLAIN " if hasattr(connection, "pg_version") else "EXPLAIN QUERY PLAN "
             with connection.cursor() as cursor:
                 cursor.execute(explain + sql, params)
-                plan = "\n".join(str(row) for row in cursor.fetchall())
-            if WITHOUT_INDEX.search(plan):
+                plan = [str(row) for row in cursor.fetchall()]
+            if any(self._reads_all(plan, number) for number in range(len(plan))):
                 self.whole.add(sql)
             self.busy = False
         return execute(sql, params, many, context)

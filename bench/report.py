@@ -59,8 +59,8 @@ class Row:
             f"{name} ≥ {limit:g}{unit}", value, value is not None and value >= limit
         )
 
-    def must(self, words, kept):
-        self.budgets.append((words, bool(kept)))
+    def must(self, words, kept, otherwise):
+        self.budgets.append((words if kept else otherwise, bool(kept)))
         return self
 
     def _budget(self, words, value, kept):
@@ -138,8 +138,8 @@ METHOD = """\
 with 4 threads) on a fresh SQLite file and on a fresh PostgreSQL database, loads the starter
 content, gives {people} practitioners full hours from Monday to Friday, and fills the table of
 bookings step by step. The coming 60 days are the same at every size: the next three working days 70
-% full, two weeks 40 %, later 6 %. Size comes from the past (fulfilled, cancelled, missed) and from
-cancelled times of the coming days. PostgreSQL gets `VACUUM ANALYZE` after each load, as autovacuum
+% full, two weeks 40 %, later 6 %. Size comes from the past (fulfilled, cancelled, missed);
+a few hundred cancelled times of the coming days are among it. PostgreSQL gets `VACUUM ANALYZE` after each load, as autovacuum
 would do it.
 
 A second process sends the requests over one connection that stays open, and in turn with them asks

@@ -4,7 +4,7 @@ from allauth.account.decorators import secure_admin_login
 from django.conf.urls.i18n import i18n_patterns
 from django.contrib import admin
 from django.contrib.sitemaps.views import sitemap
-from django.urls import include, path
+from django.urls import include, path, re_path
 
 from bookings import outbox
 from conditions.sitemaps import SITEMAPS
@@ -28,6 +28,10 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("account/2fa/", include("allauth.mfa.urls")),
     path("account/", include("allauth.account.urls")),
+]
+# Reserved for the other languages; these lines go when settings.LANGUAGES has them.
+urlpatterns += [
+    re_path(r"^(?:tr|es)/(?P<rest>.*)$", views.not_translated_yet),
 ]
 # English has no prefix; every other language of the settings has one.
 urlpatterns += i18n_patterns(

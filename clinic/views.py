@@ -5,7 +5,7 @@ import sys
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
 from django.http import HttpResponse, JsonResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.template import loader
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
@@ -87,3 +87,15 @@ def bad_request(request, exception):
 
 def csrf_failure(request, reason=""):
     return HttpResponse(loader.render_to_string("403_csrf.html"), status=403)
+
+
+@require_safe
+def not_translated_yet(request, rest):
+    """Addresses of the other languages lead to the English page until their texts exist.
+
+    A page half in English under a Turkish address would be read out in the wrong voice.
+    """
+    query = request.META.get("QUERY_STRING", "")
+    # Leading slashes would name another host.
+    path = "/" + rest.lstrip("/\\")
+    return redirect(f"{path}?{query}" if query else path)

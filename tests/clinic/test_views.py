@@ -89,3 +89,19 @@ def test_a_hostile_host_is_a_bad_request(client):
     response = client.get("/contact/", headers={"host": "evil.example"})
     assert response.status_code == 400
     assert "evil.example" not in response.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("asked", "answer"),
+    [
+        ("/tr/", "/"),
+        ("/es/conditions/bruxism/", "/conditions/bruxism/"),
+        ("/tr/book/?condition=bruxism", "/book/?condition=bruxism"),
+        ("/tr//evil.example/", "/evil.example/"),
+        ("/es/%5Cevil.example/", "/evil.example/"),
+    ],
+)
+def test_other_languages_lead_to_the_english_page_for_now(client, asked, answer):
+    response = client.get(asked)
+    assert response.status_code == 302
+    assert response.url == answer

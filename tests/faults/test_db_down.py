@@ -9,7 +9,12 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from django.contrib.sessions.models import Session
+from django.db import IntegrityError, InterfaceError, OperationalError
 
+from bookings import views
+from clinic import checks
+from tests.factories import make_clinic, make_condition, make_practitioner
 from tests.faults.crowd import Times, at_check, booked, holding, together
 from tests.server import Visitor
 
@@ -26,6 +31,81 @@ def assert_honest(answer):
     assert answer.headers["Retry-After"] == "30"
     for inside in ("Traceback", "Error", "psycopg2", "sqlite3", "connection", "django"):
         assert inside not in answer.text
+
+
+# --- which failure is told how --------------------------------------------------------------------
+
+
+@pytest.fixture
+def visitor(client, db):
+    """A visitor who has seen a page and has a session."""
+    make_clinic(phone="+13235550142")
+    make_condition(slug="jaw-pain").practitioners.add(make_practitioner())
+    client.raise_request_exception = False
+    client.get("/contact/")
+    client.session.save()
+    return client
+
+
+def begin(visitor):
+    form = "condition=jaw-pain&visit_type=in_person"
+    return visitor.post("/book/", form, content_type="application/x-www-form-urlencoded")
+
+
+@pytest.mark.parametrize("error", [OperationalError, InterfaceError])
+def test_a_session_that_cannot_be_stored_is_an_outage(visitor, monkeypatch, error):
+    """D-05, D-07: after the view has answered; Django calls it a deleted session, and 400."""
+    assert begin(visitor).status_code == 302
+
+    def fail(*_args, **_kwargs):
+        raise error("could not be written")
+
+    monkeypatch.setattr(Session, "save", fail)
+    answer = begin(visitor)
+    assert answer.status_code == 503
+    assert PHONE in answer.content.decode()
+
+
+def test_a_session_that_is_gone_is_not_an_outage(visitor, monkeypatch):
+    begin(visitor)
+    real = Session.save
+
+    def logged_out_meanwhile(session, *args, **kwargs):
+        Session.objects.all().delete()
+        return real(session, *args, **kwargs)
+
+    monkeypatch.setattr(Session, "save", logged_out_meanwhile)
+    assert begin(visitor).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(OperationalError, 503), (InterfaceError, 503), (IntegrityError, 500), (ValueError, 500)],
+)
+def test_errors_of_the_database_and_errors_of_ours(visitor, monkeypatch, error, status):
+    def fail(*_args, **_kwargs):
+        raise error("the canary of this text")
+
+    monkeypatch.setattr(views.draft, "load", fail)
+    answer = visitor.get("/book/")
+    page = answer.content.decode()
+    assert answer.status_code == status
+    assert PHONE in page
+    assert "canary" not in page
+
+
+def test_the_start_up_check_names_a_file_that_cannot_be_written(settings, tmp_path, monkeypatch):
+    """D-06"""
+    file = tmp_path / "db.sqlite3"
+    monkeypatch.setitem(settings.DATABASES, "default", {"NAME": str(file)})
+    file.touch()
+    assert checks.database_file_is_writable(None) == []
+    monkeypatch.setattr(checks.os, "access", lambda *_args: False)
+    [problem] = checks.database_file_is_writable(None)
+    assert str(file) in problem.msg
+
+
+# --- real servers ---------------------------------------------------------------------------------
 
 
 def seconds_of(action):
