@@ -1,0 +1,197 @@
+"""X-01, X-05, X-07, X-09: what patients type stays text, on every staff screen and in every mail."""
+
+import logging
+import sys
+from datetime import timedelta
+from html.parser import HTMLParser
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from bookings import messages
+from bookings.models import Message
+from clinic.logs import MaskSecrets, OneLine
+from clinic.models import Clinic
+from clinic.sign_in import DEMO_GROUP
+from tests.factories import make_booking, make_clinic, make_practitioner, make_user, queue_message
+
+pytestmark = pytest.mark.django_db
+
+PAYLOADS = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    '"><svg onload=alert(1)>',
+    "'><iframe srcdoc='<script>alert(1)</script>'>",
+    "<a href=javascript:alert(1)>x</a>",
+    "</title><script>alert(1)</script>",
+    "</textarea><script>alert(1)</script>",
+    "<style>*{display:none}</style>",
+    "<math><mtext><script>alert(1)</script>",
+    "<body onload=alert(1)>",
+    '" autofocus onfocus=alert(1) x="',
+    "' onmouseover='alert(1)",
+    "<!--<script>alert(1)</script>-->",
+    "&lt;script&gt;alert(1)&lt;/script&gt;",
+    "{{ clinic.email }}{% now 'Y' %}",
+    "{x.__class__.__init__.__globals__}",
+    "%(password)s ${7*7} #{7*7}",
+    '=HYPERLINK("https://evil.example")',
+    "+1+cmd|' /C calc'!A0",
+    "@SUM(1+1)",
+]
+
+
+class Active(HTMLParser):
+    """What could run in a page as a browser parses it: handlers, inline scripts, odd addresses."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def handle_starttag(self, tag, attrs):
+        values = dict(attrs)
+        if tag in ("iframe", "math", "object", "embed", "style") or "srcdoc" in values:
+            self.found.append(tag)
+        if tag == "script" and "src" not in values and "json" not in values.get("type", ""):
+            self.found.append(tag)
+        self.found += [name for name in values if name.startswith("on")]
+        links = (values.get("href") or "", values.get("src") or "", values.get("action") or "")
+        self.found += [link for link in links if link.lower().startswith(("javascript", "data"))]
+
+    @classmethod
+    def in_page(cls, body):
+        parser = cls()
+        parser.feed(body)
+        return parser.found
+
+
+@pytest.fixture
+def staff(client):
+    user = make_user("superuser")
+    user.groups.create(name=DEMO_GROUP)
+    client.force_login(user)
+    return client
+
+
+def screens(booking):
+    change = reverse("admin:bookings_booking_change", args=[booking.pk])
+    yield reverse("admin:bookings_booking_changelist")
+    yield change
+    yield reverse("admin:bookings_booking_history", args=[booking.pk])
+    yield reverse("admin:desk")
+    yield reverse("admin:bookings_message_changelist")
+    yield reverse("admin:index")
+    for message in booking.messages.all():
+        yield reverse("admin:bookings_message_change", args=[message.pk])
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+def test_text_of_patients_is_inert(staff, payload):
+    make_clinic()
+    booking = make_booking(
+        status="pending", practitioner=make_practitioner(), starts_at=timezone.now() + timedelta(hours=3),
+        name=payload[:80], message=payload, call_when=payload, staff_note=payload,
+        cancel_reason=payload,
+    )  # fmt: skip
+    queue_message(booking, Message.Kind.RECEIVED)
+    pages = [(path, staff.get(path)) for path in screens(booking)]
+    assert len(pages) == 7
+    for path, response in pages:
+        assert response.status_code == 200, path
+        body = response.content.decode()
+        if "<" in payload:
+            assert payload not in body, path
+        if payload.startswith(('"', "'")):
+            assert payload not in body, path
+        assert Active.in_page(body) == [], path
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+def test_mails_carry_no_markup_of_patients(payload):
+    clinic = make_clinic()
+    booking = make_booking(
+        status="booked", starts_at=timezone.now() + timedelta(days=3), name=payload[:80],
+        message=payload,
+    )  # fmt: skip
+    for kind in (Message.Kind.CONFIRMED, Message.Kind.REMINDER):
+        message = queue_message(booking, kind)
+        mail = messages.compose(message, booking, clinic, timezone.now())
+        html = mail.alternatives[0][0]
+        for text in (mail.subject, mail.body, html):
+            assert payload not in text
+            assert "alert(1)" not in text
+        assert "evil.example" not in html
+
+
+def test_braces_and_percent_signs_are_not_expanded(staff):
+    clinic = make_clinic(email="hello@lindenvale.example")
+    booking = make_booking(
+        starts_at=timezone.now() + timedelta(hours=3), message="{{ clinic.email }} %(name)s {0}",
+        practitioner=make_practitioner(),
+    )  # fmt: skip
+    page = staff.get(reverse("admin:bookings_booking_change", args=[booking.pk])).content.decode()
+    assert "{{ clinic.email }} %(name)s {0}" in page
+    assert isinstance(clinic, Clinic)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "o=1.2.3.-4",
+        "o=x",
+        "o=%27",
+        "q=%00",
+        "q=" + "x" * 3000,
+        "q=%27%3B--",
+        "q=%F0%9F%98%80",
+        "status__exact=x",
+        "practitioner__id__exact=x",
+        "email__startswith=a",
+        "_connector=OR",
+        "p=-1",
+        "p=999999999999999999999",
+        "all=",
+        "e=1",
+        "day=x",
+        "_sort=id;drop",
+        "practitioner__user__password__startswith=a",
+        "pk__in=1,2",
+        "id__regex=(a%2B)%2B$",
+    ],
+)
+@pytest.mark.parametrize("model", ["bookings_booking", "bookings_message", "clinic_auditevent"])
+def test_hostile_list_parameters(staff, model, query):
+    make_clinic()
+    make_booking()
+    response = staff.get(reverse(f"admin:{model}_changelist") + "?" + query)
+    assert response.status_code in (200, 302, 400)
+
+
+def test_one_line_a_record():
+    hostile = "line\r\nFAKE 2027-01-01 admin signed in\x1b[31m\u2028next\x00"
+    record = logging.LogRecord("x", logging.WARNING, "f.py", 1, "asked %s", (hostile,), None)
+    line = OneLine().format(record)
+    assert len(line.splitlines()) == 1
+    assert "\x1b" not in line
+
+
+@pytest.mark.parametrize("where", ["booking", "preview"])
+def test_secrets_of_links_are_masked(where):
+    path = f"/{where}/{'S3cret' * 8}/"
+    record = logging.LogRecord("x", logging.WARNING, "f.py", 1, "Not Found: %s", (path,), None)
+    assert MaskSecrets().filter(record)
+    assert "S3cret" not in OneLine().format(record)
+
+
+def test_a_traceback_shows_no_values():
+    """Frames hold what a patient typed."""
+    secret = "ZZQsecret"
+    try:
+        int(secret)
+    except ValueError:
+        record = logging.getLogger("x").makeRecord(
+            "x", logging.ERROR, "f.py", 1, "trouble", (), exc_info=sys.exc_info()
+        )
+    assert secret not in OneLine().format(record)
+    assert "ValueError" in OneLine().format(record)
