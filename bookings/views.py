@@ -8,6 +8,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
+from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_http_methods, require_safe
 
 from clinic import opening
@@ -48,6 +49,7 @@ def next_free_label(slug=""):
 
 
 @require_safe
+@gzip_page  # here and on the pages of content only: they hold no secret that its length could tell
 def home(request):
     """The front page: what we treat, how honest the evidence is, and the next free time."""
     clinic, now = Clinic.objects.current(), timezone.now()
@@ -62,6 +64,7 @@ def home(request):
 
 
 @require_safe
+@gzip_page
 def condition(request, slug):
     """A condition page, with the next free time of those who see people with it."""
     return render_condition(request, slug, {"next_free": next_free_label(slug)})

@@ -16,6 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.cache import get_conditional_response, quote_etag
 from django.utils.translation import get_language
+from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_safe
 
 from clinic.models import Clinic
@@ -34,6 +35,7 @@ TEMPLATES = {
 
 
 @require_safe
+@gzip_page
 def index(request):
     """All live conditions and guides, as cards."""
     rows = _in_language(
@@ -50,11 +52,13 @@ def index(request):
 
 
 @require_safe
+@gzip_page
 def condition(request, slug):
     return render_condition(request, slug)
 
 
 @require_safe
+@gzip_page
 def guide(request, slug):
     return _page(request, Page.Kind.GUIDE, slug, {})
 

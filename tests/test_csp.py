@@ -114,3 +114,16 @@ def test_secure_cookies_and_hsts_with_https():
         "__Host-session", "__Host-csrf", "True", "63072000", "True", "False",
         "['clinic.example']", "False",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", ["/", "/conditions/"])
+def test_pages_without_secrets_travel_compressed(client, path):
+    response = client.get(path, HTTP_ACCEPT_ENCODING="gzip")
+    assert response["Content-Encoding"] == "gzip"
+    assert "Accept-Encoding" in response["Vary"]
+
+
+@pytest.mark.parametrize("path", PRIVATE)
+def test_pages_with_tokens_do_not(client, path):
+    """BREACH: the length of a compressed page can tell a secret in it."""
+    assert "Content-Encoding" not in client.get(path, HTTP_ACCEPT_ENCODING="gzip")

@@ -16,7 +16,7 @@ from django.utils import timezone
 first = timezone.localdate(timezone=Clinic.objects.current().zone)
 condition = Condition.objects.filter(slug={condition!r}).first()
 for slot in availability.free_slots(
-    first_day=first + timedelta(days=2), last_day=first + timedelta(days=58),
+    first_day=first + timedelta(days=2), last_day=first + timedelta(days={days} - 2),
     condition=condition, visit_type="in_person",
 ):
     print(f"{{slot.starts_at:%Y-%m-%dT%H:%M:%SZ}}", slot.practitioner.slug)
@@ -24,14 +24,19 @@ for slot in availability.free_slots(
 
 
 class Times:
-    """Free times of a server, each handed out once."""
+    """Free times of a server, each handed out once; it books half a year ahead for that."""
+
+    DAYS = 180
 
     def __init__(self, server):
+        server.rows(f"UPDATE clinic_clinic SET horizon_days = {self.DAYS}")
         self.server, self.left, self.taken = server, {}, set()
 
     def _load(self, condition):
         free = {}
-        for line in self.server.python(FREE.format(condition=condition)).split("\n"):
+        for line in self.server.python(FREE.format(condition=condition, days=self.DAYS)).split(
+            "\n"
+        ):
             if line:
                 start, who = line.split()
                 free.setdefault(start, []).append(who)
