@@ -38,10 +38,10 @@ def words(size):
 class Run:
     """The measurements of one database."""
 
-    def __init__(self, site, driver, database, sizes, seconds):
+    def __init__(self, site, driver, database, sizes, seconds, rows):
         self.site, self.driver, self.database = site, driver, database
         self.sizes, self.seconds = sizes, seconds
-        self.rows, self.first_costs, self.booked = [], {}, 0
+        self.rows, self.first_costs, self.booked = rows, {}, 0
         self.search_queries = set()
 
     def say(self, text):
@@ -105,7 +105,6 @@ class Run:
         self.wide()
         self.memory()
         self.outbox()
-        return self.rows
 
     def prepare(self):
         self.say("preparing")
@@ -325,7 +324,8 @@ def postgresql():
         server.cleanup()
 
 
-def run(database, pg_url, arguments, statics, facts):
+def run(database, pg_url, arguments, statics, facts, rows):
+    """Measure one database and add its lines to ``rows`` one by one."""
     folder = tempfile.mkdtemp(prefix="bench-")
     site = Site(folder, pg_url=pg_url)
     try:
@@ -338,15 +338,24 @@ def run(database, pg_url, arguments, statics, facts):
                 shutil.copytree(site.folder / "static", statics)
                 shutil.copy(site.folder / "static.fingerprint", statics)
             sizes = [*SIZES, FULL] if arguments.full else SIZES
-            measured = Run(site, driver, database, sizes, arguments.seconds)
-            rows = measured.everything()
+            measured = Run(site, driver, database, sizes, arguments.seconds, rows)
+            measured.everything()
             facts.append(measured.known["database"])
-            return rows
-    except BaseException:
+    except Exception:
         print((site.folder / "processes.log").read_text()[-3000:], file=sys.stderr)
         raise
     finally:
         site.close()
+
+
+@contextlib.contextmanager
+def what_there_is(rows):
+    """Whoever stops a long run early still gets the lines so far."""
+    try:
+        yield
+    except BaseException:
+        print(report.table(rows))
+        raise
 
 
 def main():
@@ -355,15 +364,19 @@ def main():
     parser.add_argument("--only", choices=["sqlite", "postgresql"])
     parser.add_argument("--seconds", type=float, default=0.5, help="for each page at each size")
     arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("Stopped by SIGTERM; nothing is written."))
     began, rows, facts, load = time.monotonic(), [], [], os.getloadavg()[0]
-    with tempfile.TemporaryDirectory() as kept, contextlib.ExitStack() as stack:
+    with (
+        tempfile.TemporaryDirectory() as kept,
+        contextlib.ExitStack() as stack,
+        what_there_is(rows),
+    ):
         statics = Path(kept) / "static"
         if arguments.only != "postgresql":
-            rows += run("SQLite", "", arguments, statics, facts)
+            run("SQLite", "", arguments, statics, facts, rows)
         if arguments.only != "sqlite":
             url = stack.enter_context(postgresql())
-            rows += run("PostgreSQL", url, arguments, statics, facts)
+            run("PostgreSQL", url, arguments, statics, facts, rows)
     print(report.table(rows))
     print("\n".join(["", *report.notes(rows), ""]))
     seconds = time.monotonic() - began
