@@ -358,13 +358,18 @@ def what_there_is(rows):
         raise
 
 
+def stop(*_):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one would cut the cleaning up short
+    sys.exit("Stopped by SIGTERM; nothing is written.")
+
+
 def main():
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.splitlines()[0])
     parser.add_argument("--full", action="store_true", help="up to a million bookings")
     parser.add_argument("--only", choices=["sqlite", "postgresql"])
     parser.add_argument("--seconds", type=float, default=0.5, help="for each page at each size")
     arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("Stopped by SIGTERM; nothing is written."))
+    signal.signal(signal.SIGTERM, stop)
     began, rows, facts, load = time.monotonic(), [], [], os.getloadavg()[0]
     with (
         tempfile.TemporaryDirectory() as kept,

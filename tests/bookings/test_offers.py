@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 
 from bookings import availability, scheduling
 from bookings.models import Booking, Message
@@ -145,3 +146,18 @@ def test_a_missed_visit_is_followed_up_unless_undone(doctor, desk):
     scheduling.record_outcome(booking, outcome="noshow", by=desk, now=NINE + HALF)
     follow_up = Message.objects.get(kind="follow_up")
     assert follow_up.due_at == NINE + HALF + timedelta(hours=1)
+
+
+def test_lapsed_holds_are_found_without_reading_the_past(doctor):
+    """At 100,000 bookings the whole past of a practitioner cost 12 ms of every booking."""
+    seen = {"practitioner": doctor, "status": "fulfilled", "visit_type": "video"}
+    past = [NOW - timedelta(hours=number) for number in range(2, 4002)]
+    Booking.objects.bulk_create(
+        Booking(starts_at=at, ends_at=at + HALF, busy_from=at, busy_until=at + HALF, **seen)
+        for at in past
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "ANALYZE bookings_booking" if connection.vendor == "postgresql" else "SELECT 1"
+        )
+    assert "booking_time_held" in scheduling._lapsed(doctor, NOW).explain()

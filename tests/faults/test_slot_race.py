@@ -67,7 +67,7 @@ def confirm(visitor, pk):
     return lambda: visitor.post(f"/admin/bookings/booking/{pk}/confirm/", {})
 
 
-@rounds(4, 50)
+@rounds(3, 50)
 def test_twenty_clients_one_slot(server, times, tally, rounds):
     """C-01 on SQLite, C-02 on PostgreSQL: one wins, nineteen are shown other times."""
     visitors, seconds = [], []
