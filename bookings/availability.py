@@ -337,6 +337,16 @@ def next_free(
     return None
 
 
+def coming(bookings, now):
+    """Bookings ahead whose time somebody asked for, soonest first; ``bookings`` may narrow them.
+
+    Lower() hides the status from its index: they are found by their time, whatever the table's age.
+    """
+    bookings = Booking.objects.all() if bookings is None else bookings
+    found = bookings.alias(state=Lower("status")).filter(state__in=AGREED, starts_at__gt=now)
+    return found.order_by("starts_at", "pk")
+
+
 def outside_hours(now=None, clinic=None, bookings=None):
     """Coming bookings that hold time at which their practitioner is no longer open, soonest first.
 
@@ -351,20 +361,16 @@ def outside_hours(now=None, clinic=None, bookings=None):
 def outside_keys(now=None, clinic=None, bookings=None):
     """The primary keys of outside_hours(), in its order; three queries, and no row is made."""
     clinic, now = clinic or Clinic.objects.current(), now or timezone.now()
-    bookings, zone = Booking.objects.all() if bookings is None else bookings, clinic.zone
-    # Lower() hides the status from its index: this is found by its time, whatever the table's age.
-    coming = list(
-        bookings.alias(state=Lower("status"))
-        .filter(state__in=AGREED, starts_at__gt=now)
-        .order_by("starts_at", "pk")
-        .values_list("pk", "practitioner_id", "practitioner__archived", "starts_at", "ends_at")
+    zone, found = clinic.zone, coming(bookings, now)
+    rows = list(
+        found.values_list("pk", "practitioner_id", "practitioner__archived", "starts_at", "ends_at")
     )
-    if not coming:
+    if not rows:
         return []
     rules, closures = defaultdict(list), defaultdict(list)
     for rule in OpeningHours.objects.order_by():
         rules[rule.practitioner_id].append(rule)
-    last = max(ends_at for *_rest, ends_at in coming).astimezone(zone).date()
+    last = max(ends_at for *_rest, ends_at in rows).astimezone(zone).date()
     for closure in Closure.objects.touching(now.astimezone(zone).date(), last).order_by():
         closures[closure.practitioner_id].append(closure)
     clinic_open = {}
@@ -379,7 +385,7 @@ def outside_keys(now=None, clinic=None, bookings=None):
         return any(opens <= start and end <= closes for opens, closes in open_on(*days, who))
 
     return [
-        pk for pk, who, archived, start, end in coming if archived or not is_open(who, start, end)
+        pk for pk, who, archived, start, end in rows if archived or not is_open(who, start, end)
     ]
 
 

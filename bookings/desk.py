@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from django.core.cache import caches
 from django.db.models import Count, Q
-from django.db.models.functions import Coalesce, Lower
+from django.db.models.functions import Lower
 from django.utils.dateparse import parse_datetime
 
 from clinic.hours import DAY, HOUR, day_start, intersect, merge, open_periods, subtract
@@ -83,12 +83,8 @@ def urgency(age, answer_within_hours):
 
 
 def without_offers(bookings):
-    """The rows that somebody asked for, without the times that the clinic holds as offers.
-
-    Coalesce() hides the column from its index: nearly every row has none, and a database that keeps
-    no statistics would read and sort them all.
-    """
-    return bookings.alias(request=Coalesce("offered_for", 0)).filter(request=0)
+    """The rows that somebody asked for, without the times that the clinic holds as offers."""
+    return bookings.filter(offered_for=None)
 
 
 @dataclass(frozen=True)

@@ -121,6 +121,12 @@ class Booking(models.Model):
     ends_at = models.DateTimeField(null=True, blank=True)
     busy_from = models.DateTimeField(null=True, blank=True, editable=False)
     busy_until = models.DateTimeField(null=True, blank=True, editable=False)
+    told_times = models.JSONField(
+        default=dict,
+        blank=True,
+        editable=False,
+        help_text="Zone and clock time as clinic and patient were told them: see bookings.told.",
+    )
     hold_until = models.DateTimeField(
         null=True, blank=True, help_text="A proposed or unproved request frees its time after this."
     )
@@ -137,6 +143,7 @@ class Booking(models.Model):
     time_zone = models.CharField(
         "patient's time zone", max_length=64, blank=True, validators=[validate_time_zone]
     )
+    wants_reminders = models.BooleanField("reminders by e-mail", default=True)
     consent_at = models.DateTimeField(null=True, blank=True)
     consent_version = models.CharField(max_length=20, blank=True)
 
@@ -161,6 +168,7 @@ class Booking(models.Model):
         blank=True,
         related_name="offers",
         editable=False,
+        db_index=False,  # nearly every row has none: the partial index below is for the others
     )
     staff_note = models.TextField(max_length=1000, blank=True)
     erased_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -169,7 +177,10 @@ class Booking(models.Model):
 
     class Meta:
         ordering = ["-created_at", "-pk"]
-        permissions = [("answer_booking", "Can answer, move and cancel bookings")]
+        permissions = [
+            ("answer_booking", "Can answer, move and cancel bookings"),
+            ("export_booking", "Can export bookings"),
+        ]
         indexes = [
             models.Index(
                 fields=["practitioner", "busy_from"],
@@ -180,6 +191,11 @@ class Booking(models.Model):
             models.Index(fields=["status", "created_at"], name="booking_status_created"),
             models.Index(fields=["-created_at", "-id"], name="booking_newest"),
             models.Index(fields=["email"], name="booking_email"),
+            models.Index(
+                fields=["offered_for"],
+                name="booking_offered_for",
+                condition=Q(offered_for__isnull=False),
+            ),
             models.Index(
                 fields=["practitioner", "-created_at", "-id"], name="booking_of_practitioner"
             ),

@@ -1,0 +1,89 @@
+"""The clock times that people were told, and which of them are no longer true.
+
+A booking is an instant. What people remember is a clock time, and a country can change its clock
+between the booking and the visit, or a clinic its zone. Nothing moves by itself then: the desk sees
+each booking whose clock time is another one now, and decides.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from django.db import transaction
+from django.utils import timezone
+
+from clinic import audit
+from clinic.models import Clinic
+
+from . import availability, links, messages, times
+from .models import Booking, Message
+
+CLINIC, PATIENT = "clinic", "patient"
+_WALL = "%Y-%m-%dT%H:%M"
+
+
+@dataclass(frozen=True)
+class Shift:
+    """A clock that shows another time at the visit than the one that people were told."""
+
+    whose: str  # CLINIC or PATIENT
+    zone: ZoneInfo  # as it is now
+    told: datetime  # a local time without a zone
+    told_zone: str  # an IANA name
+
+
+def told(at, clinic_zone, patient_zone):
+    """What clinic and patient are told of the instant ``at``: their zone and its clock, as JSON."""
+    zones = {CLINIC: clinic_zone, PATIENT: patient_zone}
+    return {
+        whose: {"zone": zone.key, "clock": f"{at.astimezone(zone):{_WALL}}"}
+        for whose, zone in zones.items()
+    }
+
+
+def shifts(told_times, at, clinic_zone):
+    """The Shifts between what was told and what the clocks show at ``at``. Pure but for zone data.
+
+    The clinic's clock is that of the zone it has now; a patient's that of the zone they chose.
+    """
+    found = []
+    for whose, words in told_times.items():
+        zone = clinic_zone if whose == CLINIC else times.known_zone(words["zone"], clinic_zone)
+        if f"{at.astimezone(zone):{_WALL}}" != words["clock"]:
+            then = datetime.strptime(words["clock"], _WALL)  # noqa: DTZ007, a clock time has no zone
+            found.append(Shift(whose, zone, then, words["zone"]))
+    return found
+
+
+def shifted_keys(now=None, clinic=None, bookings=None):
+    """The primary keys of coming bookings whose clock time is not the one told, soonest first.
+
+    ``bookings`` narrows it to what its reader may see. Two queries.
+    """
+    clinic, now = clinic or Clinic.objects.current(), now or timezone.now()
+    rows = availability.coming(bookings, now).values_list("pk", "starts_at", "told_times")
+    return [pk for pk, at, told_times in rows if shifts(told_times, at, clinic.zone)]
+
+
+@transaction.atomic
+def tell_again(booking, *, by, now=None):
+    """The visit stays at its instant; its clock time of now is what counts, and the patient is told.
+
+    Harmless when nothing has shifted. Without an address staff have to phone. Raises nothing.
+    """
+    now, clinic = now or timezone.now(), Clinic.objects.current()
+    booking = Booking.objects.select_for_update().get(pk=booking.pk)
+    shifted = booking.starts_at and shifts(booking.told_times, booking.starts_at, clinic.zone)
+    if not shifted or booking.status not in availability.AGREED:
+        return booking
+    booking.told_times = told(
+        booking.starts_at, clinic.zone, times.known_zone(booking.time_zone, clinic.zone)
+    )
+    booking.sequence += 1
+    booking.save(update_fields=["told_times", "sequence"])
+    details = {"clocks": [shift.whose for shift in shifted]}
+    audit.record("booking.told_again", booking, by=by, at=now, details=details)
+    links.revoke_all(booking, now=now)
+    waits = booking.status == Booking.Status.PENDING
+    messages.queue(booking, Message.Kind.RECEIVED if waits else Message.Kind.CHANGED)
+    return booking
