@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from django.core.cache import caches
 from django.db.models import Count, Q
 from django.db.models.functions import Lower
+from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from clinic.hours import DAY, HOUR, day_start, intersect, merge, open_periods, subtract
@@ -48,10 +49,11 @@ def possible(booking, now):
     """Names of the actions that the booking's status and time allow. The verbs have the last word."""
     if booking.erased_at:
         return []
+    zone = timezone.get_current_timezone()
     started = booking.starts_at is not None and booking.starts_at <= now
     allowed = {
         "confirm": booking.status == Status.PENDING,
-        "arrived": booking.status == Status.BOOKED,
+        "arrived": booking.status == Status.BOOKED and booking.is_by_day(now, zone),
         "seen": started and booking.status in (Status.BOOKED, Status.ARRIVED),
         "noshow": started and booking.status == Status.BOOKED,
         "move": booking.status in (Status.PENDING, Status.BOOKED, Status.WAITLIST),
@@ -134,6 +136,9 @@ WHAT_HAPPENED = {
     "booking.offered": "Times offered",
     "booking.offer_chosen": "Offered time taken",
     "booking.link_sent": "Link sent again",
+    "booking.told_again": "Told the new clock time",
+    "booking.reminders_off": "Reminders off",
+    "booking.reminders_on": "Reminders on",
     "booking.message_failed": "A message failed",
     "booking.message_requeued": "A message is sent again",
     "booking.unreachable_handled": "Told by phone",

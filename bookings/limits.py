@@ -151,9 +151,14 @@ def _locked(now, **values):
 
 
 def _is_full(tally, now, *limits):
-    """Whether one more would be above one of the limits."""
+    """Whether one more would be above one of the limits.
+
+    Instants ahead, but for the difference between two machines, are from before the clock was put
+    back: they count no more.
+    """
+    until = (now + MINUTE).timestamp()
     return any(
-        sum(at > (now - limit.within).timestamp() for at in tally.times) >= limit.count
+        sum((now - limit.within).timestamp() < at <= until for at in tally.times) >= limit.count
         for limit in limits
     )
 

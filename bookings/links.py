@@ -56,11 +56,17 @@ def look_up(secret, now=None):
     return link if alive else None
 
 
-def revoke_all(booking, now=None):
-    """Stop every link of the booking at once; returns how many were still alive."""
-    return ManageLink.objects.filter(booking=booking, revoked_at=None).update(
-        revoked_at=now or timezone.now()
-    )
+def revoke_all(booking, now=None, keep=None):
+    """Stop every link of the booking at once; returns how many were still alive.
+
+    ``keep`` is the link of the browser that makes the change: its secret dies with the others, the
+    browser stays signed in, so that a second press of the same button is answered and not refused.
+    """
+    alive = ManageLink.objects.filter(booking=booking, revoked_at=None)
+    if keep is None:
+        return alive.update(revoked_at=now or timezone.now())
+    kept = alive.filter(pk=keep.pk).update(digest=_digest(secrets.token_urlsafe(32)))
+    return kept + alive.exclude(pk=keep.pk).update(revoked_at=now or timezone.now())
 
 
 @transaction.atomic

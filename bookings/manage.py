@@ -19,7 +19,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from clinic.models import Clinic
 
-from . import calendars, limits, links, messages, scheduling, times, week
+from . import calendars, limits, links, messages, offers, scheduling, times, week
 from .forms import CancelForm, LostLinkForm, SecondFactForm
 from .models import Booking, ManageLink, Message
 
@@ -87,21 +87,22 @@ def _is_fact(booking, fact):
     return by_phone or (bool(booking.email) and fact.casefold() == booking.email.casefold())
 
 
-def _manage_page(request, link, proven, status=200, form=None, problem=""):
-    booking, clinic = link.booking, Clinic.objects.current()
+def _manage_page(request, visit, status=200, form=None, problem=""):
+    booking, clinic = visit.link.booking, Clinic.objects.current()
     zone = times.known_zone(booking.time_zone, clinic.zone)
     return render(
         request,
         "bookings/manage.html",
         {
             "booking": booking,
-            "proven": proven,
+            "proven": visit.proven,
             "form": form or SecondFactForm(),
             "errors": bool(form and form.errors),
             "problem": problem,
             "zone": zone,
             "clinic_zone": clinic.zone,
             "may_change": scheduling.may_change_online(booking, clinic=clinic),
+            "may_remind": (visit.proven or visit.mailed) and messages.may_remind(booking),
             "offers": list(booking.offers.open_offers().select_related("practitioner")),
             "deadline": booking.starts_at and booking.change_deadline(clinic),
             "answer_by": booking.created_at + timedelta(hours=clinic.answer_within_hours),
@@ -135,12 +136,12 @@ def manage(request):
     if link.booking.is_unproved or link.booking.has_lapsed():
         return _prove_page(request, visit)
     if request.method != "POST":
-        return _manage_page(request, link, proven)
+        return _manage_page(request, visit)
     form = SecondFactForm(request.POST)
     if form.is_valid() and not _wrong_fact(link, form):
         answer = redirect("bookings:manage")
         return remember(answer, link.booking, link=link, proven=True, mailed=mailed)
-    return _manage_page(request, link, proven, status=422, form=form)
+    return _manage_page(request, visit, status=422, form=form)
 
 
 def _wrong_fact(link, form):
@@ -197,12 +198,12 @@ def _counted(visit):
     return limits.mailing(email)
 
 
-def _too_many_mails(request, link):
+def _too_many_mails(request, visit):
     problem = _(
         "We have written to your address several times today. Please open the link in our newest "
         "e-mail and change your booking from there. Or call us:"
     )
-    return _manage_page(request, link, proven=True, status=429, problem=problem)
+    return _manage_page(request, visit, status=429, problem=problem)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -223,9 +224,9 @@ def cancel(request):
                     booking, by="patient", reason=form.cleaned_data["reason"]
                 )
         except limits.TooMany:
-            return _too_many_mails(request, link)
+            return _too_many_mails(request, visit)
         except scheduling.NotAllowed as error:
-            return _manage_page(request, link, proven=True, status=409, problem=error.message)
+            return _manage_page(request, visit, status=409, problem=error.message)
         return _cancelled(request, booking)
     clinic = Clinic.objects.current()
     return render(
@@ -264,7 +265,7 @@ def reschedule(request):
     link = visit.link
     booking, clinic, now = link.booking, Clinic.objects.current(), timezone.now()
     if not scheduling.may_change_online(booking, now=now, clinic=clinic):
-        return _manage_page(request, link, proven=True, status=409)
+        return _manage_page(request, visit, status=409)
     problem = ""
     if request.method == "POST":
         at = times.parse_start(request.POST.get("start"))
@@ -272,14 +273,16 @@ def reschedule(request):
             if at is None:
                 raise scheduling.SchedulingError(_("Choose a time"))
             with _counted(visit):
-                moved = scheduling.reschedule(booking, start=at, by="patient", now=now)
+                moved = scheduling.reschedule(
+                    booking, start=at, by="patient", link=link, now=now
+                )
         except limits.TooMany:
-            return _too_many_mails(request, link)
+            return _too_many_mails(request, visit)
         except scheduling.SchedulingError as error:
             problem = error.message
         else:
             answer = redirect("bookings:manage")
-            return remember(answer, moved, proven=True, mailed=visit.mailed)
+            return remember(answer, moved, link=link, proven=True, mailed=visit.mailed)
     return _times_page(request, booking, clinic, now, problem)
 
 
@@ -306,20 +309,29 @@ def choose(request):
     visit, answer = _proven_or_redirect(request)
     if visit is None:
         return answer
-    booking = visit.link.booking
-    wanted = request.POST.get("offer", "")
-    offers = {str(offered.uid): offered for offered in booking.offers.open_offers()}
+    link = visit.link
+    held = {str(offered.uid): offered for offered in link.booking.offers.all()}
     try:
-        if not offers:
-            raise scheduling.SlotTaken(
-                _("These offers have ended. Please choose a time or call us.")
-            )
-        if wanted not in offers:
+        if (wanted := request.POST.get("offer", "")) not in held:
             raise scheduling.SchedulingError(_("Choose one of the times"))
-        chosen = scheduling.choose_offer(booking, offered=offers[wanted])
+        chosen = offers.choose(link.booking, offered=held[wanted], link=link)
     except scheduling.SchedulingError as error:
-        return _manage_page(request, visit.link, proven=True, status=409, problem=error.message)
-    return remember(redirect("bookings:manage"), chosen, proven=True, mailed=visit.mailed)
+        return _manage_page(request, visit, status=409, problem=error.message)
+    return remember(
+        redirect("bookings:manage"), chosen, link=link, proven=True, mailed=visit.mailed
+    )
+
+
+@require_POST
+def reminders(request):
+    """Reminder mails of this visit, on or off; whoever came from the mailbox need not prove more."""
+    link, proven, mailed = _opened(request)
+    if link is None:
+        return _unknown(request)
+    if (proven or mailed) and not link.booking.is_unproved:
+        wanted = request.POST.get("wanted") == "yes"
+        messages.set_reminders(link.booking, wanted=wanted, by="patient")
+    return redirect("bookings:manage")
 
 
 @require_safe

@@ -48,13 +48,10 @@ def queue(booking, kind, *, due_at=None, occasion=""):
     """Put one message into the outbox, in the caller's transaction; returns its key.
 
     The same booking, kind and occasion is queued once. The occasion is the booking's sequence
-    unless given; for a new link it is the ten minutes it was asked in, so that asking twice sends
-    one mail and asking tomorrow sends another.
+    unless given.
     """
     now = timezone.now()
-    if not occasion:
-        occasion = f"{now:%Y%m%d%H%M}"[:-1] if kind == Kind.LINK else booking.sequence
-    message = _row(booking, kind, occasion, due_at or now, now)
+    message = _row(booking, kind, occasion or booking.sequence, due_at or now, now)
     # One statement; a row that has this key already stays as it is.
     Message.objects.bulk_create([message], ignore_conflicts=True)
     return message.key
@@ -66,10 +63,48 @@ def _row(booking, kind, occasion, due_at, now):
 
 
 @transaction.atomic
-def send_link(booking, *, by):
-    """Mail the patient a new manage link; the earlier ones go on working."""
-    queue(booking, Kind.LINK)
-    audit.record("booking.link_sent", booking, by=by)
+def send_link(booking, *, by, now=None):
+    """Staff mail the patient a new manage link; the earlier ones stop working at once."""
+    now = now or timezone.now()
+    links.revoke_all(booking, now=now)
+    _queue_new_link(booking, now)
+    audit.record("booking.link_sent", booking, by=by, at=now)
+
+
+def _queue_new_link(booking, now):
+    """A link for a patient whose earlier ones have just died; one that waits to be sent will do."""
+    if not booking.messages.waiting().filter(kind=Kind.LINK).exists():
+        queue(booking, Kind.LINK, occasion=f"{now:%Y%m%dT%H%M%S%f}")
+
+
+@transaction.atomic
+def contact_changed(booking, *, by, now=None):
+    """Staff corrected the e-mail address or the phone number, which the caller has saved.
+
+    Links that went to the old address die at once. The new one gets what did not reach the old, or
+    else a new link, as far as there is anything left to manage.
+    """
+    now = now or timezone.now()
+    links.revoke_all(booking, now=now)
+    unsent = booking.messages.filter(state=Message.State.FAILED).exclude(kind__startswith="desk_")
+    again = [requeue(message, by=by, now=now) for message in unsent if booking.email]
+    if booking.email and not any(again):
+        _queue_new_link(booking, now)
+
+
+def may_remind(booking, now=None):
+    """Whether there is a visit ahead that reminders could be mailed about."""
+    ahead = booking.starts_at is not None and booking.starts_at > (now or timezone.now())
+    return bool(booking.email) and ahead and booking.status in (Status.PENDING, Status.BOOKED)
+
+
+@transaction.atomic
+def set_reminders(booking, *, wanted, by, now=None):
+    """Whether the patient wants reminders of this visit by e-mail; harmless when repeated."""
+    changed = Booking.objects.filter(pk=booking.pk, wants_reminders=not wanted)
+    if changed.update(wants_reminders=wanted):
+        action = "booking.reminders_on" if wanted else "booking.reminders_off"
+        audit.record(action, booking, by=by, at=now or timezone.now())
 
 
 @transaction.atomic
@@ -143,6 +178,10 @@ def replan_reminders(now=None):
     bookings were looked at.
     """
     now, clinic, number = now or timezone.now(), Clinic.objects.current(), 0
+    # Dropped before its moment: the clock was ahead for a while, and what it dropped is due again.
+    Message.objects.filter(
+        kind=Kind.REMINDER, state=Message.State.DROPPED, due_at__gt=now
+    ).update(state=Message.State.QUEUED)
     for booking in Booking.objects.filter(status=Status.BOOKED, starts_at__gt=now).iterator():
         plan_reminders(booking, now, clinic)
         number += 1
@@ -217,7 +256,7 @@ def still_makes_sense(message, booking, now):
     if status not in fits.get(kind, ()):
         return False
     if kind == Kind.REMINDER:
-        return _reminder_fits(message, booking, now)
+        return booking.wants_reminders and _reminder_fits(message, booking, now)
     return kind not in _NEWS or _newest_news(message)
 
 
@@ -284,7 +323,8 @@ def _context(message, booking, clinic, now):
     }
     if booking.starts_at:
         context["visit"] = _visit(booking, clinic)
-        context["when_short"] = times.when(booking.starts_at, clinic.zone)
+        at, zone = booking.starts_at, clinic.zone
+        context["when_short"] = f"{times.when(at, zone)} ({times.zone_name(zone)})"
         context["change_until"] = _change_until(booking, clinic, now)
     if message.kind == Kind.OFFERED:
         context["offers"] = [_visit(offer, clinic) for offer in _offers(booking, now)]
@@ -330,6 +370,13 @@ def compose(message, booking, clinic, now):
         subject = _render(f"{message.kind}.subject.txt", context)
         text = _render(f"{message.kind}.txt", context)
         html = _render(f"{message.kind}.html", context)
+    headers = {
+        "Message-ID": message.message_id,
+        "Auto-Submitted": "auto-generated",
+        "X-Auto-Response-Suppress": "All",
+    }
+    if message.kind == Kind.REMINDER:  # RFC 2369; a page with a button, so no List-Unsubscribe-Post
+        headers["List-Unsubscribe"] = f"<{context['manage_url']}>"
     address = (
         parseaddr(settings.DEFAULT_FROM_EMAIL)[1]
         or clinic.email
@@ -341,11 +388,7 @@ def compose(message, booking, clinic, now):
         from_email=formataddr((calendars.one_line(clinic.name), address)),
         to=[recipient(message, booking, clinic)],
         reply_to=[clinic.email] if clinic.email else None,
-        headers={
-            "Message-ID": message.message_id,
-            "Auto-Submitted": "auto-generated",
-            "X-Auto-Response-Suppress": "All",
-        },
+        headers=headers,
     )
     mail.attach_alternative(html, "text/html")
     method = _calendar_method(message, booking)

@@ -17,6 +17,8 @@ from conditions.models import Condition
 # No 0 O, 1 I L, U: a reference is read out on the phone.
 REFERENCE_ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
 
+LEASE = timedelta(seconds=120)  # of a message; renewed before each send (4 × EMAIL_TIMEOUT at most)
+
 
 def new_reference():
     """Eight characters of the alphabet above; unique in the database, not a secret."""
@@ -268,6 +270,10 @@ class Booking(models.Model):
             return True
         return self.is_unproved and self.hold_until <= (at or timezone.now())
 
+    def is_by_day(self, now, zone):
+        """Whether its day has come in that zone, or is past."""
+        return self.starts_at.astimezone(zone).date() <= now.astimezone(zone).date()
+
     @property
     def is_over(self):
         return bool(self.ends_at and self.ends_at <= timezone.now())
@@ -306,11 +312,15 @@ class MessageQuerySet(models.QuerySet):
         return self.filter(state=Message.State.QUEUED)
 
     def due(self, at=None):
-        """Messages to send now that no worker has leased."""
+        """Messages to send now that no worker has leased.
+
+        A lease that ends later than one taken now would is from before the clock was put back.
+        """
         at = at or timezone.now()
+        unleased = Q(lease_until=None) | Q(lease_until__lte=at) | Q(lease_until__gt=at + LEASE)
         return (
             self.waiting()
-            .filter(Q(lease_until=None) | Q(lease_until__lte=at), due_at__lte=at)
+            .filter(unleased, due_at__lte=at)
             .order_by("due_at", "pk")
         )
 

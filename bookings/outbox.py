@@ -28,7 +28,7 @@ from clinic import audit
 from clinic.models import Clinic
 
 from . import messages
-from .models import Booking, Heartbeat, Message
+from .models import LEASE, Booking, Heartbeat, Message
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,6 @@ Kind = Message.Kind
 State = Message.State
 
 BATCH = 20
-LEASE = timedelta(seconds=120)  # renewed before each send, which takes at most 4 × EMAIL_TIMEOUT
 LONGEST_WAIT = timedelta(hours=1)
 # A server that is down says nothing about the message; this soon after its return all is out.
 LONGEST_WAIT_FOR_SERVER = timedelta(minutes=10)
@@ -55,7 +54,7 @@ def trouble(now=None):
     """
     now = now or timezone.now()
     beat = Heartbeat.objects.filter(name="worker").first()
-    if beat and beat.at < now - QUIET_TOO_LONG:
+    if beat and abs(now - beat.at) > QUIET_TOO_LONG:
         return f"no worker since {beat.at:%Y-%m-%d %H:%M} UTC"
     overdue = Message.objects.waiting().filter(due_at__lt=now - QUIET_TOO_LONG, tries=0)
     if overdue.exists():

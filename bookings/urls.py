@@ -23,6 +23,7 @@ urlpatterns = [
     path("booking/", manage.manage, name="manage"),
     path("booking/choose/", manage.choose, name="choose"),
     path("booking/prove/", manage.prove, name="prove"),
+    path("booking/reminders/", manage.reminders, name="reminders"),
     path("booking/cancel/", manage.cancel, name="cancel"),
     path("booking/reschedule/", manage.reschedule, name="reschedule"),
     path("booking/calendar.ics", manage.calendar, name="calendar"),

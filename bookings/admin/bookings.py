@@ -16,6 +16,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 
 from bookings import desk, scheduling, times
+from bookings import messages as outgoing
 from bookings.forms import DetailsForm
 from bookings.models import Booking
 from clinic import roles
@@ -253,8 +254,10 @@ class BookingAdmin(OwnRows, RecordsChanges, admin.ModelAdmin):
     def save_model(self, request, obj, form, change):
         # Only what was typed: a verb may have changed the rest since this form was opened.
         obj.save(update_fields=form.changed_data)
-        if "email" in form.changed_data and obj.email:
-            messages.info(request, "Send the link again, so that it reaches the new address.")
+        if {"email", "phone"}.intersection(form.changed_data):
+            outgoing.contact_changed(obj, by=request.user)
+            new = " A new link is on its way." if "link" in desk.possible(obj, timezone.now()) else ""
+            messages.info(request, f"Earlier links of this booking have stopped working.{new}")
 
     @admin.display(description="patient's own time")
     def patients_time(self, booking):

@@ -11,7 +11,7 @@ from django.contrib import messages
 from django.shortcuts import redirect
 from django.utils import timezone
 
-from bookings import availability, desk, scheduling, times, week
+from bookings import availability, desk, offers, scheduling, times, week
 from clinic.models import Clinic, Practitioner
 
 from .answering import allowed_booking, booking_page
@@ -62,7 +62,7 @@ def _offer(booking, chosen, user):
     if booking.status in desk.WAITING and not booking.email:
         raise scheduling.NotAllowed("There is no e-mail address. Call, and give a time instead.")
     pairs = [(choice.start, choice.practitioner) for choice in chosen]
-    scheduling.offer(booking, times=pairs, by=user)
+    offers.offer(booking, times=pairs, by=user)
 
 
 def _chosen(texts, people):
@@ -142,8 +142,8 @@ def _page(model_admin, request, booking, asked, people, chosen):
         who=who,
         can_offer="offer" in desk.possible(booking, now),
         waits=booking.status in desk.WAITING,
-        most=scheduling.MOST_OFFERS,
-        hold_hours=int(scheduling.OFFER_HOLD.total_seconds() // 3600),
+        most=offers.MOST_OFFERS,
+        hold_hours=int(offers.OFFER_HOLD.total_seconds() // 3600),
         ticked=[choice.value for choice in ticked],
         elsewhere=[choice for choice in chosen if choice not in ticked],
         suffix=f" {who.slug if who else ''}",

@@ -15,7 +15,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from bookings import scheduling
+from bookings import offers, scheduling
 from bookings.admin import searching
 from bookings.models import Booking, ManageLink, Message
 from clinic import roles
@@ -262,7 +262,8 @@ def test_contact_fields_are_edited_and_the_record_names_no_value(desk, doctor):
     booking.refresh_from_db()
     assert (booking.name, booking.email) == ("Ana Núñez", "Ana@xn--bcher-kva.example")
     assert booking.staff_note == "Prefers\nmornings"
-    assert any("Send the link again" in words for words in says(response))
+    assert any("A new link is on its way" in words for words in says(response))
+    assert booking.messages.filter(kind="link").count() == 1
     event = AuditEvent.objects.get(object_key=booking.reference, action="booking_changed")
     record = f"{event.details} {LogEntry.objects.get().change_message}"
     assert event.actor == desk.user
@@ -365,7 +366,7 @@ def test_hostile_reasons_and_errors_are_inert(desk, doctor):
 BUTTONS = {
     # status, starts before now: buttons
     ("pending", False): {"confirm", "move", "offer", "link", "cancel"},
-    ("booked", False): {"arrived", "move", "link", "cancel"},
+    ("booked", False): {"move", "link", "cancel"},
     ("booked", True): {"arrived", "seen", "noshow", "move", "cancel"},
     ("arrived", True): {"seen", "undo"},
     ("fulfilled", True): {"undo"},
@@ -567,13 +568,13 @@ def test_times_are_offered_over_several_days(desk, doctor):
 def test_the_booking_says_what_became_of_its_offers(desk, doctor):
     booking = make_booking(status="waitlist", visit_type="in_person", created_at=NOW)
     times = [(LATER + timedelta(hours=hours), doctor) for hours in (0, 1)]
-    scheduling.offer(booking, times=times, by=desk.user)
+    offers.offer(booking, times=times, by=desk.user)
     address = page("booking_change", booking.pk)
     content = desk.get(address).content.decode()
     assert content.count("Held until Wed 6 Jan 2027, 09:00") == 1
     assert content.count("Held until Wed 6 Jan 2027, 10:00") == 1
     assert "The patient chooses one on the manage page" in content
-    scheduling.choose_offer(booking, offered=booking.offers.order_by("starts_at")[1])
+    offers.choose(booking, offered=booking.offers.order_by("starts_at")[1])
     content = desk.get(address).content.decode()
     assert content.count("Ended, the time was given back") == 1
     assert content.count("<small>Taken</small>") == 1
@@ -603,7 +604,7 @@ def test_a_time_that_somebody_else_took_is_named_and_the_others_kept(desk, docto
 
 def test_offered_times_are_ticked_when_more_are_offered(desk, doctor):
     booking = make_booking(status="waitlist", visit_type="in_person", created_at=NOW)
-    scheduling.offer(booking, times=[(LATER, doctor)], by=desk.user)
+    offers.offer(booking, times=[(LATER, doctor)], by=desk.user)
     kept = ticks(desk.get(page("booking_offer", booking.pk)), checked=True)
     assert kept == ["2027-01-06T17:00:00Z one"]
     press(desk, booking, "offer", times=[*kept, "2027-01-06T18:00:00Z "], step="offer")

@@ -8,7 +8,7 @@ from django.core.cache import caches
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from bookings import desk, scheduling
+from bookings import desk, offers, scheduling
 from bookings.models import Booking, Message
 from clinic import audit
 from clinic.models import Practitioner
@@ -361,7 +361,7 @@ CALLS = {
     "seen": lambda b, **kw: scheduling.record_outcome(b, outcome="fulfilled", **kw),
     "noshow": lambda b, **kw: scheduling.record_outcome(b, outcome="noshow", **kw),
     "undo": scheduling.undo,
-    "offer": lambda b, **kw: scheduling.offer(b, times=[(at(33), None)], **kw),
+    "offer": lambda b, **kw: offers.offer(b, times=[(at(33), None)], **kw),
     "cancel": lambda b, **kw: scheduling.cancel(b, cancelled_by="clinic", **kw),
     "move": lambda b, **kw: scheduling.reschedule(b, start=at(33), **kw),
 }

@@ -4,8 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
+from django.http import HttpResponse
 
-from bookings import links, scheduling
+from bookings import links, manage, offers, scheduling
 from bookings.models import Booking, Message
 from clinic.models import AuditEvent
 from tests.factories import make_booking, make_clinic, make_condition, make_hours, make_practitioner
@@ -122,11 +123,24 @@ def test_cancel_in_two_presses(proven, booking):
     assert Message.objects.filter(kind="cancelled").count() == 1
 
 
-def test_the_link_is_dead_after_the_cancellation(proven, client, booking):
+def test_a_cancelled_booking_says_so_and_takes_no_more(proven, booking):
     """R-07"""
+    secret = links.issue(booking)
     proven.post("/booking/cancel/", {"reason": "x"})
-    assert proven.get("/booking/").status_code == 404
-    assert proven.post("/booking/cancel/", {"reason": "x"}).status_code == 404
+    again = proven.post("/booking/cancel/", {"reason": "x"})
+    assert again.status_code == 200
+    assert "is cancelled" in again.content.decode()
+    assert proven.get(f"/booking/{secret}/").url == "/booking/"
+    page = proven.get("/booking/").content.decode()
+    assert "Cancelled" in page
+    for gone in ("/booking/cancel/", "/booking/reschedule/", "/booking/reminders/"):
+        assert gone not in page
+    for hidden in HIDDEN:
+        assert hidden not in page, "the link alone tells as little as ever"
+    later = (START + timedelta(hours=1)).isoformat()
+    assert proven.post("/booking/reschedule/", {"start": later}).status_code in (302, 409)
+    booking.refresh_from_db()
+    assert (booking.status, booking.starts_at) == ("cancelled", START)
     assert Message.objects.filter(kind="cancelled").count() == 1
 
 
@@ -138,6 +152,20 @@ def test_move(proven, booking):
     assert booking.starts_at == datetime(2027, 1, 7, 17, 30, tzinfo=UTC)
     assert booking.status == "pending"
     assert "Thursday 7 January" in proven.get("/booking/").content.decode(), "still signed in to it"
+
+
+def test_a_second_press_of_a_move_is_answered(proven, booking):
+    """Its browser may not have seen the first answer, nor the cookie that came with it."""
+    cookie = proven.cookies["manage"].value
+    for _ in range(2):
+        proven.cookies["manage"] = cookie
+        moved = proven.post("/booking/reschedule/", {"start": "2027-01-07T17:30:00Z"})
+        assert (moved.status_code, moved.url) == (302, "/booking/")
+    booking.refresh_from_db()
+    assert booking.sequence == 1
+    assert Message.objects.filter(kind="received").count() == 1
+    proven.cookies["manage"] = cookie
+    assert "Thursday 7 January" in proven.get("/booking/").content.decode()
 
 
 def test_a_refused_move_says_why_and_keeps_the_old_time(proven, booking):
@@ -213,6 +241,47 @@ def test_old_links_die_when_the_booking_changes(client, booking):
     assert client.get(f"/booking/{secret}/").status_code == 404
 
 
+def test_the_secret_of_the_browser_that_moved_dies_too(client, booking):
+    """R-09"""
+    secret = links.issue(booking)
+    client.get(f"/booking/{secret}/")
+    client.post("/booking/", {"fact": "zelda@example.org"})
+    client.post("/booking/reschedule/", {"start": "2027-01-07T17:30:00Z"})
+    assert client.get("/booking/").status_code == 200
+    assert client.get(f"/booking/{secret}/").status_code == 404
+
+
+# --- reminders ------------------------------------------------------------------------------------
+
+
+def test_reminders_are_stopped_and_sent_again_from_the_mailbox_without_a_second_fact(
+    opened, booking
+):
+    assert "Stop reminders" in opened.get("/booking/").content.decode()
+    for wanted, words in (("no", "Send me reminders"), ("yes", "Stop reminders")):
+        assert opened.post("/booking/reminders/", {"wanted": wanted}).url == "/booking/"
+        booking.refresh_from_db()
+        assert booking.wants_reminders == (wanted == "yes")
+        assert words in opened.get("/booking/").content.decode()
+    actions = AuditEvent.objects.filter(action__startswith="booking.reminders").order_by("pk")
+    assert [event.action for event in actions] == ["booking.reminders_off", "booking.reminders_on"]
+
+
+def test_whoever_only_typed_the_address_cannot_stop_reminders(client, booking):
+    """The confirmation page opens its own booking, without anybody's mailbox."""
+    response = manage.remember(HttpResponse(), booking)
+    client.cookies.load(response.cookies.output(header="", attrs=[]).strip())
+    assert "Stop reminders" not in client.get("/booking/").content.decode()
+    client.post("/booking/reminders/", {"wanted": "no"})
+    booking.refresh_from_db()
+    assert booking.wants_reminders
+
+
+def test_a_link_that_opens_nothing_stops_no_reminders(client, booking):
+    assert client.post("/booking/reminders/", {"wanted": "no"}).status_code == 404
+    assert client.get("/booking/reminders/").status_code == 405
+
+
 def test_lost_link_never_tells_whether_an_address_is_known(client, booking):
     known = client.post("/booking/lost/", {"email": "zelda@example.org"})
     unknown = client.post("/booking/lost/", {"email": "nobody@example.org"})
@@ -236,7 +305,7 @@ def offered(proven, booking):
     booking.status = "pending"
     booking.save()
     times = [(START + timedelta(hours=hours), booking.practitioner) for hours in (1, 2, 3)]
-    scheduling.offer(booking, times=times, by="system", now=NOW)
+    offers.offer(booking, times=times, by="system", now=NOW)
     return booking.offers.order_by("starts_at")
 
 
@@ -254,7 +323,7 @@ def test_offers_are_seen_but_not_taken_without_the_second_fact(opened, booking):
     booking.status = "pending"
     booking.save()
     times = [(START + timedelta(hours=1), booking.practitioner)]
-    scheduling.offer(booking, times=times, by="system", now=NOW)
+    offers.offer(booking, times=times, by="system", now=NOW)
     page = opened.get("/booking/").content.decode()
     assert "offers you" in page
     assert 'name="offer"' not in page
@@ -275,4 +344,12 @@ def test_an_ended_offer_says_so(proven, booking, offered, clock):
     Booking.objects.filter(offered_for=booking).update(hold_until=NOW)
     response = proven.post("/booking/choose/", {"offer": uid})
     assert response.status_code == 409
-    assert "have ended" in response.content.decode()
+    assert "This offer has ended" in response.content.decode()
+
+
+def test_a_second_press_on_an_offer_is_answered(proven, booking, offered):
+    cookie, uid = proven.cookies["manage"].value, offered[1].uid
+    for _ in range(2):
+        proven.cookies["manage"] = cookie
+        assert proven.post("/booking/choose/", {"offer": uid}).url == "/booking/"
+    assert Message.objects.filter(kind="confirmed", booking=booking).count() == 1

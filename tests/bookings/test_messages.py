@@ -153,14 +153,14 @@ def test_every_mail_is_complete(kind):
 
 
 SUBJECTS = {
-    Kind.RECEIVED: "Your appointment request: Mon 4 Jan, 10:30",
-    Kind.CONFIRMED: "Your appointment is confirmed: Mon 4 Jan, 10:30",
-    Kind.CHANGED: "Your appointment has a new time: Mon 4 Jan, 10:30",
-    Kind.CANCELLED: "Your appointment is cancelled: Mon 4 Jan, 10:30",
+    Kind.RECEIVED: "Your appointment request: Mon 4 Jan, 10:30 (Los Angeles)",
+    Kind.CONFIRMED: "Your appointment is confirmed: Mon 4 Jan, 10:30 (Los Angeles)",
+    Kind.CHANGED: "Your appointment has a new time: Mon 4 Jan, 10:30 (Los Angeles)",
+    Kind.CANCELLED: "Your appointment is cancelled: Mon 4 Jan, 10:30 (Los Angeles)",
     Kind.CALLBACK: "We will call you",
     Kind.OFFERED: "Times we can offer you",
     Kind.LINK: "Your new link",
-    Kind.REMINDER: "Reminder: your appointment is on Mon 4 Jan, 10:30",
+    Kind.REMINDER: "Reminder: your appointment is on Mon 4 Jan, 10:30 (Los Angeles)",
     Kind.FOLLOW_UP: "We missed you",
     Kind.PROVE: "Please confirm your address",
     Kind.DESK_NEW: "New request: {}",
@@ -272,8 +272,8 @@ def test_an_hour_that_happens_twice_is_told_apart():
         for start in (first, first + timedelta(hours=1))
     ]
     assert subjects == [
-        "Your appointment is confirmed: Sun 1 Nov, 01:30 PDT",
-        "Your appointment is confirmed: Sun 1 Nov, 01:30 PST",
+        "Your appointment is confirmed: Sun 1 Nov, 01:30 PDT (Los Angeles)",
+        "Your appointment is confirmed: Sun 1 Nov, 01:30 PST (Los Angeles)",
     ]
 
 
@@ -432,13 +432,56 @@ def test_the_same_news_is_queued_once():
     assert first.key == f"{booking.pk}:confirmed:0"
 
 
-def test_a_link_can_be_asked_for_again_later(time_machine):
+def links_waiting(booking):
+    return booking.messages.waiting().filter(kind=Kind.LINK).count()
+
+
+def test_staff_send_a_link_and_the_earlier_ones_die():
+    """R-09"""
     booking = make_booking()
-    time_machine.move_to(BEFORE, tick=False)
-    first = queue_message(booking, Kind.LINK)
-    assert queue_message(booking, Kind.LINK) == first
-    time_machine.shift(600)
-    assert queue_message(booking, Kind.LINK) != first
+    first = links.issue(booking, BEFORE)
+    messages.send_link(booking, by="system", now=BEFORE)
+    assert links.look_up(first, BEFORE) is None
+    assert links_waiting(booking) == 1
+    messages.send_link(booking, by="system", now=BEFORE)
+    assert links_waiting(booking) == 1, "the one that waits will do"
+    Message.objects.update(state="sent")
+    second = links.issue(booking, BEFORE)
+    messages.send_link(booking, by="system", now=BEFORE + timedelta(seconds=1))
+    assert links.look_up(second, BEFORE) is None
+    assert links_waiting(booking) == 1
+
+
+def test_a_corrected_address_gets_a_new_link_and_the_old_ones_die():
+    """R-09"""
+    booking = make_booking()
+    secret = links.issue(booking, BEFORE)
+    messages.contact_changed(booking, by="system", now=BEFORE)
+    assert links.look_up(secret, BEFORE) is None
+    assert links_waiting(booking) == 1
+
+
+def test_a_corrected_address_gets_what_did_not_reach_the_old_one():
+    booking = make_booking()
+    failed = queue_message(booking, Kind.CONFIRMED)
+    to_desk = queue_message(booking, Kind.DESK_NEW)
+    Message.objects.update(state="failed", error="SMTP 550 for the recipient")
+    messages.contact_changed(booking, by="system", now=BEFORE)
+    failed.refresh_from_db()
+    to_desk.refresh_from_db()
+    assert (failed.state, failed.error) == ("queued", "")
+    assert to_desk.state == "failed"
+    assert links_waiting(booking) == 0, "what is sent again carries a link"
+
+
+def test_without_an_address_nothing_is_queued():
+    booking = make_booking(email="")
+    secret = links.issue(booking, BEFORE)
+    queue_message(booking, Kind.CONFIRMED)
+    Message.objects.update(state="failed")
+    messages.contact_changed(booking, by="system", now=BEFORE)
+    assert links.look_up(secret, BEFORE) is None
+    assert not booking.messages.waiting().exists()
 
 
 # --- reminders ------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 
-from bookings import availability, scheduling
+from bookings import availability, holding, offers, scheduling
 from bookings.models import Booking, Message
 from tests.bookings.test_scheduling import HALF, NINE, NOW, actions, ask, call_me, kinds
 from tests.factories import make_clinic, make_hours, make_practitioner, make_user
@@ -37,7 +37,7 @@ def free(start):
 
 def test_offered_times_are_held(doctor, desk):
     booking = call_me(visit_type="in_person")
-    scheduling.offer(booking, times=three(doctor), by=desk, now=NOW)
+    offers.offer(booking, times=three(doctor), by=desk, now=NOW)
     assert booking.offers.filter(status="proposed").count() == 3
     assert not any(free(start) for start, _ in three(doctor))
     with pytest.raises(scheduling.SlotTaken):
@@ -48,9 +48,9 @@ def test_offered_times_are_held(doctor, desk):
 
 def test_choosing_one_frees_the_others_and_confirms(doctor, desk):
     booking = call_me(visit_type="in_person")
-    scheduling.offer(booking, times=three(doctor), by=desk, now=NOW)
+    offers.offer(booking, times=three(doctor), by=desk, now=NOW)
     second = booking.offers.order_by("starts_at")[1]
-    chosen = scheduling.choose_offer(booking, offered=second, now=NOW)
+    chosen = offers.choose(booking, offered=second, now=NOW)
     assert (chosen.status, chosen.starts_at, chosen.practitioner) == (
         "booked", second.starts_at, doctor
     )  # fmt: skip
@@ -60,23 +60,26 @@ def test_choosing_one_frees_the_others_and_confirms(doctor, desk):
     assert free(NINE + 6 * HALF)
     assert not free(second.starts_at)
     with pytest.raises(scheduling.SchedulingError):
-        scheduling.choose_offer(booking, offered=second, now=NOW)
+        offers.choose(booking, offered=booking.offers.order_by("starts_at")[0], now=NOW)
+    again = offers.choose(booking, offered=second, now=NOW)
+    assert (again.starts_at, again.sequence) == (chosen.starts_at, chosen.sequence)
+    assert kinds(booking).count("confirmed") == 1
 
 
 def test_a_request_keeps_its_time_until_another_is_chosen(doctor, desk):
     booking = ask()
-    scheduling.offer(booking, times=three(doctor), by=desk, now=NOW)
+    offers.offer(booking, times=three(doctor), by=desk, now=NOW)
     assert not free(NINE)
-    scheduling.choose_offer(booking, offered=booking.offers.first(), now=NOW)
+    offers.choose(booking, offered=booking.offers.first(), now=NOW)
     assert free(NINE)
 
 
 def test_expiry_frees_all(doctor, desk):
     booking = call_me(visit_type="in_person")
-    scheduling.offer(booking, times=three(doctor), by=desk, hold=timedelta(minutes=30), now=NOW)
+    offers.offer(booking, times=three(doctor), by=desk, hold=timedelta(minutes=30), now=NOW)
     later = NOW + timedelta(minutes=31)
     with pytest.raises(scheduling.SlotTaken):
-        scheduling.choose_offer(booking, offered=booking.offers.first(), now=later)
+        offers.choose(booking, offered=booking.offers.first(), now=later)
     assert scheduling.release_lapsed(later) == 3
     assert scheduling.release_lapsed(later) == 0
     assert ask(start=NINE + 2 * HALF, now=later)
@@ -87,7 +90,7 @@ def test_one_taken_time_holds_nothing(doctor, desk):
     ask(start=NINE + 4 * HALF)
     booking = call_me(visit_type="in_person")
     with pytest.raises(scheduling.SlotTaken):
-        scheduling.offer(booking, times=three(doctor), by=desk, now=NOW)
+        offers.offer(booking, times=three(doctor), by=desk, now=NOW)
     assert not Booking.objects.filter(status="proposed").exists()
     assert not Message.objects.filter(kind="offered").exists()
 
@@ -97,28 +100,28 @@ def test_one_to_three(doctor, desk, count):
     booking = call_me(visit_type="in_person")
     times = [(NINE + number * 2 * HALF, doctor) for number in range(count)]
     with pytest.raises(scheduling.NotAllowed):
-        scheduling.offer(booking, times=times, by=desk, now=NOW)
+        offers.offer(booking, times=times, by=desk, now=NOW)
 
 
 def test_a_new_offer_replaces_the_old(doctor, desk):
     booking = call_me(visit_type="in_person")
-    scheduling.offer(booking, times=three(doctor), by=desk, now=NOW)
-    scheduling.offer(booking, times=[(NINE, None)], by=desk, now=NOW + HALF / 2)
+    offers.offer(booking, times=three(doctor), by=desk, now=NOW)
+    offers.offer(booking, times=[(NINE, None)], by=desk, now=NOW + HALF / 2)
     assert booking.offers.filter(status="proposed").count() == 1
     assert Message.objects.filter(kind="offered").count() == 2
 
 
 def test_another_bookings_offer_cannot_be_taken(doctor, desk):
     booking, other = call_me(visit_type="in_person"), call_me(visit_type="in_person", name="Other")
-    scheduling.offer(booking, times=three(doctor), by=desk, now=NOW)
+    offers.offer(booking, times=three(doctor), by=desk, now=NOW)
     with pytest.raises(scheduling.SlotTaken):
-        scheduling.choose_offer(other, offered=booking.offers.first(), now=NOW)
+        offers.choose(other, offered=booking.offers.first(), now=NOW)
 
 
 @pytest.mark.parametrize("end", ["confirm", "cancel", "reschedule"])
 def test_every_answer_ends_the_offers(doctor, desk, end):
     booking = ask()
-    scheduling.offer(booking, times=three(doctor), by=desk, now=NOW)
+    offers.offer(booking, times=three(doctor), by=desk, now=NOW)
     if end == "confirm":
         scheduling.confirm(booking, by=desk, now=NOW)
     elif end == "cancel":
@@ -160,4 +163,4 @@ def test_lapsed_holds_are_found_without_reading_the_past(doctor):
         cursor.execute(
             "ANALYZE bookings_booking" if connection.vendor == "postgresql" else "SELECT 1"
         )
-    assert "booking_time_held" in scheduling._lapsed(doctor, NOW).explain()
+    assert "booking_time_held" in holding.lapsed(doctor, NOW).explain()

@@ -29,9 +29,9 @@ def _die_at(step):
 def _set_traps():
     from django.db.backends.base.base import BaseDatabaseWrapper
 
-    from bookings import scheduling
+    from bookings import holding
 
-    lock, store = scheduling._lock_practitioners, scheduling._store
+    lock, store = holding.lock_practitioners, holding.save
     commit = BaseDatabaseWrapper._commit
 
     def trapped_lock(candidates):
@@ -51,7 +51,7 @@ def _set_traps():
         if deciding:
             _die_at("after commit")
 
-    scheduling._lock_practitioners, scheduling._store = trapped_lock, trapped_store
+    holding.lock_practitioners, holding.save = trapped_lock, trapped_store
     BaseDatabaseWrapper._commit = trapped_commit
 
 

@@ -11,7 +11,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from bookings import invariants, scheduling
+from bookings import invariants, offers, scheduling
 from bookings.models import Booking
 from clinic.models import AuditEvent
 from tests.factories import MONDAY, make_clinic, make_hours, make_practitioner, make_user
@@ -88,9 +88,9 @@ def bookings():
         consent_version="1", now=NOW,
     )  # fmt: skip
     evening = [(NINE + hours * 2 * HALF + HALF, doctor) for hours in range(3)]
-    scheduling.offer(asked, times=evening, by=desk, now=NOW)
-    scheduling.offer(asked, times=evening[1:], by=desk, now=NOW)
-    scheduling.choose_offer(
+    offers.offer(asked, times=evening, by=desk, now=NOW)
+    offers.offer(asked, times=evening[1:], by=desk, now=NOW)
+    offers.choose(
         asked, offered=asked.offers.get(status="proposed", starts_at=evening[1][0]), now=NOW
     )
     made["offer taken"] = asked

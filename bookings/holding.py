@@ -1,0 +1,182 @@
+"""Inside every verb: lock what it decides about, take a time, give one back.
+
+Whoever takes time locks the practitioner's row first, so the usual loser of a race gets a clean
+SlotTaken; the database's NoOverlap constraint refuses whatever slips past. All of it runs in the
+caller's transaction.
+"""
+
+from datetime import UTC, datetime
+
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+
+from clinic import audit
+from clinic.models import Practitioner
+
+from . import availability, messages, times
+from .models import Booking, Message
+from .told import told
+
+Status = Booking.Status
+Kind = Message.Kind
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+class SchedulingError(Exception):
+    """A rule says no; ``message`` tells people why and what they can do."""
+
+    default = "That cannot be done."
+
+    def __init__(self, message=""):
+        self.message = message or self.default
+        super().__init__(self.message)
+
+
+class SlotTaken(SchedulingError):
+    """Somebody else holds the time, or it is no longer offered."""
+
+    default = "That time has just been taken. Please choose another."
+
+
+class NotAllowed(SchedulingError):
+    """The booking's status or a policy deadline does not allow it."""
+
+
+class KeyReused(SchedulingError):
+    """The same form key came with other answers."""
+
+    default = "This form was already sent with other answers. Please start again."
+
+
+def locked(booking):
+    """The booking as it is now, locked until the transaction ends."""
+    return Booking.objects.select_for_update().get(pk=booking.pk)
+
+
+def lock_practitioners(candidates):
+    """Lock practitioners in the order of their keys, so that two verbs never wait crosswise."""
+    keys = sorted({candidate.pk for candidate in candidates})
+    return list(Practitioner.objects.select_for_update().filter(pk__in=keys).order_by("pk"))
+
+
+def require(booking, *statuses, doing):
+    """Raise NotAllowed, with words for people, unless the booking is in one of the statuses."""
+    if booking.status not in statuses:
+        raise NotAllowed(
+            f"This booking is “{booking.get_status_display().lower()}”, so it cannot be {doing}."
+        )
+
+
+def lapsed(practitioner, now):
+    """Rows of one practitioner whose hold has run out, read through the index of time held.
+
+    The codes stand in the SQL itself: with parameters SQLite would go through the whole past.
+    """
+    return Booking.objects.filter(
+        Q(status=Status.PROPOSED) | Q(status=Status.PENDING),
+        status__in=[availability.Literal(status) for status in Booking.HOLDING],
+        practitioner=practitioner,
+        busy_from__gt=LONG_AGO,  # always true; it makes SQLite choose that index
+        hold_until__lte=now,
+    ).order_by()
+
+
+def release_lapsed(practitioner, now):
+    """Free what was held only until a moment that has passed (an offer, an unproved request)."""
+    for booking in lapsed(practitioner, now).select_for_update():
+        close(booking, by="system", cancelled_by=Booking.CancelledBy.SYSTEM, reason="", now=now)
+
+
+def put(booking, slot, clinic):
+    """Give the booking the slot's practitioner and times; the caller saves.
+
+    ``slot`` may also be another booking, whose time this one takes over.
+    """
+    booking.practitioner = slot.practitioner
+    booking.starts_at, booking.ends_at = slot.starts_at, slot.ends_at
+    booking.busy_from, booking.busy_until = slot.busy_from, slot.busy_until
+    theirs = times.known_zone(booking.time_zone, clinic.zone)
+    booking.told_times = told(booking.starts_at, clinic.zone, theirs)
+
+
+def save(booking, fields=None):
+    """Save a row that takes time; the constraint's refusal becomes SlotTaken."""
+    try:
+        with transaction.atomic():
+            booking.save(update_fields=fields)
+    except IntegrityError as error:
+        if "booking_no_overlap" in str(error):
+            raise SlotTaken from error
+        raise
+
+
+def free_slot(start, *, condition, visit_type, practitioner, clinic, now, moving=None):
+    """Lock who could take ``start`` and return the first free slot, else raise SlotTaken.
+
+    With ``practitioner`` only theirs counts; without, the free ones are tried in turn. ``moving`` is
+    a booking that has a time already: that one counts as free, and its practitioner comes first.
+    """
+    wanted = {
+        "condition": condition,
+        "visit_type": visit_type,
+        "now": now,
+        "clinic": clinic,
+        "ignoring": moving,
+    }
+    if practitioner is not None:
+        candidates = [practitioner]
+    else:
+        day = start.astimezone(clinic.zone).date()
+        free = availability.free_slots(first_day=day, last_day=day, **wanted)
+        candidates = [slot.practitioner for slot in free if slot.starts_at == start]
+
+    def turn(person):
+        is_theirs = moving is not None and person.pk == moving.practitioner_id
+        return (not is_theirs, person.position, person.name)
+
+    for person in sorted(lock_practitioners(candidates), key=turn):
+        release_lapsed(person, now)
+        slot = availability.slot_at(start, practitioner=person, **wanted)
+        if slot:
+            return slot
+    raise SlotTaken
+
+
+def close(booking, *, by, cancelled_by, reason, now):
+    """Cancel a locked booking: its time is free. The caller tells people."""
+    before = booking.status
+    booking.status = Status.CANCELLED
+    booking.cancelled_at = now
+    booking.cancelled_by = cancelled_by
+    booking.cancel_reason = reason
+    booking.hold_until = None
+    booking.sequence += 1
+    booking.save()
+    audit.record(
+        "booking.cancelled",
+        booking,
+        by=by,
+        at=now,
+        details={"from": before, "cancelled_by": cancelled_by},
+    )
+
+
+def set_booked(booking, *, by, now, action="booking.confirmed"):
+    """Confirm a locked booking, tell its patient, and plan the reminders."""
+    before = booking.status
+    booking.status = Status.BOOKED
+    booking.confirmed_at = now
+    booking.hold_until = None
+    booking.sequence += 1
+    save(booking)
+    details = {"from": before, "starts_at": booking.starts_at.isoformat()}
+    audit.record(action, booking, by=by, at=now, details=details)
+    messages.queue(booking, Kind.CONFIRMED)
+    messages.plan_reminders(booking, now)
+
+
+def close_offers(booking, *, by, now):
+    """Give back every time that is still offered for this request."""
+    offers = Booking.objects.filter(offered_for=booking, status=Status.PROPOSED)
+    for offer_row in offers.select_for_update():
+        close(offer_row, by=by, cancelled_by=Booking.CancelledBy.SYSTEM, reason="", now=now)

@@ -1,0 +1,96 @@
+"""Offering other times for a request: held for the patient, who takes one of them.
+
+An offer is a Booking row of its own that holds its time; ``offered_for`` names the request. The
+request keeps the time it asked for until one of the offers is taken.
+"""
+
+from datetime import timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from clinic import audit
+from clinic.models import Clinic, Practitioner
+
+from . import holding, links, messages
+from .holding import NotAllowed, SlotTaken
+from .models import Booking, Message
+
+Status = Booking.Status
+Kind = Message.Kind
+MOST_OFFERS = 3
+OFFER_HOLD = timedelta(hours=48)
+ENDED = "This offer has ended. Please choose another time or call us."
+
+
+@transaction.atomic
+def offer(booking, *, times, by, hold=OFFER_HOLD, now=None):
+    """The clinic offers up to three times for a request and holds them until ``now + hold``.
+
+    ``times`` are (start, practitioner) pairs; a practitioner of None means any who is free.
+    Earlier offers for the request are given back. Raises NotAllowed, or SlotTaken when one of the
+    times is not free; then nothing is held.
+    """
+    now = now or timezone.now()
+    if not 1 <= len(times) <= MOST_OFFERS or len({start for start, _ in times}) < len(times):
+        raise NotAllowed(f"Offer one to {MOST_OFFERS} different times.")
+    clinic = Clinic.objects.current()
+    current = Booking.objects.get(pk=booking.pk)
+    people = [person for _start, person in times if person]
+    if len(people) < len(times):  # "anybody": all of them at once, in one order
+        people += Practitioner.objects.bookable(current.visit_type)
+    holding.lock_practitioners([*people, *([current.practitioner] if current.practitioner else [])])
+    booking = holding.locked(booking)
+    holding.require(booking, Status.PENDING, Status.WAITLIST, doing="answered with other times")
+    holding.close_offers(booking, by=by, now=now)
+    for start, person in times:
+        slot = holding.free_slot(
+            start,
+            condition=booking.condition,
+            visit_type=booking.visit_type,
+            practitioner=person,
+            clinic=clinic,
+            now=now,
+        )
+        row = Booking(
+            status=Status.PROPOSED,
+            offered_for=booking,
+            condition=booking.condition,
+            visit_type=booking.visit_type,
+            time_zone=booking.time_zone,
+            source=Booking.Source.DESK,
+            hold_until=min(now + hold, slot.starts_at),
+        )
+        holding.put(row, slot, clinic)
+        holding.save(row)
+    audit.record("booking.offered", booking, by=by, at=now, details={"times": len(times)})
+    messages.queue(booking, Kind.OFFERED, occasion=f"{now:%Y%m%dT%H%M%S%f}")
+    return booking
+
+
+@transaction.atomic
+def choose(booking, *, offered, by="patient", link=None, now=None):
+    """The patient takes one of the offered times; the others are free at once. It is confirmed.
+
+    Harmless when repeated. ``link`` is the patient's own, see links.revoke_all. Raises SlotTaken
+    when the offer has ended, NotAllowed when the request has been answered otherwise.
+    """
+    now = now or timezone.now()
+    ours = Booking.objects.filter(pk=offered.pk, offered_for=booking).first()
+    if ours is None:
+        raise SlotTaken(ENDED)
+    current = Booking.objects.get(pk=booking.pk)
+    holding.lock_practitioners([p for p in (ours.practitioner, current.practitioner) if p])
+    booking, ours = holding.locked(booking), holding.locked(ours)
+    same_time = (booking.starts_at, booking.practitioner_id) == (ours.starts_at, ours.practitioner_id)
+    if booking.status == Status.BOOKED and same_time:
+        return booking
+    holding.require(booking, Status.PENDING, Status.WAITLIST, doing="given that time")
+    if ours.status != Status.PROPOSED or ours.hold_until <= now:
+        raise SlotTaken(ENDED)
+    holding.close_offers(booking, by=by, now=now)
+    holding.put(booking, ours, Clinic.objects.current())
+    links.revoke_all(booking, now=now, keep=link)
+    holding.set_booked(booking, by=by, now=now, action="booking.offer_chosen")
+    messages.queue(booking, Kind.DESK_CHANGED)
+    return booking
