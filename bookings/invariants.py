@@ -1,7 +1,8 @@
 """What must be true of the stored bookings, whoever wrote them and whatever was killed meanwhile.
 
 Each check reads and changes nothing, takes nothing from the database's constraints on trust, and
-yields the reference of each booking for which it is not true.
+yields the reference of each booking for which it is not true; the last one yields what is wrong in
+the record of changes.
 """
 
 from collections import defaultdict
@@ -10,6 +11,7 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.utils.dateparse import parse_datetime
 
+from clinic import audit
 from clinic.models import AuditEvent
 
 from .models import Booking, Message
@@ -99,11 +101,12 @@ INVARIANTS = {
     "bookings from the website without consent": without_consent,
     "bookings whose status or time has no audit row": unrecorded,
     "confirmed or cancelled bookings without exactly one message": unannounced,
+    "places where the audit record is not as it was sealed": audit.broken,
 }
 
 
 def broken():
-    """The references of the bookings that break each invariant, by the invariant's name."""
+    """The references, or places, that break each invariant, by the invariant's name."""
     return {name: list(check()) for name, check in INVARIANTS.items()}
 
 

@@ -4,6 +4,7 @@ They read no table of people, so the answer may be public.
 """
 
 import shutil
+from pathlib import Path
 
 from django.conf import settings
 from django.core.cache import caches
@@ -11,6 +12,7 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 FREE_BYTES = 200 * 1024 * 1024  # below this a booking may fail to reach the disk
+LOG_BYTES = 64 * 1024 * 1024  # journal_size_limit in settings.py: a log in good order is no longer
 
 _migrated = False
 
@@ -42,6 +44,21 @@ def disk():
     if free < FREE_BYTES:
         return f"only {free // 1024 // 1024} MB are free"
     return None
+
+
+def write_log():
+    """The database file's write-ahead log; the site works with a long one, so it is no check of
+    readiness. A database without a file has none here.
+    """
+    file = Path(f"{settings.DATABASES['default']['NAME']}-wal")
+    size = file.stat().st_size if file.is_file() else 0
+    if size <= LOG_BYTES:
+        return None
+    return (
+        f"{file} has grown to {size // 1024 // 1024} MB: some process keeps a read of the database "
+        "open. Look for a forgotten shell or a copy under way, and end it; the file then shrinks "
+        "by itself. Until then reads get slower and the disk fills."
+    )
 
 
 CHECKS = {"database": database, "migrations": migrations, "cache": cache, "disk": disk}

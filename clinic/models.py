@@ -15,6 +15,8 @@ from django.db import models
 from django.db.models import F, Q
 from phonenumber_field.modelfields import PhoneNumberField
 
+from .constraints import Frozen
+
 
 class VisitType(models.TextChoices):
     """How a consultation takes place."""
@@ -361,6 +363,50 @@ class AuditEvent(models.Model):
     class Meta:
         ordering = ["-at", "-pk"]
         indexes = [models.Index(fields=["object_type", "object_key"], name="audit_of_object")]
+        constraints = [
+            Frozen(
+                fields=[
+                    "id",
+                    "at",
+                    "actor",
+                    "actor_label",
+                    "action",
+                    "object_type",
+                    "object_key",
+                    "details",
+                ],
+                when="at",
+                name="audit_event_is_frozen",
+                violation_error_message="The record cannot be changed.",
+            )
+        ]
 
     def __str__(self):
         return f"{self.action} {self.object_type} {self.object_key}"
+
+
+class AuditSeal(models.Model):
+    """One link of the chain over the audit record, made by clinic.audit.seal().
+
+    ``digest`` covers the event, this row and the digest of the seal numbered one lower.
+    """
+
+    number = models.PositiveBigIntegerField(unique=True, help_text="1, 2, 3 … without gaps.")
+    event = models.OneToOneField(AuditEvent, on_delete=models.PROTECT, related_name="seal")
+    digest = models.CharField(max_length=64, help_text="HMAC-SHA256, in hexadecimal.")
+    sealed_at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+        ordering = ["number"]
+        constraints = [
+            Frozen(
+                fields=["id", "number", "event", "digest", "sealed_at"],
+                when="sealed_at",
+                name="audit_seal_is_frozen",
+                violation_error_message="A seal cannot be changed.",
+            )
+        ]
+
+    def __str__(self):
+        return f"Seal {self.number}"

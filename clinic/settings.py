@@ -158,7 +158,13 @@ DATABASES = {"default": _database()}
 # Rate limits must hold across processes, so the default cache is the database. "memory" keeps
 # public, impersonal values (next free time) for seconds, one copy a process.
 CACHES = {
-    "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"},
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "cache",
+        # Above so many rows the cache forgets some, those that count guesses among them. The
+        # default is 300: a crowd that guesses under other names would buy new guesses at one.
+        "OPTIONS": {"MAX_ENTRIES": 100_000},
+    },
     "memory": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "memory"},
 }
 

@@ -1,5 +1,6 @@
 """Health checks: always readable, honest about what is wrong, silent about people."""
 
+import os
 from collections import namedtuple
 from datetime import timedelta
 
@@ -8,6 +9,7 @@ from django.core.cache import caches
 from django.db import DatabaseError
 from django.utils import timezone
 
+from bookings.management.commands import run_worker
 from bookings.models import Heartbeat
 from clinic import health
 from tests.factories import make_booking, queue_message
@@ -74,6 +76,39 @@ def test_not_ready_without_the_cache_table(client, monkeypatch):
     monkeypatch.setattr(caches["default"], "_table", "missing_table")
     state = health.report()
     assert state["cache"].startswith("failed: ")
+
+
+@pytest.fixture
+def write_log(settings, tmp_path, monkeypatch):
+    """The write-ahead log of a database file that stands in for the real one."""
+    monkeypatch.setitem(settings.DATABASES, "default", {"NAME": tmp_path / "db.sqlite3"})
+    return tmp_path / "db.sqlite3-wal"
+
+
+def test_a_write_log_beyond_its_limit_is_told_with_its_size(write_log):
+    """D-08"""
+    assert health.write_log() is None
+    write_log.touch()
+    os.truncate(write_log, health.LOG_BYTES)
+    assert health.write_log() is None
+    os.truncate(write_log, 100 * 1024 * 1024)
+    assert f"{write_log} has grown to 100 MB" in health.write_log()
+
+
+def test_the_worker_warns_of_a_long_write_log_every_ten_minutes(write_log, caplog):
+    """D-08: once, however many workers there are and however often they look."""
+    write_log.touch()
+    os.truncate(write_log, health.LOG_BYTES + 1)
+    began = timezone.now()
+    for minutes in (0, 0, 1, 9.9, 10, 19, 20):
+        run_worker.housekeeping(began + timedelta(minutes=minutes))
+    warnings = [record for record in caplog.records if "has grown to" in record.getMessage()]
+    assert [record.levelname for record in warnings] == ["WARNING"] * 3
+
+
+def test_a_short_write_log_is_nothing_to_warn_of(write_log, caplog):
+    run_worker.housekeeping(timezone.now())
+    assert "has grown to" not in caplog.text
 
 
 def test_other_rooms_can_add_a_check():

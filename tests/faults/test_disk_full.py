@@ -7,12 +7,13 @@ enough, without a restart.
 import os
 import sqlite3
 import subprocess
+import sys
 
 import pytest
 
 from tests.faults.crowd import Times, at_check, holding
 from tests.faults.test_db_down import assert_honest
-from tests.server import Visitor
+from tests.server import ROOT, Visitor
 
 pytestmark = [pytest.mark.night, pytest.mark.only_on("sqlite")]
 
@@ -123,8 +124,17 @@ for number in range(10000):
 """
 
 
+def warnings_of_worker(server):
+    """How often a worker that looks once says that the log is long."""
+    done = subprocess.run(
+        [sys.executable, "manage.py", "run_worker", "--once"],
+        cwd=ROOT, env=server.env, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return done.stderr.count("db.sqlite3-wal has grown to")
+
+
 def test_reader_that_never_ends(own_server, tally):
-    """D-08: one reader stays open for 10,000 writes: what grows meanwhile is small afterwards."""
+    """D-08: one reader stays open for 10,000 writes: the worker warns; the log shrinks after it."""
     server = own_server()
     log = server.folder / "db.sqlite3-wal"
     reader = sqlite3.connect(server.folder / "db.sqlite3", isolation_level=None)
@@ -132,6 +142,7 @@ def test_reader_that_never_ends(own_server, tally):
     reader.execute("SELECT count(*) FROM bookings_booking").fetchone()
     server.python(WRITES)
     tally["mb_while_open"] = log.stat().st_size // MB
+    tally["warnings"] = sum(warnings_of_worker(server) for _ in range(3))
     reader.execute("COMMIT")
     server.start()
     [visitor] = at_check(server, [Times(server).take()[0]], [1])
@@ -140,5 +151,6 @@ def test_reader_that_never_ends(own_server, tally):
     reader.close()
     assert tally["mb_while_open"] > 64, "too little was written to say anything"
     assert tally["mb_afterwards"] <= 64
+    assert tally["warnings"] == 1, "three looks within ten minutes"
     server.stop()
     assert sound(server)

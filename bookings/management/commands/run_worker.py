@@ -8,10 +8,12 @@ from datetime import timedelta
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection
+from django.db.models import Q
 from django.utils import timezone
 
 from bookings import limits, messages, outbox, scheduling
 from bookings.models import Heartbeat
+from clinic import audit, health
 
 log = logging.getLogger("bookings.worker")
 
@@ -24,15 +26,28 @@ def housekeeping(now):
     """What is due by the clock, each done by whichever worker comes first."""
     every("lapsed", timedelta(minutes=1), now, lambda: scheduling.release_lapsed(now))
     every("reminders", timedelta(minutes=10), now, lambda: messages.replan_reminders(now))
+    recent = now - timedelta(days=2)  # older ones that were missed wait for the day's anchor
+    every("seals", timedelta(minutes=1), now, lambda: audit.seal(now, since=recent))
+    every("anchors", timedelta(days=1), now, lambda: audit.anchor(now))
+    every("write log", timedelta(minutes=10), now, warn_of_long_write_log)
     every("tallies", timedelta(days=1), now, lambda: limits.purge(now))
     return every("housekeeping", timedelta(days=1), now, lambda: call_command("clearsessions"))
 
 
+def warn_of_long_write_log():
+    problem = health.write_log()
+    if problem:
+        log.warning("%s", problem)
+
+
 def every(name, pause, now, job):
-    """Run ``job`` when ``pause`` has gone by since any worker last did; says whether it ran."""
+    """Run ``job`` when ``pause`` has gone by since any worker last did; says whether it ran.
+
+    So much ahead of now it last ran before the clock was put back.
+    """
     heartbeat, made = Heartbeat.objects.get_or_create(name=name, defaults={"at": now})
     first = made or Heartbeat.objects.filter(
-        name=name, at=heartbeat.at, at__lte=now - pause
+        Q(at__lte=now - pause) | Q(at__gt=now + pause), name=name, at=heartbeat.at
     ).update(at=now)
     if first:
         job()
