@@ -124,6 +124,30 @@ def open_time(day, practitioner_pk, rules, closures, zone, clinic_open=None):
 # --- what a search reads --------------------------------------------------------------------------
 
 
+class Rules:
+    """Opening hours, and the closures that touch some local dates, by practitioner key.
+
+    Those of the whole clinic are under None. ``people`` are the keys whose own rules are read, None
+    reads all. Two queries.
+    """
+
+    def __init__(self, first_day, last_day, zone, people=None):
+        owners = Q() if people is None else Q(practitioner=None) | Q(practitioner__in=people)
+        self.zone = zone
+        self.hours, self.closures = defaultdict(list), defaultdict(list)
+        for rule in OpeningHours.objects.filter(owners).order_by():
+            self.hours[rule.practitioner_id].append(rule)
+        for closure in Closure.objects.touching(first_day, last_day).filter(owners).order_by():
+            self.closures[closure.practitioner_id].append(closure)
+        self._clinic_open = {}
+
+    def open_on(self, day, practitioner_pk):
+        """The open periods of one practitioner on one local date."""
+        return open_time(
+            day, practitioner_pk, self.hours, self.closures, self.zone, self._clinic_open
+        )
+
+
 class _Timetable:
     """Policy, candidates and their rules, read once; held time is read for the days asked."""
 
@@ -155,26 +179,12 @@ class _Timetable:
         self.first_day = max(first_day, soonest) if first_day else soonest
         self.last_day = min(last_day, today + horizon) if last_day else today + horizon
         self.practitioners = []
-        self.hours, self.closures, self.clinic_open = defaultdict(list), defaultdict(list), {}
         if self.first_day <= self.last_day:
             self.practitioners = _candidates(condition, visit_type, practitioner)
         if self.practitioners:
-            self._read_rules()
-
-    def _read_rules(self):
-        owners = Q(practitioner=None) | Q(practitioner__in=[p.pk for p in self.practitioners])
-        for rule in OpeningHours.objects.filter(owners).order_by():
-            self.hours[rule.practitioner_id].append(rule)
-        # The day after the last one counts too: a late consultation may run into it.
-        touching = Closure.objects.touching(self.first_day, self.last_day + DAY)
-        for closure in touching.filter(owners).order_by():
-            self.closures[closure.practitioner_id].append(closure)
-
-    def open_on(self, day, practitioner):
-        """The open periods of one practitioner on one local date."""
-        return open_time(
-            day, practitioner.pk, self.hours, self.closures, self.zone, self.clinic_open
-        )
+            # The day after the last one counts too: a late consultation may run into it.
+            people = [person.pk for person in self.practitioners]
+            self.rules = Rules(self.first_day, self.last_day + DAY, self.zone, people)
 
     def open_days(self):
         """The dates on which anybody has open time left, soonest first."""
@@ -182,7 +192,7 @@ class _Timetable:
             if any(
                 end > self.earliest
                 for practitioner in self.practitioners
-                for _, end in self.open_on(day, practitioner)
+                for _, end in self.rules.open_on(day, practitioner.pk)
             ):
                 yield day
 
@@ -232,7 +242,8 @@ class _Timetable:
             starts = starts_in(
                 # With the day after, into which a late consultation may run.
                 chain.from_iterable(
-                    self.open_on(day, practitioner) for day in _days(first_day, last_day + DAY)
+                    self.rules.open_on(day, practitioner.pk)
+                    for day in _days(first_day, last_day + DAY)
                 ),
                 busy[bisect_left(busy, (since - LONGEST_BUSY,)) : bisect_left(busy, (until,))],
                 length=self.length,
@@ -353,39 +364,41 @@ def outside_hours(now=None, clinic=None, bookings=None):
     Shortened hours and new closures never touch a booking; this is where they show. Archived
     practitioners have no open time. ``bookings`` narrows it to what its reader may see.
     """
-    keys = outside_keys(now, clinic, bookings)
+    clinic, now = clinic or Clinic.objects.current(), now or timezone.now()
+    keys = outside_keys(list(coming(bookings, now).values_list(*COMING_ROW)), clinic)
     found = Booking.objects.filter(pk__in=keys).select_related("practitioner", "condition")
     return list(found.order_by("starts_at", "pk")) if keys else []
 
 
-def outside_keys(now=None, clinic=None, bookings=None):
-    """The primary keys of outside_hours(), in its order; three queries, and no row is made."""
-    clinic, now = clinic or Clinic.objects.current(), now or timezone.now()
-    zone, found = clinic.zone, coming(bookings, now)
-    rows = list(
-        found.values_list("pk", "practitioner_id", "practitioner__archived", "starts_at", "ends_at")
-    )
+# What the questions about many coming bookings read of each; no model is made of it.
+COMING_ROW = (
+    "pk", "starts_at", "ends_at", "practitioner_id", "practitioner__archived", "told_times",
+)  # fmt: skip
+
+
+def outside_keys(rows, clinic, rules=None):
+    """The primary keys of those of the COMING_ROW tuples that are outside_hours(), in order.
+
+    ``rules`` of all practitioners are read if not given, with two queries. None for no rows.
+    """
     if not rows:
         return []
-    rules, closures = defaultdict(list), defaultdict(list)
-    for rule in OpeningHours.objects.order_by():
-        rules[rule.practitioner_id].append(rule)
-    last = max(ends_at for *_rest, ends_at in rows).astimezone(zone).date()
-    for closure in Closure.objects.touching(now.astimezone(zone).date(), last).order_by():
-        closures[closure.practitioner_id].append(closure)
-    clinic_open = {}
+    zone = clinic.zone
+    first, last = rows[0][1], max(row[2] for row in rows)
+    rules = rules or Rules(first.astimezone(zone).date(), last.astimezone(zone).date(), zone)
 
     @cache
     def open_on(first, last, who):
-        days = (open_time(d, who, rules, closures, zone, clinic_open) for d in _days(first, last))
-        return merge(chain.from_iterable(days))
+        return merge(chain.from_iterable(rules.open_on(day, who) for day in _days(first, last)))
 
     def is_open(who, start, end):
         days = (edge.astimezone(zone).date() for edge in (start, end))
         return any(opens <= start and end <= closes for opens, closes in open_on(*days, who))
 
     return [
-        pk for pk, who, archived, start, end in rows if archived or not is_open(who, start, end)
+        pk
+        for pk, start, end, who, archived, _told in rows
+        if archived or not is_open(who, start, end)
     ]
 
 

@@ -2,12 +2,12 @@
 
 Every function takes the bookings that its reader may see as a queryset, and reads a bounded part of
 it through an index: a range of starts, or the rows of one status. ``board`` makes eight queries,
-whatever the size of the table, and three more once a minute.
+whatever the size of the table, and one more once a minute.
 """
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from django.core.cache import caches
 from django.db.models import Count, Q
@@ -16,9 +16,9 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from clinic.hours import DAY, HOUR, day_start, intersect, merge, open_periods, subtract
-from clinic.models import AuditEvent, Closure, OpeningHours, Practitioner
+from clinic.models import AuditEvent, Practitioner
 
-from . import availability, times
+from . import availability, times, told
 from .models import Booking, Message
 
 Status = Booking.Status
@@ -29,13 +29,13 @@ SOON_LATE = timedelta(hours=4)  # from this age a waiting request is marked
 MOST_WAITING = 100  # read; the board names how many there are up to here
 MOST_MISSING = 50
 MOST_UNREACHABLE = 100  # failed messages read
-MOST_OUTSIDE = 200  # listed on their page
+MOST_CONFLICTS = 200  # listed on their page
 OUTCOME_DAYS = 30
 NO_SHOW_DAYS = 7
 MOST_OFFERS_SHOWN = 12
 REQUEST_DAYS = 30
 REQUESTS_SECONDS = 300  # how old the numbers per condition may be
-OUTSIDE_SECONDS = 60  # how old the number outside opening hours may be
+CONFLICTS_SECONDS = 60  # how old the numbers of conflicts may be
 FIRST_YEAR, LAST_YEAR = 2000, 2200  # of a day that an address may ask for
 LIVE = (Status.BOOKED, Status.ARRIVED, Status.FULFILLED)
 SHOWN = (*Booking.HOLDING, Status.FULFILLED, Status.NOSHOW)
@@ -59,6 +59,9 @@ def possible(booking, now):
         "move": booking.status in (Status.PENDING, Status.BOOKED, Status.WAITLIST),
         "offer": bool(booking.email) and booking.status in WAITING,
         "undo": booking.status in (Status.ARRIVED, Status.FULFILLED, Status.NOSHOW),
+        "tell": booking.status in availability.AGREED
+        and not started
+        and bool(told.shifts(booking.told_times, booking.starts_at, zone)),
         "link": bool(booking.email)
         and not started
         and booking.status in (Status.PENDING, Status.BOOKED, Status.WAITLIST),
@@ -260,7 +263,8 @@ def board(bookings, practitioners, *, day, clinic, now, reader=""):
     bookings = bookings.select_related("practitioner", "condition")
     today = now.astimezone(clinic.zone).date()
     of_day = _of_day(bookings, day, clinic.zone, now)
-    grid = _grid(of_day, practitioners, day=day, clinic=clinic, now=now)
+    rules = availability.Rules(min(day, today), date.max, clinic.zone)
+    grid = _grid(of_day, practitioners, rules, day=day, clinic=clinic, now=now)
     waiting = _waiting(bookings, clinic, now)
     missing, no_shows = _past(bookings, now)
     return grid | {
@@ -277,7 +281,7 @@ def board(bookings, practitioners, *, day, clinic, now, reader=""):
         "missing": missing,
         "no_shows": no_shows,
         "unreachable": None if reader else _unreachable(),
-        "outside": outside_number(bookings, clinic, now, reader),
+        "conflicts": conflict_numbers(bookings, clinic, now, reader, rules),
         "requests": _requests(bookings, now, reader),
     }
 
@@ -355,22 +359,41 @@ def _unreachable():
     return [Unreachable(found[0].booking, found) for found in by_booking.values()]
 
 
-def outside(bookings, clinic, now, reader=""):
-    """Coming bookings outside opening hours, soonest first, and how many there are in all."""
-    keys = availability.outside_keys(now, clinic, bookings)
-    caches["memory"].set(f"desk-outside:{reader}", len(keys), OUTSIDE_SECONDS)
-    found = bookings.filter(pk__in=keys[:MOST_OUTSIDE]).order_by("starts_at", "pk")
-    return list(found.select_related("practitioner", "condition")), len(keys)
+@dataclass(frozen=True)
+class Conflicts:
+    """Coming bookings that no longer fit: their keys, soonest first.
+
+    ``outside`` opening hours; ``shifted``: at another clock time than people were told.
+    """
+
+    outside: list
+    shifted: list
 
 
-def outside_number(bookings, clinic, now, reader=""):
-    """How many outside() would find; the answer is kept for a minute, the list itself never is."""
-    key = f"desk-outside:{reader}"
-    number = caches["memory"].get(key)
-    if number is None:
-        number = len(availability.outside_keys(now, clinic, bookings))
-        caches["memory"].set(key, number, OUTSIDE_SECONDS)
-    return number
+def conflicts(bookings, clinic, now, reader="", rules=None):
+    """The Conflicts of now, with at most three queries; how many there are is kept for a minute."""
+    rows = list(availability.coming(bookings, now).values_list(*availability.COMING_ROW))
+    found = Conflicts(
+        availability.outside_keys(rows, clinic, rules), told.shifted_keys(rows, clinic)
+    )
+    numbers = {"outside": len(found.outside), "shifted": len(found.shifted)}
+    caches["memory"].set(f"desk-conflicts:{reader}", numbers, CONFLICTS_SECONDS)
+    return found
+
+
+def conflict_numbers(bookings, clinic, now, reader="", rules=None):
+    """How many conflicts() would find, by kind, a minute ago at most; the lists are never kept."""
+    numbers = caches["memory"].get(f"desk-conflicts:{reader}")
+    if numbers is None:
+        found = conflicts(bookings, clinic, now, reader, rules)
+        numbers = {"outside": len(found.outside), "shifted": len(found.shifted)}
+    return numbers
+
+
+def listed(bookings, keys):
+    """The first MOST_CONFLICTS bookings of these keys, soonest first."""
+    found = bookings.filter(pk__in=keys[:MOST_CONFLICTS]).order_by("starts_at", "pk")
+    return list(found.select_related("practitioner", "condition"))
 
 
 def _requests(bookings, now, reader):
@@ -397,14 +420,14 @@ def _requests(bookings, now, reader):
 # --- the grid -------------------------------------------------------------------------------------
 
 
-def _grid(of_day, practitioners, *, day, clinic, now):
+def _grid(of_day, practitioners, rules, *, day, clinic, now):
     """The columns of the day and the rows they share."""
     zone = clinic.zone
     people = {person.pk: person for person in practitioners.bookable()}
     for booking in of_day:
         people.setdefault(booking.practitioner_id, booking.practitioner)
     people = sorted(people.values(), key=lambda person: (person.position, person.name))
-    opening = _Opening(day, [person.pk for person in people], zone)
+    opening = _Opening(day, rules)
     mine = defaultdict(list)
     for booking in of_day:
         mine[booking.practitioner_id].append(booking)
@@ -428,27 +451,23 @@ def _grid(of_day, practitioners, *, day, clinic, now):
     }
 
 
+@dataclass(frozen=True)
 class _Opening:
-    """The opening rules of one date, read once: two queries."""
+    """The opening rules, as they are on one date."""
 
-    def __init__(self, day, people, zone):
-        self.day, self.zone = day, zone
-        owners = Q(practitioner=None) | Q(practitioner__in=people)
-        self.hours, self.closures = defaultdict(list), defaultdict(list)
-        for rule in OpeningHours.objects.filter(owners).order_by():
-            self.hours[rule.practitioner_id].append(rule)
-        for closure in Closure.objects.touching(day, day).filter(owners).order_by():
-            self.closures[closure.practitioner_id].append(closure)
+    day: date
+    rules: availability.Rules
 
     def open_to(self, key):
         """When the practitioner of that key gives consultations: UTC periods."""
-        return availability.open_time(self.day, key, self.hours, self.closures, self.zone)
+        return self.rules.open_on(self.day, key)
 
     def closed_by(self, key):
         """The closures that touch the practitioner's day: (UTC periods, reason)."""
-        for closure in (*self.closures.get(key, ()), *self.closures.get(None, ())):
-            whole = open_periods(self.day, availability.ALWAYS, (), self.zone)
-            rest = open_periods(self.day, availability.ALWAYS, [closure], self.zone)
+        zone, closures = self.rules.zone, self.rules.closures
+        for closure in (*closures.get(key, ()), *closures.get(None, ())):
+            whole = open_periods(self.day, availability.ALWAYS, (), zone)
+            rest = open_periods(self.day, availability.ALWAYS, [closure], zone)
             yield subtract(whole, rest), closure.reason or closure.public_note or "Closed"
 
 

@@ -273,9 +273,7 @@ def reschedule(request):
             if at is None:
                 raise scheduling.SchedulingError(_("Choose a time"))
             with _counted(visit):
-                moved = scheduling.reschedule(
-                    booking, start=at, by="patient", link=link, now=now
-                )
+                moved = scheduling.reschedule(booking, start=at, by="patient", link=link, now=now)
         except limits.TooMany:
             return _too_many_mails(request, visit)
         except scheduling.SchedulingError as error:

@@ -179,9 +179,9 @@ def replan_reminders(now=None):
     """
     now, clinic, number = now or timezone.now(), Clinic.objects.current(), 0
     # Dropped before its moment: the clock was ahead for a while, and what it dropped is due again.
-    Message.objects.filter(
-        kind=Kind.REMINDER, state=Message.State.DROPPED, due_at__gt=now
-    ).update(state=Message.State.QUEUED)
+    Message.objects.filter(kind=Kind.REMINDER, state=Message.State.DROPPED, due_at__gt=now).update(
+        state=Message.State.QUEUED
+    )
     for booking in Booking.objects.filter(status=Status.BOOKED, starts_at__gt=now).iterator():
         plan_reminders(booking, now, clinic)
         number += 1

@@ -318,11 +318,7 @@ class MessageQuerySet(models.QuerySet):
         """
         at = at or timezone.now()
         unleased = Q(lease_until=None) | Q(lease_until__lte=at) | Q(lease_until__gt=at + LEASE)
-        return (
-            self.waiting()
-            .filter(unleased, due_at__lte=at)
-            .order_by("due_at", "pk")
-        )
+        return self.waiting().filter(unleased, due_at__lte=at).order_by("due_at", "pk")
 
 
 class Message(models.Model):

@@ -82,7 +82,10 @@ def choose(booking, *, offered, by="patient", link=None, now=None):
     current = Booking.objects.get(pk=booking.pk)
     holding.lock_practitioners([p for p in (ours.practitioner, current.practitioner) if p])
     booking, ours = holding.locked(booking), holding.locked(ours)
-    same_time = (booking.starts_at, booking.practitioner_id) == (ours.starts_at, ours.practitioner_id)
+    same_time = (booking.starts_at, booking.practitioner_id) == (
+        ours.starts_at,
+        ours.practitioner_id,
+    )
     if booking.status == Status.BOOKED and same_time:
         return booking
     holding.require(booking, Status.PENDING, Status.WAITLIST, doing="given that time")

@@ -55,14 +55,12 @@ def shifts(told_times, at, clinic_zone):
     return found
 
 
-def shifted_keys(now=None, clinic=None, bookings=None):
-    """The primary keys of coming bookings whose clock time is not the one told, soonest first.
-
-    ``bookings`` narrows it to what its reader may see. Two queries.
-    """
-    clinic, now = clinic or Clinic.objects.current(), now or timezone.now()
-    rows = availability.coming(bookings, now).values_list("pk", "starts_at", "told_times")
-    return [pk for pk, at, told_times in rows if shifts(told_times, at, clinic.zone)]
+def shifted_keys(rows, clinic):
+    """The primary keys of those of availability's COMING_ROW tuples that have Shifts, in order."""
+    return [
+        pk for pk, at, _end, _who, _archived, told_times in rows
+        if shifts(told_times, at, clinic.zone)
+    ]  # fmt: skip
 
 
 @transaction.atomic

@@ -102,6 +102,20 @@ def debug_stays_at_home(app_configs, **kwargs):
     return []
 
 
+@register(Tags.security)
+def limits_hold_on_public_sites(app_configs, **kwargs):
+    if settings.ON_LOOPBACK or (settings.ABUSE_LIMITS and settings.NETWORK_LIMITS):
+        return []
+    off = "NETWORK_LIMITS" if settings.ABUSE_LIMITS else "ABUSE_LIMITS"
+    return [
+        Warning(
+            f"{off} is off on a public site: one program could take every free time.",
+            hint=f"Unset {off}; behind a proxy set TRUSTED_PROXIES, so that visitors are told apart.",
+            id="clinic.W010",
+        )
+    ]
+
+
 @register(Tags.database)
 def database_reads_committed_rows(app_configs, databases=None, **kwargs):
     """The booking verbs lock a row and read again: under a stricter level that read is stale."""

@@ -114,7 +114,8 @@ def clinic_time_for_staff(get_response):
     def middleware(request):
         if not request.path_info.startswith("/admin/"):
             return get_response(request)
-        with timezone.override(Clinic.objects.current().zone):
+        request.clinic = Clinic.objects.current()
+        with timezone.override(request.clinic.zone):
             return get_response(request)
 
     return middleware

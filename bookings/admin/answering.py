@@ -19,6 +19,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from bookings import desk, scheduling, times, week
 from bookings import messages as outgoing
 from bookings.models import Booking
+from bookings.told import tell_again
 from clinic.models import Clinic, Practitioner
 from clinic.plain_text import PlainTextField
 
@@ -55,6 +56,7 @@ VERBS = {
         lambda booking, *, by: scheduling.record_outcome(booking, outcome=Status.NOSHOW, by=by),
     ),
     "undo": Verb("Undo", "Taken back", scheduling.undo),
+    "tell": Verb("Tell the new time", "The time of now is what counts", tell_again),
     "link": Verb("Send the link again", "A new link is on its way", _send_link),
 }
 

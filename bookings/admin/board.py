@@ -4,9 +4,9 @@ from django.core.exceptions import PermissionDenied
 from django.template.response import TemplateResponse
 from django.utils import timezone
 
-from bookings import desk
+from bookings import desk, told
 from clinic import roles
-from clinic.models import Clinic, Practitioner
+from clinic.models import Practitioner
 
 from . import answering
 
@@ -20,7 +20,7 @@ def board(model_admin, request):
     """``?day=2027-01-05`` chooses the day; a practitioner sees their own column and patients."""
     if not model_admin.has_view_permission(request):
         raise PermissionDenied
-    clinic, now = Clinic.objects.current(), timezone.now()
+    clinic, now = request.clinic, timezone.now()
     practitioners, reader = Practitioner.objects.all(), _reader(request)
     if reader:
         practitioners = practitioners.filter(user=request.user)
@@ -46,29 +46,31 @@ def board(model_admin, request):
     return TemplateResponse(request, "admin/bookings/booking/desk.html", context)
 
 
-def outside(model_admin, request):
-    """Coming bookings that opening hours, a closure or an archived practitioner leave outside."""
+def conflicts(model_admin, request, kind):
+    """Coming bookings that no longer fit: "outside" opening hours, or "shifted" on the clock."""
     if not model_admin.has_view_permission(request):
         raise PermissionDenied
-    clinic, now = Clinic.objects.current(), timezone.now()
-    bookings, number = desk.outside(
-        model_admin.get_queryset(request), clinic, now, _reader(request)
-    )
+    clinic, now, bookings = request.clinic, timezone.now(), model_admin.get_queryset(request)
+    keys = getattr(desk.conflicts(bookings, clinic, now, _reader(request)), kind)
     rows = [
-        {"booking": booking, "buttons": _answers(model_admin, request, booking, now)}
-        for booking in bookings
+        {
+            "booking": booking,
+            "buttons": _answers(model_admin, request, booking, now),
+            "shifts": told.shifts(booking.told_times, booking.starts_at, clinic.zone),
+        }
+        for booking in desk.listed(bookings, keys)
     ]
     context = {
         **model_admin.admin_site.each_context(request),
-        "title": "Outside opening hours",
+        "title": {"outside": "Outside opening hours", "shifted": "Another clock time"}[kind],
         "opts": model_admin.opts,
         "zone": clinic.zone,
         "rows": rows,
-        "number": number,
+        "number": len(keys),
     }
-    return TemplateResponse(request, "admin/bookings/booking/outside.html", context)
+    return TemplateResponse(request, f"admin/bookings/booking/{kind}.html", context)
 
 
 def _answers(model_admin, request, booking, now):
     found = answering.buttons(model_admin, request, booking, now)
-    return [button for button in found if button["name"] in ("move", "offer", "cancel")]
+    return [button for button in found if button["name"] in ("tell", "move", "offer", "cancel")]

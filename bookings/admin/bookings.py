@@ -26,7 +26,7 @@ from clinic.models import Clinic
 from clinic.paging import BoundedPaginator
 from clinic.plain_text import PlainTextField
 
-from . import answering, board, offering, phone, searching
+from . import answering, board, export, offering, phone, searching
 from .filters import DayFilter
 
 MOST_AT_ONCE = 100
@@ -159,7 +159,9 @@ class BookingAdmin(OwnRows, RecordsChanges, admin.ModelAdmin):
         ]
         return [
             page("desk/", board.board, "desk"),
-            page("outside/", board.outside, "bookings_booking_outside"),
+            page("outside/", board.conflicts, "bookings_booking_outside", kind="outside"),
+            page("shifted/", board.conflicts, "bookings_booking_shifted", kind="shifted"),
+            page("export/", export.export, "bookings_booking_export"),
             page("<int:pk>/cancel/", answering.cancel, "bookings_booking_cancel"),
             page("<int:pk>/move/", answering.move, "bookings_booking_move"),
             page("<int:pk>/offer/", offering.offer, "bookings_booking_offer"),
@@ -256,7 +258,9 @@ class BookingAdmin(OwnRows, RecordsChanges, admin.ModelAdmin):
         obj.save(update_fields=form.changed_data)
         if {"email", "phone"}.intersection(form.changed_data):
             outgoing.contact_changed(obj, by=request.user)
-            new = " A new link is on its way." if "link" in desk.possible(obj, timezone.now()) else ""
+            new = (
+                " A new link is on its way." if "link" in desk.possible(obj, timezone.now()) else ""
+            )
             messages.info(request, f"Earlier links of this booking have stopped working.{new}")
 
     @admin.display(description="patient's own time")

@@ -270,14 +270,14 @@ def test_requests_per_condition(clinic):
     ]
 
 
-@pytest.mark.parametrize(("kept", "number"), [(True, 8), (False, 11)])
+@pytest.mark.parametrize(("kept", "number"), [(True, 8), (False, 9)])
 def test_few_queries_whatever_the_size(clinic, doctor, kept, number):
-    """The number outside opening hours is kept for a minute, the requests for five."""
+    """The numbers of conflicts are kept for a minute, the requests for five."""
 
     def queries():
         caches["memory"].delete("desk-requests:")
         if not kept:
-            caches["memory"].delete("desk-outside:")
+            caches["memory"].delete("desk-conflicts:")
         with CaptureQueriesContext(connection) as captured:
             show(clinic)
         return len(captured)
@@ -315,12 +315,16 @@ def test_every_reader_has_a_number_outside_hours_of_their_own(clinic, doctor):
     make_booking(practitioner=make_practitioner(), starts_at=at(33))
     make_closure(first_day=DAY + timedelta(days=1), last_day=DAY + timedelta(days=1))
     own = Booking.objects.filter(practitioner=doctor)
-    assert desk.outside_number(Booking.objects.all(), clinic, NOW) == 2
-    assert desk.outside_number(own, clinic, NOW, reader=7) == 1
+
+    def number(bookings, reader=""):
+        return desk.conflict_numbers(bookings, clinic, NOW, reader)["outside"]
+
+    assert number(Booking.objects.all()) == 2
+    assert number(own, reader=7) == 1
     Booking.objects.update(status="fulfilled")
-    assert desk.outside_number(own, clinic, NOW, reader=7) == 1  # of a minute ago
-    assert desk.outside(own, clinic, NOW, reader=7) == ([], 0)
-    assert desk.outside_number(own, clinic, NOW, reader=7) == 0
+    assert number(own, reader=7) == 1  # of a minute ago
+    assert desk.conflicts(own, clinic, NOW, reader=7).outside == []
+    assert number(own, reader=7) == 0
 
 
 @pytest.mark.only_on("sqlite")

@@ -58,6 +58,16 @@ def test_debug_on_a_public_site(settings):
     assert checks.debug_stays_at_home(None) == []
 
 
+@pytest.mark.parametrize("name", ["ABUSE_LIMITS", "NETWORK_LIMITS"])
+def test_limits_that_are_off_on_a_public_site(settings, name):
+    settings.ON_LOOPBACK, settings.ABUSE_LIMITS, settings.NETWORK_LIMITS = False, True, True
+    assert checks.limits_hold_on_public_sites(None) == []
+    setattr(settings, name, False)
+    assert ids(checks.limits_hold_on_public_sites(None)) == ["clinic.W010"]
+    settings.ON_LOOPBACK = True
+    assert checks.limits_hold_on_public_sites(None) == []
+
+
 @pytest.mark.django_db
 def test_isolation_level():
     assert checks.database_reads_committed_rows(None, databases=["default"]) == []

@@ -1,5 +1,7 @@
-"""X-01, X-05, X-07, X-09: what patients type stays text, on every staff screen and in every mail."""
+"""X-01, X-05 to X-07, X-09: what patients type stays text: staff screens, mails, exported files."""
 
+import csv
+import io
 import logging
 import sys
 from datetime import timedelta
@@ -122,6 +124,52 @@ def test_mails_carry_no_markup_of_patients(payload):
             assert payload not in text
             assert "alert(1)" not in text
         assert "evil.example" not in html
+
+
+FORMULAS = [
+    *(payload for payload in PAYLOADS if payload[0] in "=+-@"),
+    "=1+1",
+    "-2+3+cmd|' /C calc'!A0",
+    "\t=1+1",
+    "\r=1+1",
+    "\x1f=1+1",  # PostgreSQL stores no NUL; tests/bookings/test_exports.py has it
+    "Pat\r\n=1+1",
+    "Pat;=1+1",
+    'Pat";"=1+1',
+    'Pat","=1+1',
+    "\ufeff=1+1",
+    "\u200b＝1+1",
+    "＝1+1",
+    "＋1+1",
+    "－1+1",
+    "＠SUM(1+1)",
+]
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_no_cell_of_an_export_is_a_formula(staff, separator):
+    """X-06: in each field that a patient can fill, whatever the spreadsheet takes for a separator."""
+    make_clinic()
+    who, start = make_practitioner(), timezone.now() + timedelta(hours=3)
+    for number, text in enumerate(FORMULAS):
+        make_booking(
+            practitioner=who, starts_at=start + number * timedelta(hours=1), name=text, email=text,
+            message=text, call_when=text, spoken_language=text[:30], cancel_reason=text,
+        )  # fmt: skip
+    staff.post(reverse("account_reauthenticate"), {"password": "correct horse battery"})
+    day, two = start.date(), timedelta(days=2)
+    asked = {"first_day": day - two, "last_day": day + two, "reason": "accounts"}
+    response = staff.post(reverse("admin:bookings_booking_export"), asked)
+    assert response["Content-Type"] == "text/csv; charset=utf-8"
+    text = b"".join(response.streaming_content).decode("utf-8-sig")
+    lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
+    if separator == ",":
+        assert len(lines) == len(FORMULAS) + 1
+        assert {len(line) for line in lines} == {17}
+    hidden = ' \t\r\n\x00\x1f\ufeff\u200b"'
+    cells = [cell.lstrip(hidden) for line in lines for cell in line]
+    assert len(cells) > len(FORMULAS)
+    assert [cell for cell in cells if cell.startswith(tuple("=+-@＝＋－＠"))] == []
 
 
 def test_braces_and_percent_signs_are_not_expanded(staff):

@@ -1,0 +1,201 @@
+"""T-09: clocks that change between the booking and the visit; nobody is moved silently."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.contrib.auth.models import Group
+from django.core.cache import caches
+
+from bookings import availability, desk, invariants, links, offers, scheduling, told
+from bookings.models import Booking, Message
+from clinic import roles
+from clinic.models import AuditEvent
+from clinic.sign_in import DEMO_GROUP
+from tests.factories import (
+    make_booking,
+    make_clinic,
+    make_hours,
+    make_practitioner,
+    make_user,
+)
+
+LOS_ANGELES, KOLKATA = ZoneInfo("America/Los_Angeles"), ZoneInfo("Asia/Kolkata")
+NOW = datetime(2027, 1, 4, 12, tzinfo=UTC)
+NINE = datetime(2027, 1, 4, 17, tzinfo=UTC)
+# What a release of zone data does that abolishes daylight saving time, or brings it: the same
+# instant, an hour apart on the clock.
+OTHER_RULES = ZoneInfo("America/Denver")
+
+
+def told_in(zone, at=NINE, named="America/Los_Angeles"):
+    """As if the zone had been ``zone`` by the data of then."""
+    return {"zone": named, "clock": f"{at.astimezone(zone):%Y-%m-%dT%H:%M}"}
+
+
+# --- pure -----------------------------------------------------------------------------------------
+
+
+def test_what_was_told_names_zone_and_clock_of_both():
+    assert told.told(NINE, LOS_ANGELES, KOLKATA) == {
+        "clinic": {"zone": "America/Los_Angeles", "clock": "2027-01-04T09:00"},
+        "patient": {"zone": "Asia/Kolkata", "clock": "2027-01-04T22:30"},
+    }
+
+
+def test_nothing_shifts_while_the_data_is_the_same():
+    assert told.shifts(told.told(NINE, LOS_ANGELES, KOLKATA), NINE, LOS_ANGELES) == []
+    assert told.shifts({}, NINE, LOS_ANGELES) == [], "nothing was told, so nothing is wrong"
+
+
+def test_a_clock_that_changed_is_found_on_either_side():
+    ours = {"clinic": told_in(OTHER_RULES), "patient": told_in(KOLKATA, named="Asia/Kolkata")}
+    (shift,) = told.shifts(ours, NINE, LOS_ANGELES)
+    assert (shift.whose, shift.told, shift.zone) == (
+        "clinic", datetime.fromisoformat("2027-01-04T10:00"), LOS_ANGELES
+    )  # fmt: skip
+    theirs = {"clinic": told_in(LOS_ANGELES), "patient": told_in(KOLKATA, named="Asia/Karachi")}
+    (shift,) = told.shifts(theirs, NINE, LOS_ANGELES)
+    assert (shift.whose, shift.zone.key) == ("patient", "Asia/Karachi")
+
+
+def test_a_clinic_that_changes_its_zone_shifts_what_it_told():
+    (shift,) = told.shifts(told.told(NINE, LOS_ANGELES, KOLKATA), NINE, OTHER_RULES)
+    assert (shift.whose, shift.told_zone) == ("clinic", "America/Los_Angeles")
+
+
+# --- through the verbs ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def clinic(db):
+    caches["memory"].clear()
+    make_hours()
+    return make_clinic()
+
+
+@pytest.fixture
+def doctor(clinic):
+    return make_practitioner()
+
+
+def ask(**values):
+    values = {
+        "start": NINE, "visit_type": "video", "name": "Zelda", "email": "zelda@example.org",
+        "phone": "+13235550177", "consent_version": "1", "time_zone": "Asia/Kolkata", "now": NOW,
+    } | values  # fmt: skip
+    return scheduling.request(**values)
+
+
+def shifted(clinic, now=NOW):
+    rows = list(availability.coming(None, now).values_list(*availability.COMING_ROW))
+    return told.shifted_keys(rows, clinic)
+
+
+def under_older_data(bookings):
+    """Rewrite what they were told to what zone data with other rules would have made of it."""
+    for booking in bookings:
+        booking.told_times["clinic"] = told_in(OTHER_RULES, booking.starts_at)
+        booking.save(update_fields=["told_times"])
+
+
+def test_every_verb_that_gives_a_time_writes_down_what_is_told(clinic, doctor):
+    expected = told.told(NINE, LOS_ANGELES, KOLKATA)
+    booking = ask()
+    assert booking.told_times == expected
+    moved = scheduling.reschedule(booking, start=NINE + timedelta(hours=1), by="patient", now=NOW)
+    assert moved.told_times["clinic"]["clock"] == "2027-01-04T10:00"
+    offers.offer(moved, times=[(NINE, doctor)], by="system", now=NOW)
+    assert moved.offers.get().told_times == expected
+    chosen = offers.choose(moved, offered=moved.offers.get(), now=NOW)
+    assert chosen.told_times == expected
+    call = scheduling.request_callback(
+        visit_type="phone", name="Ana", phone="+13235550177", consent_version="1", now=NOW
+    )
+    assert call.told_times == {}
+
+
+def test_all_that_shifted_are_found_and_none_is_moved(clinic):
+    doctors = [make_practitioner() for _ in range(3)]
+    ours = [
+        ask(start=NINE + timedelta(hours=hours), practitioner=who, phone="", email=f"{n}@e.example")
+        for n, (hours, who) in enumerate((h, d) for h in range(5) for d in doctors)
+    ]
+    assert shifted(clinic) == []
+    affected = ours[::2]
+    under_older_data(affected)
+    before = list(Booking.objects.values_list("pk", "starts_at", "practitioner", "sequence"))
+    assert sorted(shifted(clinic)) == sorted(booking.pk for booking in affected)
+    assert desk.conflict_numbers(Booking.objects.all(), clinic, NOW) == {
+        "outside": 0,
+        "shifted": len(affected),
+    }
+    assert (
+        list(Booking.objects.values_list("pk", "starts_at", "practitioner", "sequence")) == before
+    )
+    assert not Message.objects.filter(kind="changed").exists()
+
+
+def test_what_is_over_or_cancelled_is_not_reported(clinic, doctor):
+    over, gone = ask(), ask(start=NINE + timedelta(hours=1))
+    under_older_data([over, gone])
+    scheduling.cancel(gone, by="system", cancelled_by="clinic", now=NOW)
+    assert shifted(clinic, now=NINE) == []
+
+
+def test_telling_again_keeps_the_instant_and_writes_once(clinic, doctor):
+    user = make_user()
+    booking = scheduling.confirm(ask(), by=user, now=NOW)
+    under_older_data([booking])
+    secret = links.issue(booking, NOW)
+    again = told.tell_again(booking, by=user, now=NOW)
+    assert (again.starts_at, again.sequence) == (NINE, booking.sequence + 1)
+    assert again.told_times == told.told(NINE, LOS_ANGELES, KOLKATA)
+    assert shifted(clinic) == []
+    told.tell_again(booking, by=user, now=NOW)
+    assert Message.objects.filter(booking=booking, kind="changed").count() == 1
+    assert links.look_up(secret, NOW) is None
+    event = AuditEvent.objects.get(action="booking.told_again")
+    assert (event.actor, event.details) == (user, {"clocks": ["clinic"]})
+    assert not any(invariants.broken().values())
+
+
+def test_a_request_that_waits_is_told_that_it_still_waits(clinic, doctor):
+    booking = ask()
+    under_older_data([booking])
+    told.tell_again(booking, by="system", now=NOW)
+    assert Message.objects.filter(booking=booking, kind="received").count() == 2
+    assert not Message.objects.filter(kind="changed").exists()
+
+
+@pytest.fixture
+def front_desk(clinic, client, time_machine):
+    time_machine.move_to(NOW, tick=False)
+    roles.apply_roles()
+    user = make_user(roles.FRONT_DESK)
+    user.groups.add(Group.objects.get_or_create(name=DEMO_GROUP)[0])
+    client.force_login(user)
+    return client
+
+
+def test_the_desk_sees_them_and_answers(front_desk, doctor):
+    booking = scheduling.confirm(ask(), by="system", now=NOW)
+    shown, board = "/admin/bookings/booking/shifted/", "/admin/bookings/booking/desk/"
+
+    def page(address):
+        return front_desk.get(address).content.decode()
+
+    assert "at the time that people were told" in page(shown)
+    assert "Another clock time" not in page(board)
+    under_older_data([booking])
+    assert "Mon 4 Jan 2027, 10:00" in page(shown)
+    assert "Mon 4 Jan 2027, 09:00" in page(shown)
+    assert "Another clock time" in page(board)
+    answer = front_desk.post(f"/admin/bookings/booking/{booking.pk}/tell/", {"next": shown})
+    assert answer.url == shown
+    assert "at the time that people were told" in page(shown)
+
+
+def test_a_row_from_before_this_was_written_down_is_not_reported(clinic):
+    make_booking(starts_at=NINE, status="booked")
+    assert shifted(clinic) == []
