@@ -24,15 +24,17 @@ def _digest(secret):
     return hashlib.sha256(str(secret).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def issue(booking, now=None):
+def issue(booking, now=None, *, at_least=None):
     """Make a new link to the booking and return its secret, which is kept nowhere.
 
-    It works until 24 hours after the visit ends, or for 30 days where there is no time yet.
-    Links issued earlier go on working: a second mail must not break the first.
+    It works until 24 hours after the visit ends, or for 30 days where there is no time yet, and
+    until the instant ``at_least``, if given. Links issued earlier go on working: a second mail must
+    not break the first.
     """
     now = now or timezone.now()
     secret = secrets.token_urlsafe(32)
     ends = booking.ends_at + LIFE_AFTER_VISIT if booking.ends_at else now + LIFE_WITHOUT_VISIT
+    ends = max(ends, at_least or ends)
     ManageLink.objects.create(
         booking=booking, digest=_digest(secret), issued_at=now, expires_at=ends
     )

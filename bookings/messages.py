@@ -13,14 +13,13 @@ from email.utils import formataddr, parseaddr
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.db import transaction
-from django.db.models import Q
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
 from clinic import audit
-from clinic.models import Clinic, parse_reminders
+from clinic.models import Clinic, VisitType, parse_reminders
 
 from . import calendars, links, times
 from .models import Booking, Message
@@ -147,6 +146,10 @@ def _reminder_occasion(name, starts_at):
     return f"{name}:{starts_at.astimezone(UTC):%Y%m%dT%H%MZ}"
 
 
+def _outcome_occasion(booking):
+    return f"{booking.starts_at.astimezone(UTC):%Y%m%dT%H%MZ}"
+
+
 def _reminder_moment(starts_at, before, zone):
     """When a reminder is due (UTC): whole days before at the same wall-clock time, else elapsed."""
     if before % timedelta(days=1):
@@ -166,8 +169,7 @@ def plan_reminders(booking, now=None, clinic=None):
         if (moment := _reminder_moment(booking.starts_at, before, clinic.zone)) > now
     ]
     ask_at = booking.ends_at + ASK_OUTCOME_AFTER
-    occasion = f"{booking.starts_at.astimezone(UTC):%Y%m%dT%H%MZ}"
-    rows.append(_row(booking, Kind.DESK_OUTCOME, occasion, ask_at, now))
+    rows.append(_row(booking, Kind.DESK_OUTCOME, _outcome_occasion(booking), ask_at, now))
     Message.objects.bulk_create(rows, ignore_conflicts=True)
 
 
@@ -214,12 +216,7 @@ def _newest_news(message):
 
 def _offers(booking, now):
     """The times that the clinic offers and still holds, soonest first."""
-    return list(
-        Booking.objects.filter(
-            Q(pk=booking.pk) | Q(offered_for=booking), Q(hold_until=None) | Q(hold_until__gt=now),
-            status=Status.PROPOSED, starts_at__gt=now,
-        ).select_related("practitioner").order_by("starts_at", "pk")
-    )  # fmt: skip
+    return list(booking.offers.open_offers(now).select_related("practitioner"))
 
 
 def still_makes_sense(message, booking, now):
@@ -227,14 +224,14 @@ def still_makes_sense(message, booking, now):
     if booking.erased_at:
         return False
     status, kind = booking.status, message.kind
+    if kind == Kind.OFFERED:  # also after the time that was asked for, which the offers replace
+        return status in (Status.PENDING, Status.WAITLIST) and bool(_offers(booking, now))
     if booking.starts_at and booking.starts_at <= now:
         return (kind == Kind.FOLLOW_UP and status == Status.NOSHOW) or (
-            kind == Kind.DESK_OUTCOME
+            message.key == _key(booking, Kind.DESK_OUTCOME, _outcome_occasion(booking))
             and status in (Status.BOOKED, Status.ARRIVED)
             and booking.ends_at <= now
         )
-    if kind == Kind.OFFERED:
-        return bool(_offers(booking, now))
     if status in (Status.PENDING, Status.PROPOSED) and booking.hold_until:
         if booking.hold_until <= now:
             return False
@@ -295,14 +292,17 @@ def _patient_zone(booking, clinic):
 
 
 def _visit(booking, clinic):
-    """Date, time, place and person of one booking, in words."""
+    """Date, time, place and person of one booking, in words; how to get there, if it takes place."""
     zone, who = _patient_zone(booking, clinic), booking.practitioner
+    kind = "" if booking.status == Status.CANCELLED else booking.visit_type
+    how_to_join = clinic.video_note or _("We e-mail you how to join before the visit.")
     return {
         "when": _spoken(booking.starts_at, clinic.zone),
         "when_there": _spoken(booking.starts_at, zone) if zone else "",
         "practitioner": calendars.one_line(who.name) if who else "",
         "place": calendars.place(booking, clinic),
-        "access_note": clinic.access_note if booking.visit_type == "in_person" else "",
+        "access_note": clinic.access_note if kind == VisitType.IN_PERSON else "",
+        "join": how_to_join if kind == VisitType.VIDEO else "",
     }
 
 
@@ -321,17 +321,23 @@ def _context(message, booking, clinic, now):
         "by_clinic": booking.cancelled_by == Booking.CancelledBy.CLINIC,
         "language": translation.get_language(),
     }
+    link_until = None
     if booking.starts_at:
         context["visit"] = _visit(booking, clinic)
         at, zone = booking.starts_at, clinic.zone
         context["when_short"] = f"{times.when(at, zone)} ({times.zone_name(zone)})"
         context["change_until"] = _change_until(booking, clinic, now)
     if message.kind == Kind.OFFERED:
-        context["offers"] = [_visit(offer, clinic) for offer in _offers(booking, now)]
+        offers = _offers(booking, now)
+        ends = [offer.hold_until for offer in offers] or [now]
+        context["offers"] = [_visit(offer, clinic) for offer in offers]
+        context["hold_until"] = _spoken(min(ends), clinic.zone)
+        link_until = max(ends)
     if message.kind == Kind.PROVE:
         context["hold_until"] = _spoken(booking.hold_until, clinic.zone)
     if message.kind in _WITH_LINK:
-        path = reverse("bookings:open_link", args=[links.issue(booking, now)])
+        secret = links.issue(booking, now, at_least=link_until)
+        path = reverse("bookings:open_link", args=[secret])
         context["manage_url"] = settings.SITE_URL + path
     if message.to_desk:
         path = reverse("admin:bookings_booking_change", args=[booking.pk])

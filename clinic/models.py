@@ -100,6 +100,11 @@ class Clinic(models.Model):
     access_note = models.CharField(
         max_length=200, blank=True, help_text="Step-free entrance, parking, nearest stop."
     )
+    video_note = models.CharField(
+        max_length=200,
+        blank=True,
+        help_text="How to join a video call; goes into mails. Empty: you write to each patient.",
+    )
     emergency_number = models.CharField(max_length=20, default="911")
     languages_spoken = models.CharField(max_length=120, default="English")
     time_zone = models.CharField(

@@ -35,6 +35,7 @@ class ClinicAdmin(RecordsChanges, admin.ModelAdmin):
                     "city",
                     ("region", "postal_code", "country"),
                     "access_note",
+                    "video_note",
                     "languages_spoken",
                     "time_zone",
                     "emergency_number",

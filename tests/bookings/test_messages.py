@@ -36,7 +36,7 @@ FITTING = {
     Kind.CHANGED: {"status": "booked"},
     Kind.CANCELLED: CANCELLED,
     Kind.CALLBACK: {"status": "waitlist"},
-    Kind.OFFERED: {"status": "proposed", "hold_until": BEFORE + timedelta(days=1)},
+    Kind.OFFERED: {"status": "pending"},
     Kind.LINK: {"status": "booked"},
     Kind.REMINDER: {"status": "booked"},
     Kind.FOLLOW_UP: {"status": "noshow"},
@@ -90,7 +90,16 @@ def message_for(kind, **values):
     start = None if kind == Kind.CALLBACK else START
     usual = {"starts_at": start, "name": "Pat Example"}
     booking = make_booking(**usual | FITTING[kind] | values)
-    occasion = messages._reminder_occasion("2-day", START) if kind == Kind.REMINDER else ""
+    if kind == Kind.OFFERED:
+        make_booking(
+            starts_at=START + timedelta(hours=2), status="proposed", offered_for=booking,
+            hold_until=BEFORE + timedelta(days=1), visit_type=booking.visit_type,
+        )  # fmt: skip
+    occasion = ""
+    if kind == Kind.REMINDER:
+        occasion = messages._reminder_occasion("2-day", START)
+    if kind == Kind.DESK_OUTCOME:
+        occasion = messages._outcome_occasion(booking)
     message = queue_message(booking, kind, occasion=occasion)
     message.message_id = f"<{message.pk}@clinic.example>"
     return message
@@ -141,7 +150,9 @@ def test_every_mail_is_complete(kind):
     assert mail["Date"]
     assert message.booking.spoken_reference in text
     assert message.booking.spoken_reference in html
-    assert not re.search(r"<(img|script|link|style|iframe|form)\b|url\(|style=", html)
+    assert not re.search(r"<(img|script|link|iframe|form)\b|url\(|@import|style=", html)
+    html = re.sub(r"<style>.*?</style>", "", html, count=1, flags=re.DOTALL)
+    assert "<style" not in html
     assert "\n\n\n" not in text
     assert "{" not in subject + text + html
     if not to_desk:
@@ -265,6 +276,24 @@ def test_the_time_is_given_in_the_clinics_zone_and_in_the_patients():
         assert "On your clock" not in same[body]
 
 
+def test_how_to_join_a_video_call_is_said():
+    message = message_for(Kind.CONFIRMED, visit_type="video")
+    assert "How to join: We e-mail you how to join before the visit." in parts(written(message))[1]
+    make_clinic(video_note="Open https://video.lindenvale.example/room at your time.")
+    _subject, text, html, _calendar = parts(written(message))
+    assert "How to join: Open https://video.lindenvale.example/room at your time." in text
+    assert 'href="https://video.lindenvale.example/room"' in html
+    for visit_type in ("phone", "in_person"):
+        other = message_for(Kind.CONFIRMED, visit_type=visit_type)
+        assert "How to join" not in parts(written(other))[1]
+
+
+def test_a_cancelled_visit_says_nothing_of_getting_there():
+    make_clinic(access_note="Step-free entrance.")
+    assert "Step-free" in parts(written(message_for(Kind.CONFIRMED, visit_type="in_person")))[1]
+    assert "Step-free" not in parts(written(message_for(Kind.CANCELLED, visit_type="in_person")))[1]
+
+
 def test_an_hour_that_happens_twice_is_told_apart():
     first = datetime(2026, 11, 1, 8, 30, tzinfo=UTC)
     subjects = [
@@ -282,7 +311,9 @@ def test_until_when_it_can_be_changed():
     before = parts(written(message))[1]
     assert "until Monday 4 January 2027, 06:30, Los Angeles time (UTC−8)" in before
     after = parts(written(message, START - timedelta(hours=3)))[1]
-    assert "too close now to change online" in after
+    assert "too late to move or cancel it online" in after
+    assert "See it:" in after
+    assert "See, move or cancel it:" not in after
 
 
 def test_place_and_person():
@@ -307,9 +338,26 @@ def test_an_offer_lists_the_times_still_held():
     body = parts(written(message, BEFORE))[1]
     assert "11:30" in body
     assert "12:30" in body
+    assert "until Friday 1 January 2027, 11:30, Los Angeles time" in body, "the first that ends"
     body = parts(written(message, BEFORE + timedelta(minutes=90)))[1]
     assert "11:30" not in body
     assert not messages.still_makes_sense(message, request, BEFORE + timedelta(hours=2))
+
+
+def test_an_offer_outlives_the_time_that_was_asked_for():
+    request, held_until = (
+        make_booking(starts_at=START, status="pending"),
+        START + timedelta(hours=40),
+    )
+    make_booking(
+        starts_at=START + timedelta(hours=50), status="proposed", offered_for=request,
+        hold_until=held_until,
+    )  # fmt: skip
+    message = queue_message(request, Kind.OFFERED)
+    message.message_id = "<x@clinic.example>"
+    assert messages.still_makes_sense(message, message.booking, START + timedelta(minutes=30))
+    written(message, START)
+    assert ManageLink.objects.get(booking=message.booking).expires_at == held_until
 
 
 # --- the calendar that goes along ----------------------------------------------------------------
@@ -635,3 +683,19 @@ def test_the_desk_is_asked_once_for_the_outcome():
     assert messages.still_makes_sense(asked, booking, asked.due_at)
     booking.status = "fulfilled"
     assert not messages.still_makes_sense(asked, booking, asked.due_at)
+
+
+def test_the_desk_is_asked_once_after_a_move():
+    booking = make_booking(starts_at=START, status="booked")
+    messages.plan_reminders(booking, START - timedelta(days=1))
+    booking.starts_at, booking.ends_at = START + timedelta(hours=2), START + timedelta(hours=3)
+    booking.busy_from, booking.busy_until = booking.starts_at, booking.ends_at
+    booking.save()
+    messages.plan_reminders(booking, START - timedelta(days=1))
+    later = START + timedelta(days=1)
+    asked = [
+        message
+        for message in Message.objects.filter(kind=Kind.DESK_OUTCOME)
+        if messages.still_makes_sense(message, booking, later)
+    ]
+    assert len(asked) == 1
