@@ -297,7 +297,7 @@ def _times_page(request, booking, clinic, now, problem):
         ignoring=booking,
     )
     context = {"booking": booking, "zone": zone, "clinic_zone": clinic.zone, "problem": problem}
-    context |= shown | {"now": now}
+    context |= shown | {"now": now, "zones": week.zones_to_choose(clinic.zone, zone)}
     return render(request, "bookings/reschedule.html", context, status=409 if problem else 200)
 
 

@@ -21,6 +21,7 @@ from bookings.forms import DetailsForm
 from bookings.models import Booking
 from clinic import roles
 from clinic.admin.audit import RecordsChanges
+from clinic.admin.lookups import OfferedLookups
 from clinic.admin.practitioners import OwnRows
 from clinic.models import Clinic
 from clinic.paging import BoundedPaginator
@@ -69,10 +70,10 @@ class ContactForm(forms.ModelForm):
 
 
 @admin.register(Booking)
-class BookingAdmin(OwnRows, RecordsChanges, admin.ModelAdmin):
+class BookingAdmin(OfferedLookups, OwnRows, RecordsChanges, admin.ModelAdmin):
     form = ContactForm
     list_display = [
-        "spoken", "when", "practitioner", "patient", "concern", "visit_type", "state", "asked",
+        "spoken", "when", "patient", "practitioner", "concern", "visit_type", "state", "asked",
     ]  # fmt: skip
     list_display_links = ["spoken"]
     list_select_related = ["practitioner", "condition"]

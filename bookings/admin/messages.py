@@ -7,6 +7,7 @@ from django.utils import timezone
 from bookings import messages as outgoing
 from bookings import times
 from bookings.models import Message
+from clinic.admin.lookups import OfferedLookups
 from clinic.admin.practitioners import OwnRows
 from clinic.models import Clinic
 from clinic.paging import BoundedPaginator
@@ -15,7 +16,7 @@ MOST_AT_ONCE = 100
 
 
 @admin.register(Message)
-class MessageAdmin(OwnRows, admin.ModelAdmin):
+class MessageAdmin(OfferedLookups, OwnRows, admin.ModelAdmin):
     owner = "booking__practitioner__user"
     list_display = ["kind", "to", "reference", "due", "sent", "state", "tries", "error"]
     list_filter = ["state", "kind"]
@@ -65,7 +66,11 @@ class MessageAdmin(OwnRows, admin.ModelAdmin):
 
     def changelist_view(self, request, extra_context=None):
         city = times.zone_name(timezone.get_current_timezone())
-        context = {"title": "Messages", "subtitle": f"All times are {city} time"}
+        context = {
+            "title": "Messages",
+            "subtitle": f"All times are {city} time",
+            "is_nav_sidebar_enabled": False,  # the list is wide
+        }
         return super().changelist_view(request, context | (extra_context or {}))
 
     @admin.action(description="Send again (failed messages)", permissions=["answer"])

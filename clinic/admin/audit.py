@@ -10,6 +10,8 @@ from clinic import audit
 from clinic.models import AuditEvent
 from clinic.paging import BoundedPaginator
 
+from .lookups import OfferedLookups
+
 
 class RecordsChanges:
     """For a ModelAdmin: each row that a form adds, changes or deletes leaves an AuditEvent.
@@ -78,7 +80,7 @@ class WhatFilter(admin.SimpleListFilter):
 
 
 @admin.register(AuditEvent)
-class AuditEventAdmin(admin.ModelAdmin):
+class AuditEventAdmin(OfferedLookups, admin.ModelAdmin):
     list_display = ["at", "actor_label", "action", "object_type", "object_key"]
     list_filter = [WhenFilter, WhatFilter]
     search_fields = ["object_key__exact", "action__exact", "actor_label__exact"]

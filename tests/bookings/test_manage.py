@@ -154,6 +154,13 @@ def test_move(proven, booking):
     assert "Thursday 7 January" in proven.get("/booking/").content.decode(), "still signed in to it"
 
 
+def test_another_zone_can_be_chosen_to_move_in(proven, booking):
+    page = proven.get("/booking/reschedule/?zone=Asia/Kolkata").content.decode()
+    assert 'value="Asia/Kolkata" selected' in page
+    assert 'value="America/Los_Angeles"' in page
+    assert "Kolkata time" in page
+
+
 def test_a_second_press_of_a_move_is_answered(proven, booking):
     """Its browser may not have seen the first answer, nor the cookie that came with it."""
     cookie = proven.cookies["manage"].value

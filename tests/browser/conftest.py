@@ -1,6 +1,8 @@
 """A real Chromium and the shipped server with the starter clinic, one of each for a test process."""
 
+import json
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -29,6 +31,29 @@ def site():
         yield made
     finally:
         made.close()
+
+
+@pytest.fixture(scope="session")
+def guarded(site):
+    """A second server on the same database, with the limits on: a count would be a trace, too."""
+    made = Server(site.folder, workers=1, env={"ABUSE_LIMITS": "true", "TRUSTED_PROXIES": "1"})
+    if "DATABASE_URL" in site.env:
+        made.env["DATABASE_URL"] = site.env["DATABASE_URL"]
+    try:
+        yield made.start(log=site.folder / "guarded.log")
+    finally:
+        made.stop()
+
+
+@pytest.fixture(scope="session")
+def stage(site):
+    """``stage("named()")`` runs a function of staging.py beside the server; returns its answer."""
+
+    def run(call):
+        code = "import json\nfrom tests.browser import staging\n"
+        return json.loads(site.python(f"{code}print(json.dumps(staging.{call}))"))
+
+    return run
 
 
 @pytest.fixture(scope="session")
@@ -63,8 +88,9 @@ class Watched:
             self.foreign.append(request.url)
 
     def _console(self, message):
-        # A form with errors answers 422, a lost time 409; Chromium notes both as failed loads.
-        expected = "status of 422" in message.text or "status of 409" in message.text
+        # A form with errors answers 422, a lost time 409, a limit 429; Chromium notes all of them
+        # as failed loads.
+        expected = re.search("status of (409|422|429)", message.text)
         if message.type in ("error", "warning") and not expected:
             self.complaints.append(message.text)
 
@@ -105,13 +131,37 @@ class Watched:
         assert self.complaints == []
 
 
+@pytest.fixture(scope="session")
+def signed_in(chromium, site, logins):
+    """``signed_in("frontdesk")``: the cookies of that demo account, from one sign-in a run."""
+    kept = {}
+
+    def cookies(user):
+        if user not in kept:
+            context = chromium.new_context(base_url=f"http://127.0.0.1:{site.port}")
+            page = context.new_page()
+            page.goto("/admin/")
+            page.locator("[name=login]").fill(user)
+            page.locator("[name=password]").fill(logins[user])
+            page.keyboard.press("Enter")
+            page.wait_for_url("**/admin/")
+            kept[user] = context.storage_state()
+            context.close()
+        return kept[user]
+
+    return cookies
+
+
 @pytest.fixture
-def visit(chromium, site):
-    """``visit(size=PHONE, js=True, dark=False)`` opens a fresh browser profile."""
+def visit(chromium, site, request):
+    """``visit(size=PHONE, js=True, dark=False)`` opens a fresh browser profile; ``user`` names the
+    demo account that it is signed in as, ``at`` another server than the usual one.
+    """
     contexts, pages = [], []
 
-    def open_page(size=DESKTOP, *, js=True, dark=False, zone=None):
+    def open_page(size=DESKTOP, *, js=True, dark=False, zone=None, user="", at=None):
         context = chromium.new_context(
+            storage_state=request.getfixturevalue("signed_in")(user) if user else None,
             viewport={"width": size[0], "height": size[1]},
             java_script_enabled=js,
             color_scheme="dark" if dark else "light",
@@ -119,7 +169,7 @@ def visit(chromium, site):
         )
         context.set_default_timeout(15_000)
         contexts.append(context)
-        pages.append(Watched(context.new_page(), site))
+        pages.append(Watched(context.new_page(), at or site))
         return pages[-1]
 
     yield open_page

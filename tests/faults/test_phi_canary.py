@@ -91,8 +91,8 @@ def test_audit_and_messages_hold_codes_only(running, walked):
     assert TRACES.search(found) is None
 
 
-def test_an_error_page_tells_nothing(running, walked):
-    """H-02: a forced failure of the database answers with a page that knows nobody."""
+def test_a_page_that_is_not_there_tells_nothing(running, walked):
+    """H-02: nor does it repeat what was asked for."""
     visitor = Visitor(running.port)
     visitor.cookies["session"] = "ZZQNameZZQName"
     for path in ("/nothing/ZZQName/", "/conditions/ZZQName/", "/book/ZZQName/"):
@@ -100,3 +100,23 @@ def test_an_error_page_tells_nothing(running, walked):
         assert answer.status == 404
         assert "ZZQ" not in answer.text
         assert "Traceback" not in answer.text
+
+
+def test_an_error_page_tells_nothing(own_server):
+    """H-02: a view fails with a patient's words in its exception, its frame, and what was posted."""
+    server = own_server(application="tests.faults.failing_wsgi").start()
+    visitor = Visitor(server.port)
+    visitor.cookies["session"] = "ZZQNameZZQName"
+    for answer in (visitor.get("/fails/"), visitor.post("/fails/", CANARY)):
+        assert answer.status == 500
+        assert "Something went wrong" in answer.text
+        for text in (answer.text, str(answer.headers)):
+            assert TRACES.search(text) is None
+            for trace in ("Traceback", "ValueError", "KeyError", "failing_wsgi", "cannot store"):
+                assert trace not in text
+    server.stop()
+    log = (server.folder / "server.log").read_text(errors="replace")
+    assert TRACES.search(log) is None
+    assert "cannot store" not in log
+    assert "Traceback" not in log
+    assert len(re.findall(r"Internal Server Error: /fails/ \[ValueError in fail, line", log)) == 2
