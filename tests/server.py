@@ -140,6 +140,9 @@ class Server:
             sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1",
             "--port", str(self.port), "--workers", str(self.workers), "--blocking-threads", "4",
             "--respawn-failed-workers", "--respawn-interval", "1", "--no-access-log",
+            # One that is asked to stop while it starts never hears it; without this, granian, which
+            # stops all when one place dies twice, would wait for it for ever.
+            "--workers-kill-timeout", "5",
             f"{self.application}:application",
         ]  # fmt: skip
 

@@ -1,6 +1,7 @@
 """The manage link: what it shows, what it needs, and what it never does."""
 
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 import time_machine
@@ -256,6 +257,22 @@ def test_the_secret_of_the_browser_that_moved_dies_too(client, booking):
     client.post("/booking/reschedule/", {"start": "2027-01-07T17:30:00Z"})
     assert client.get("/booking/").status_code == 200
     assert client.get(f"/booking/{secret}/").status_code == 404
+
+
+def test_the_answer_to_a_lost_link_takes_as_long_either_way(client, booking, monkeypatch):
+    """What a known address costs more is waited for an unknown one too."""
+    clock = SimpleNamespace(now=0.0, waits=[])
+    monkeypatch.setattr(
+        manage, "time", SimpleNamespace(monotonic=lambda: clock.now, sleep=clock.waits.append)
+    )
+
+    def mail_links(email):
+        clock.now += 0.03 if email == "zelda@example.org" else 0.001
+
+    monkeypatch.setattr(manage, "_mail_links", mail_links)
+    for email, waits in (("zelda@example.org", 0.07), ("nobody@example.org", 0.099)):
+        client.post("/booking/lost/", {"email": email})
+        assert clock.waits.pop() == pytest.approx(waits)
 
 
 # --- reminders ------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """Servers on the database that the run is about, a seed for each test, and the night's report.
 
 Tests marked ``night`` are the long rounds; they write reports/faults.json when they run alone
-(`make faults`).
+(`make faults`). A whole run replaces what is there about its database; a run of some tests replaces
+what is there about them.
 """
 
 import json
@@ -152,17 +153,36 @@ def pytest_runtest_makereport(item, call):
         }
 
 
+def _is_whole(session):
+    """Whether this run chose every long round there is, and came to the end of each."""
+    narrowing = ("keyword", "deselect", "ignore", "ignore_glob", "lf")
+    chosen = any(session.config.getoption(name, None) for name in narrowing)
+    everywhere = session.config.args_source is not pytest.Config.ArgsSource.ARGS
+    ran = {item.nodeid for item in session.items} == set(_results)
+    return everywhere and not chosen and ran
+
+
+def merged(old, new, *, whole):
+    """The rows of an earlier report, and the new ones in the place of those that they outdate."""
+    databases = {row["database"] for row in new}
+    again = {(row["database"], row["test"]) for row in new}
+    kept = [
+        row
+        for row in old
+        if (
+            row["database"] not in databases
+            if whole
+            else (row["database"], row["test"]) not in again
+        )
+    ]
+    return sorted(kept + new, key=lambda row: (row["test"], row["database"]))
+
+
 def pytest_sessionfinish(session):
     if session.config.option.markexpr != "night" or not _results:
         return
-    REPORT.parent.mkdir(exist_ok=True)
-    kept = []
-    if REPORT.exists():
-        kept = [
-            result
-            for result in json.loads(REPORT.read_text())["results"]
-            if (result["database"], result["test"]) not in {(_vendor(), test) for test in _results}
-        ]
-    results = sorted(kept + list(_results.values()), key=lambda r: (r["test"], r["database"]))
+    old = json.loads(REPORT.read_text())["results"] if REPORT.exists() else []
+    results = merged(old, list(_results.values()), whole=_is_whole(session))
     content = {"written": f"{datetime.now(UTC):%Y-%m-%dT%H:%MZ}", "results": results}
+    REPORT.parent.mkdir(exist_ok=True)
     REPORT.write_text(json.dumps(content, indent=1) + "\n")

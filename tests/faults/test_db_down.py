@@ -19,7 +19,7 @@ from tests.faults.crowd import Times, at_check, booked, holding, together
 from tests.server import Visitor
 
 PAGES = ("/", "/conditions/", "/conditions/bruxism/", "/book/", "/booking/", "/contact/", "/admin/")
-STOPPED_SECONDS = 120  # longer than the site keeps a connection
+STOPPED_SECONDS = 600  # far longer than the site keeps a connection
 PHONE = 'href="tel:+13235550142"'
 
 
@@ -116,7 +116,7 @@ def seconds_of(action):
 @pytest.mark.night
 @pytest.mark.only_on("postgresql")
 def test_database_stopped(own_postgres, own_server, tally):
-    """D-02: PostgreSQL is stopped; every page says so; it works again without a restart."""
+    """D-02: PostgreSQL is away for ten minutes; every page says so; it works without a restart."""
     server = own_server(pg_url=own_postgres.url, like=None).prepare().start()
     start = Times(server).take()[0]
     [visitor] = at_check(server, [start], [1])
@@ -125,17 +125,20 @@ def test_database_stopped(own_postgres, own_server, tally):
     while True:
         for path in PAGES:
             assert_honest(Visitor(server.port).get(path))
-            tally.add(honest=1)
+            tally.add(honest_pages=1)
         assert_honest(visitor.book())
+        tally.add(honest_presses=1)
         assert Visitor(server.port).get("/health/live").status == 200
         assert Visitor(server.port).get("/health/ready").status == 503
         if time.monotonic() >= end:
             break
         time.sleep(5)
+    tally["seconds_away"] = STOPPED_SECONDS
     own_postgres.start()
     back = time.monotonic()
     while Visitor(server.port).get("/health/ready").status != 200:
         assert time.monotonic() - back < 5
+    tally["seconds_to_recover"] = round(time.monotonic() - back, 2)
     for path in PAGES[:3]:
         assert Visitor(server.port).get(path).status == 200
     assert visitor.book().status == 302
