@@ -7,19 +7,23 @@ table large is the past. Runs inside Django.
 import csv
 import io
 import itertools
+import json
 import random
 import uuid
 from datetime import UTC, datetime, time, timedelta
 from functools import lru_cache
+from zoneinfo import ZoneInfo
 
 from django.db import connection, transaction
 from django.utils import timezone
 
 from bookings.models import REFERENCE_ALPHABET, Booking
+from bookings.told import told
 from clinic.hours import day_start
 from clinic.models import Clinic, Closure, OpeningHours, Practitioner
 from conditions.models import Condition
 
+ZONE = ZoneInfo("America/Los_Angeles")  # of the starter clinic
 HORIZON = 60  # days
 FAR = 99  # days after a Sunday: a Monday beyond the horizon
 HALF_HOUR = timedelta(minutes=30)
@@ -168,6 +172,7 @@ def _row(number, status, practitioner, start, asked, condition):
         "ends_at": end,
         "busy_from": start,
         "busy_until": end,
+        "told_times": told(start, ZONE, ZONE) if start else {},
         "name": name_of(number),
         "email": f"patient{number}@example.org",
         "phone": f"+1323555{number % 10_000:04}",
@@ -192,6 +197,8 @@ def _insert(rows):
     def stored(value):
         if isinstance(value, datetime):
             return adapt(value.astimezone(UTC))
+        if isinstance(value, dict):
+            return json.dumps(value)
         if isinstance(value, uuid.UUID):
             return str(value) if native else value.hex
         return value
