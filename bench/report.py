@@ -159,7 +159,7 @@ read of the bookings of a week behind the bare server. “Free times, the search
 behind the bare server; “the page with them” is step 2 of booking as visitors see it, with its
 session, next free time and week strip. Bookings are made from the first step to the last, with
 anybody who is free; timed is the press that decides. Weights are bytes as they travel over HTTP
-with `Accept-Encoding: br`: the page and what its markup and styles ask for, fonts only where the
+with `Accept-Encoding: gzip, br`: the page and what its markup and styles ask for, fonts only where the
 page has letters of theirs. Memory counts shared pages once (Linux's PSS).
 """
 

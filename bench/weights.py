@@ -1,5 +1,6 @@
 """What a browser transfers for a first view: the page, and what its markup and styles ask for."""
 
+import gzip
 import http.client
 import re
 from urllib.parse import urljoin, urlsplit
@@ -57,14 +58,15 @@ class FirstView:
 
     def _fetch(self, path):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        connection.request("GET", path, headers={"Accept-Encoding": "br"})
+        connection.request("GET", path, headers={"Accept-Encoding": "gzip, br"})
         response = connection.getresponse()
         sent, encoding = response.read(), response.headers.get("Content-Encoding", "")
         connection.close()
         if response.status != 200:
             raise AssertionError(f"status {response.status} for {path}")
         self.sizes[path] = len(sent)
-        body = brotli.decompress(sent) if encoding == "br" else sent
+        unpack = {"br": brotli.decompress, "gzip": gzip.decompress}.get(encoding, bytes)
+        body = unpack(sent)
         return body, encoding, response.headers
 
 

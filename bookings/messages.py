@@ -260,9 +260,15 @@ def still_makes_sense(message, booking, now):
 # --- writing --------------------------------------------------------------------------------------
 
 
+def _breaks(character):
+    """Whether it is a control, format or space character, but for the two that join letters."""
+    joins = character in "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"
+    return unicodedata.category(character)[0] in "CZ" and not joins
+
+
 def _greeting_name(name):
     """The name for the greeting, or "" when it could carry a link or an instruction of its own."""
-    plain = "".join(" " if unicodedata.category(c)[0] in "CZ" else c for c in name)
+    plain = "".join(" " if _breaks(c) else c for c in name)
     plain = " ".join(plain.split())[:80]
     suspicious = re.search(r"\d{3}|[:/\\@<>{}\[\]|=&%#;]|\w{2}\.\w{2}", plain)
     return "" if suspicious else plain

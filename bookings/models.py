@@ -314,10 +314,11 @@ class MessageQuerySet(models.QuerySet):
     def due(self, at=None):
         """Messages to send now that no worker has leased.
 
-        A lease that ends later than one taken now would is from before the clock was put back.
+        A lease that ends much later than one taken now would is from before the clock was put back;
+        a little later is one renewed while this worker waited for its turn.
         """
         at = at or timezone.now()
-        unleased = Q(lease_until=None) | Q(lease_until__lte=at) | Q(lease_until__gt=at + LEASE)
+        unleased = Q(lease_until=None) | Q(lease_until__lte=at) | Q(lease_until__gt=at + 2 * LEASE)
         return self.waiting().filter(unleased, due_at__lte=at).order_by("due_at", "pk")
 
 

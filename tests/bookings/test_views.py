@@ -1,6 +1,7 @@
 """The booking steps over HTTP: order, kept answers, refusals, one booking a key."""
 
 import re
+import unicodedata
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,8 +11,9 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
-from bookings import scheduling
+from bookings import exports, messages, scheduling
 from bookings.models import Booking, Message
+from clinic.models import Clinic
 from clinic.plain_text import clean_text
 from tests.factories import make_booking, make_clinic, make_condition, make_hours, make_practitioner
 
@@ -294,6 +296,7 @@ WELCOME = [
     "משה כהן",
     "李小龍",
     "नेहा",
+    "نیک\u200cزاد",  # with the non-joiner that Persian spelling needs
     "Zoë 👩‍⚕️ Faye",
     "x" * 80,
 ]
@@ -301,6 +304,7 @@ WELCOME = [
 
 @pytest.mark.parametrize("value", HOSTILE.values(), ids=HOSTILE)
 def test_a_name_we_cannot_use_is_an_error_beside_the_field(client, concern, value):
+    """U-01"""
     answer(client, until="details")
     response = client.post("/book/details/", PERSON | {"name": value})
     page = response.content.decode()
@@ -313,11 +317,19 @@ def test_a_name_we_cannot_use_is_an_error_beside_the_field(client, concern, valu
 
 @pytest.mark.parametrize("value", WELCOME)
 def test_every_real_name_goes_through_unchanged(client, concern, value):
-    book(client, person=PERSON | {"name": value, "message": value})
+    """U-01: through form, database, page, mail and exported file, in one Unicode form (NFC)."""
+    decomposed = unicodedata.normalize("NFD", value)
+    book(client, person=PERSON | {"name": decomposed, "message": value})
     booking = Booking.objects.get()
     assert (booking.name, booking.message) == (value, value)
     client.get("/book/done/")
     assert value.replace("'", "&#x27;") in client.get("/booking/").content.decode()
+    received = Message.objects.get(kind="received")
+    received.message_id = "<x@clinic.example>"
+    mail = messages.compose(received, booking, Clinic.objects.current(), NOW)
+    assert f"Hello {value}," in mail.body
+    [_header, row] = exports.rows([booking], Clinic.objects.current().zone)
+    assert value in row
 
 
 @pytest.mark.parametrize(
@@ -357,6 +369,7 @@ def test_lone_surrogates_are_refused():
 
 
 def test_an_international_domain_is_stored_in_ascii(client, concern):
+    """U-03"""
     book(client, person=PERSON | {"email": "pat@bücher.example"})
     assert Booking.objects.get().email == "pat@xn--bcher-kva.example"
 

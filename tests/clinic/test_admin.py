@@ -1,5 +1,7 @@
 """The clinic's part of the admin: one clinic, archived practitioners, closures, the record."""
 
+from datetime import date, time
+
 import pytest
 from django.contrib.auth.models import Group
 from django.db import connection
@@ -8,6 +10,7 @@ from django.urls import reverse
 
 from bookings.models import Booking
 from clinic import audit, roles
+from clinic.hours import open_periods
 from clinic.models import AuditEvent, Clinic, Closure, OpeningHours, Practitioner
 from clinic.sign_in import DEMO_GROUP
 from tests.factories import (
@@ -118,6 +121,33 @@ def test_hours_refuse_to_close_before_they_open(client, manager):
     assert client.post(address, rule).status_code == 200
     assert client.post(address, rule | {"closes": "00:00"}).status_code == 302
     assert OpeningHours.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("day", "shut", "hours_lost"),
+    [
+        # 02:00 to 03:00 does not exist: what is left of the closure is 03:00 to 03:30.
+        ("2027-03-14", ("02:30", "03:30"), 0.5),
+        ("2027-03-14", ("02:15", "02:45"), 0),
+        # 01:00 to 02:00 comes twice: both are closed, as the wall clock says.
+        ("2027-11-07", ("01:30", "02:00"), 1),
+    ],
+)
+def test_a_closure_at_a_clock_change_is_read_off_the_wall_clock(
+    client, manager, day, shut, hours_lost
+):
+    """T-04: staff type wall-clock times, also those that a day skips or has twice."""
+    values = {"first_day": day, "last_day": day, "from_time": shut[0], "until_time": shut[1]}
+    assert client.post(reverse("admin:clinic_closure_add"), values).status_code == 302
+    around = OpeningHours(weekday=7, opens=time(), closes=time(6))
+    zone, date_of = Clinic.objects.current().zone, date.fromisoformat(day)
+    before = open_periods(date_of, [around], [], zone)
+    after = open_periods(date_of, [around], list(Closure.objects.all()), zone)
+    assert hours(before) - hours(after) == hours_lost
+
+
+def hours(periods):
+    return sum((end - start).total_seconds() for start, end in periods) / 3600
 
 
 @pytest.mark.parametrize(

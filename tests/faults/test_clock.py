@@ -98,6 +98,23 @@ def test_a_lease_of_now_is_nobody_elses(booked, clock):
     assert len(outbox.claim(count=1000)) == len(claimed)
 
 
+def test_a_lease_renewed_while_another_worker_waited_is_not_taken(booked, clock):
+    """That worker looked at its clock before it waited for the database."""
+    claimed = outbox.claim(count=1000)
+    clock.shift(LEASE / 4)
+    for message in claimed:
+        assert outbox._begin_try(message, message.booking, NOON + LEASE / 4)
+    assert outbox.claim(now=NOON) == []
+
+
+def test_a_small_step_back_holds_nothing_up_for_longer_than_two_leases(booked, clock):
+    claimed = outbox.claim(count=1000)
+    clock.move_to(NOON - LEASE * 0.9)
+    Message.objects.update(due_at=NOON - HOUR)
+    clock.shift(2 * LEASE)
+    assert {message.pk for message in claimed} <= {m.pk for m in outbox.claim(count=1000)}
+
+
 def test_the_house_is_kept_after_the_clock_went_back(booked, clock):
     housekeeping(NOON + DAY)
     housekeeping(NOON)
