@@ -28,8 +28,9 @@ def offer(booking, *, times, by, hold=OFFER_HOLD, now=None):
     """The clinic offers up to three times for a request and holds them until ``now + hold``.
 
     ``times`` are (start, practitioner) pairs; a practitioner of None means any who is free.
-    Earlier offers for the request are given back. Raises NotAllowed, or SlotTaken when one of the
-    times is not free; then nothing is held.
+    Earlier offers for the request are given back, and a request that nobody proved yet stands: the
+    clinic believes it. Raises NotAllowed, or SlotTaken when one of the times is not free; then
+    nothing is held.
     """
     now = now or timezone.now()
     if not 1 <= len(times) <= MOST_OFFERS or len({start for start, _ in times}) < len(times):
@@ -39,9 +40,13 @@ def offer(booking, *, times, by, hold=OFFER_HOLD, now=None):
     people = [person for _start, person in times if person]
     if len(people) < len(times):  # "anybody": all of them at once, in one order
         people += Practitioner.objects.bookable(current.visit_type)
-    holding.lock_practitioners([*people, *([current.practitioner] if current.practitioner else [])])
+    own = [current.practitioner] if current.practitioner else []
+    for person in holding.lock_practitioners([*people, *own]):
+        holding.release_lapsed(person, now)  # the request itself may be among them
     booking = holding.locked(booking)
     holding.require(booking, Status.PENDING, Status.WAITLIST, doing="answered with other times")
+    booking.hold_until = None
+    booking.save(update_fields=["hold_until"])
     holding.close_offers(booking, by=by, now=now)
     for start, person in times:
         slot = holding.free_slot(

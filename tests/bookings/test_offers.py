@@ -66,6 +66,28 @@ def test_choosing_one_frees_the_others_and_confirms(doctor, desk):
     assert kinds(booking).count("confirmed") == 1
 
 
+def unproved(**changes):
+    return ask(prove_within=timedelta(minutes=15), **changes)
+
+
+def test_nothing_is_offered_for_a_request_that_lapsed(doctor, desk):
+    booking = unproved()
+    later = NOW + timedelta(minutes=16)
+    with pytest.raises(scheduling.NotAllowed):
+        offers.offer(booking, times=[(NINE + HALF, doctor)], by=desk, now=later)
+    assert free(NINE + HALF)
+    assert "offered" not in kinds(booking)
+
+
+def test_a_request_that_the_clinic_answers_does_not_lapse(doctor, desk):
+    booking = unproved()
+    offers.offer(booking, times=[(NINE + 4 * HALF, doctor)], by=desk, now=NOW)
+    later = NOW + timedelta(hours=1)
+    scheduling.release_lapsed(later)
+    chosen = offers.choose(booking, offered=booking.offers.get(), now=later)
+    assert (chosen.status, chosen.starts_at) == ("booked", NINE + 4 * HALF)
+
+
 def test_a_request_keeps_its_time_until_another_is_chosen(doctor, desk):
     booking = ask()
     offers.offer(booking, times=three(doctor), by=desk, now=NOW)
