@@ -56,7 +56,8 @@ test-postgresql: $(VENV)/installed-dev browser
 	$(BIN)/pytest -n 2 --pg
 
 # The long rounds of the fault tests, half an hour or more on each database; as root they also fill
-# a small disk. Their counts are in reports/faults.json, for both databases.
+# a small disk. Their counts are in reports/faults.json, for both databases. Before a release,
+# FAULTS_LONG_RUN_SECONDS=7200 lets visits go on for two hours.
 faults: $(VENV)/installed-dev
 	$(BIN)/pytest -m night; sqlite=$$?; $(BIN)/pytest -m night --pg && exit $$sqlite
 
