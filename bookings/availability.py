@@ -101,26 +101,6 @@ def _days(first, last):
     return (first + timedelta(days=number) for number in range((last - first).days + 1))
 
 
-def open_time(day, practitioner_pk, rules, closures, zone, clinic_open=None):
-    """When one practitioner gives consultations on one local date: UTC periods, merged.
-
-    ``rules`` and ``closures`` hold OpeningHours and Closure rows by practitioner key, those of the
-    whole clinic under None. Who has no hours of their own has the clinic's; where there are none
-    at all, nobody is open. ``clinic_open`` is a dict that keeps the clinic's part between calls.
-    """
-    own, own_closures = rules.get(practitioner_pk), closures.get(practitioner_pk)
-    if not own and not rules.get(None):
-        return []
-    clinic_open = {} if clinic_open is None else clinic_open
-    if day not in clinic_open:
-        clinic_open[day] = open_periods(
-            day, rules.get(None) or ALWAYS, closures.get(None, ()), zone
-        )
-    if not own and not own_closures:
-        return clinic_open[day]
-    return intersect(clinic_open[day], open_periods(day, own or ALWAYS, own_closures or (), zone))
-
-
 # --- what a search reads --------------------------------------------------------------------------
 
 
@@ -142,10 +122,21 @@ class Rules:
         self._clinic_open = {}
 
     def open_on(self, day, practitioner_pk):
-        """The open periods of one practitioner on one local date."""
-        return open_time(
-            day, practitioner_pk, self.hours, self.closures, self.zone, self._clinic_open
-        )
+        """When one practitioner gives consultations on one local date: UTC periods, merged.
+
+        Who has no hours of their own has the clinic's; where there are none at all, nobody is open.
+        """
+        own, own_closures = self.hours.get(practitioner_pk), self.closures.get(practitioner_pk, ())
+        if not own and not self.hours.get(None):
+            return []
+        if day not in self._clinic_open:
+            self._clinic_open[day] = open_periods(
+                day, self.hours.get(None) or ALWAYS, self.closures.get(None, ()), self.zone
+            )
+        if not own and not own_closures:
+            return self._clinic_open[day]
+        theirs = open_periods(day, own or ALWAYS, own_closures, self.zone)
+        return intersect(self._clinic_open[day], theirs)
 
 
 class _Timetable:
