@@ -7,7 +7,6 @@ A request that waits for proof of its mailbox shows one button, and nothing else
 
 import time
 from contextlib import nullcontext, suppress
-from datetime import timedelta
 from typing import NamedTuple
 
 from django.conf import settings
@@ -108,7 +107,7 @@ def _manage_page(request, visit, status=200, form=None, problem=""):
             "may_remind": (visit.proven or visit.mailed) and messages.may_remind(booking),
             "offers": list(booking.offers.open_offers().select_related("practitioner")),
             "deadline": booking.starts_at and booking.change_deadline(clinic),
-            "answer_by": booking.created_at + timedelta(hours=clinic.answer_within_hours),
+            "answer_by": booking.answer_by(clinic),
         },
         status=status,
     )

@@ -251,6 +251,11 @@ class Booking(models.Model):
         """The name of the condition, or plain words when the patient was not sure."""
         return self.condition.name if self.condition else "Not sure, or something else"
 
+    def answer_by(self, clinic):
+        """The instant (UTC) by which the clinic promises its answer: before the visit in any case."""
+        promised = self.created_at + timedelta(hours=clinic.answer_within_hours)
+        return min(promised, self.starts_at or promised)
+
     def change_deadline(self, clinic):
         """The last instant (UTC) at which a patient may move or cancel online."""
         return self.starts_at - timedelta(hours=clinic.cancel_until_hours)

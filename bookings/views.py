@@ -1,7 +1,6 @@
 """The steps of booking, and the pages that show free times. Each works without JavaScript."""
 
 import uuid
-from datetime import timedelta
 
 from django.core.cache import caches
 from django.shortcuts import redirect, render
@@ -439,7 +438,7 @@ def done(request):
         "booking": booking,
         "zone": times.known_zone(booking.time_zone, clinic.zone),
         "clinic_zone": clinic.zone,
-        "answer_by": booking.created_at + timedelta(hours=clinic.answer_within_hours),
+        "answer_by": booking.answer_by(clinic),
     }
     if booking.has_lapsed():
         return render(request, "bookings/prove.html", context)

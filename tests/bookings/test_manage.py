@@ -155,6 +155,17 @@ def test_move(proven, booking):
     assert "Thursday 7 January" in proven.get("/booking/").content.decode(), "still signed in to it"
 
 
+def test_an_answer_is_promised_before_the_visit(proven, booking):
+    Booking.objects.update(
+        status="pending", confirmed_at=None, created_at=START - timedelta(hours=3)
+    )
+    page = proven.get("/booking/").content.decode()
+    assert "We will e-mail you by Wednesday 6 January, 09:00" in page
+    Booking.objects.update(created_at=START - timedelta(hours=30))
+    page = proven.get("/booking/").content.decode()
+    assert "We will e-mail you by Wednesday 6 January, 03:00" in page
+
+
 def test_another_zone_can_be_chosen_to_move_in(proven, booking):
     page = proven.get("/booking/reschedule/?zone=Asia/Kolkata").content.decode()
     assert 'value="Asia/Kolkata" selected' in page
