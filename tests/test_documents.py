@@ -56,7 +56,8 @@ def test_the_plain_commands_are_those_of_the_makefile():
 
 def test_every_management_command_exists():
     commands = {path.stem for path in ROOT.glob("*/management/commands/*.py")}
-    commands |= {"check", "createsuperuser", "migrate", "shell"}
+    commands |= {"check", "collectstatic", "createsuperuser"}
+    commands |= {"makemigrations", "migrate", "runserver", "shell"}
     for path in DOCUMENTS:
         for command in re.findall(r"manage\.py ([a-z_]+)", path.read_text("utf-8")):
             assert command in commands, f"{path.name}: {command}"
