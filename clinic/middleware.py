@@ -7,6 +7,7 @@ import logging
 import re
 
 from allauth.mfa.utils import is_mfa_enabled
+from django.conf import settings
 from django.core.cache import caches
 from django.db import DatabaseError, IntegrityError, InterfaceError
 from django.http import HttpResponse, HttpResponseBadRequest, HttpResponseNotAllowed
@@ -117,6 +118,27 @@ def clinic_time_for_staff(get_response):
         request.clinic = Clinic.objects.current()
         with timezone.override(request.clinic.zone):
             return get_response(request)
+
+    return middleware
+
+
+_OPEN_BEFORE_OPENING = ("/admin/", "/account/", "/health/", "/robots.txt")
+
+
+def opening_soon(get_response):
+    """A public site that its manager has not opened yet shows one page, to all but its staff."""
+
+    def middleware(request):
+        if settings.ON_LOOPBACK or request.path_info.startswith(_OPEN_BEFORE_OPENING):
+            return get_response(request)
+        # Opening is for good, so each process asks the database until the answer is yes.
+        if not caches["memory"].get("open"):
+            clinic = Clinic.objects.current()
+            if clinic.is_open:
+                caches["memory"].set("open", True, None)
+            elif not (request.user.is_authenticated and request.user.is_staff):
+                return error_page("clinic/opening_soon.html", 503)
+        return get_response(request)
 
     return middleware
 

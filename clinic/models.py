@@ -169,6 +169,11 @@ class Clinic(models.Model):
         help_text="On: whoever wrote or changed a page cannot sign it.",
     )
 
+    # How far a new public site has come on its way to the first visitor: clinic.operations.setup.
+    opened_at = models.DateTimeField(null=True, blank=True, editable=False)
+    zone_confirmed = models.BooleanField(default=False, db_default=False, editable=False)
+    mailbox_tested = models.EmailField(blank=True, default="", db_default="", editable=False)
+
     objects = ClinicManager()
 
     class Meta:
@@ -177,6 +182,11 @@ class Clinic(models.Model):
 
     def __str__(self):
         return self.name
+
+    @property
+    def is_open(self):
+        """Whether visitors see the site; on a loopback address, where it is tried, always."""
+        return settings.ON_LOOPBACK or self.opened_at is not None
 
     @property
     def zone(self):

@@ -91,6 +91,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "clinic.middleware.clinic_time_for_staff",
     "clinic.middleware.second_factor_for_staff",
+    "clinic.middleware.opening_soon",
 ]
 ROOT_URLCONF = "clinic.urls"
 WSGI_APPLICATION = "clinic.wsgi.application"

@@ -158,6 +158,15 @@ def load(*, now=None):
     return True
 
 
+@transaction.atomic
+def begin_empty(*, now=None):
+    """On a public site nothing fictitious is made; return whether this is the first start."""
+    if AuditEvent.objects.filter(action=LOADED).exists():
+        return False
+    audit.record(LOADED, Clinic.objects.current(), by="system", at=now or timezone.now())
+    return True
+
+
 def thanksgiving(today):
     """The next fourth Thursday of November, today included."""
     for year in (today.year, today.year + 1):

@@ -4,3 +4,10 @@ from django.apps import AppConfig
 class ConditionsConfig(AppConfig):
     name = "conditions"
     verbose_name = "Pages and conditions"
+
+    def ready(self):
+        from clinic.operations import setup
+
+        from .publishing import signed_page_step
+
+        setup.MORE.append(signed_page_step)

@@ -8,10 +8,12 @@ content.
 
 from django.db import transaction
 from django.db.models import Max, Q
+from django.urls import reverse
 from django.utils import timezone
 
 from clinic import audit
 from clinic.models import AuditEvent, Clinic, Practitioner
+from clinic.operations import setup
 
 from . import lint, snapshot
 from .models import Condition, Edition, Page, Reference
@@ -202,6 +204,13 @@ def publish_starter(page):
     edition.signed_at, edition.signed_by = edition.created_at, page.reviewer
     edition.signed_digest, edition.signed_as = edition.digest, STARTER_SIGNATURE
     return _go_live(edition, by="system")
+
+
+def signed_page_step():
+    """The opening of a new site waits for one page that a clinician of the clinic signed."""
+    signed = Edition.objects.live().exclude(signed_as=STARTER_SIGNATURE).exclude(signed_at=None)
+    where = reverse("admin:conditions_page_changelist")
+    return setup.Step("One medical page, signed and published", signed.exists(), where)
 
 
 # --- what the verbs share -----------------------------------------------------------------------

@@ -43,13 +43,16 @@ def read(folder=FOLDER):
 
 
 @transaction.atomic
-def load(stdout=None):
+def load(stdout=None, *, as_drafts=False):
     """Create what is missing of the starter content, and publish the pages made here.
 
     Needs the starter's practitioners. Raises StarterContentError when one is missing, and
-    PublishingError when a text has gaps.
+    PublishingError when a text has gaps. ``as_drafts`` publishes nothing and names nobody: the
+    texts wait for the clinic's own people.
     """
     shared, conditions, guides = read()
+    if as_drafts:
+        conditions, guides = _of_nobody(conditions), _of_nobody(guides)
     people = _people(conditions + guides)
     _load_shared(shared)
     made = [content for content in conditions if _load_condition(content, people)]
@@ -64,13 +67,21 @@ def load(stdout=None):
         if page:
             page.related.set(_named(by_slug, content.get("related", [])))
         pages.append(page)
-    published = [publishing.publish_starter(page) for page in pages if page]
+    published = [publishing.publish_starter(page) for page in pages if page and not as_drafts]
     if stdout:
         stdout.write(f"Starter content: {len(made)} conditions and {len(published)} pages made.")
 
 
+def _of_nobody(contents):
+    """The texts without the fictitious people and their reviews."""
+    unread = {"reviewer": None, "last_reviewed": None, "next_review_due": None}
+    return [
+        content | {"practitioners": [], "page": content["page"] | unread} for content in contents
+    ]
+
+
 def _people(contents):
-    found = {person.slug: person for person in Practitioner.objects.all()}
+    found = {person.slug: person for person in Practitioner.objects.all()} | {None: None}
     wanted = {content["page"]["reviewer"] for content in contents}
     wanted |= {slug for content in contents for slug in content.get("practitioners", [])}
     missing = sorted(wanted - set(found))

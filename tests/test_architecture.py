@@ -93,7 +93,7 @@ ONLY_IN = {
         "bookings/messages.py", "bookings/outbox.py", "bookings/told.py", "bookings/exports.py",
         "conditions/publishing.py", "bookings/management/commands/revoke_links.py",
         "bookings/links.py", "clinic/admin/audit.py", "clinic/admin/users.py",
-        "clinic/starter_clinic.py",
+        "clinic/starter_clinic.py", "clinic/operations/setup.py",
     },
     r"AuditEvent\.objects\.create\(": {"clinic/audit.py"},
     r"\.status = ": {"bookings/scheduling.py", "bookings/holding.py"},

@@ -1,13 +1,21 @@
 """The one row of identity and policy: opened directly, never added or deleted."""
 
+import secrets
 import zoneinfo
+from smtplib import SMTPException
 
 from django import forms
-from django.contrib import admin
+from django.conf import settings
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.core.mail import EmailMessage
 from django.shortcuts import redirect
-from django.urls import reverse
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
+from django.utils.crypto import constant_time_compare
 
 from clinic.models import Clinic
+from clinic.operations import setup
 
 from .audit import RecordsChanges
 
@@ -74,6 +82,74 @@ class ClinicAdmin(RecordsChanges, admin.ModelAdmin):
         if not self.has_view_or_change_permission(request):
             return super().changelist_view(request, extra_context)
         return redirect(reverse("admin:clinic_clinic_change", args=[clinic.pk]))
+
+    def save_model(self, request, obj, form, change):
+        obj.zone_confirmed = True  # the form shows the zone, so whoever saves it has seen it
+        super().save_model(request, obj, form, change)
+
+    # --- the way to the first visitor ---
+    def get_urls(self):
+        opening = self.admin_site.admin_view(self.opening)
+        return [path("opening/", opening, name="clinic_opening"), *super().get_urls()]
+
+    def opening(self, request):
+        """What is missing, a test mail, and the button that opens the site."""
+        if not self.has_change_permission(request):
+            raise PermissionDenied
+        acts = {"mail": self._send_test_mail, "code": self._take_code, "open": self._open}
+        if request.method == "POST":
+            act = acts.get(request.POST.get("act"))
+            if act:
+                act(request)
+            return redirect("admin:clinic_opening")
+        clinic = Clinic.objects.current()
+        steps = setup.steps(clinic)
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": "Opening the site",
+            "steps": steps,
+            "ready": all(step.done for step in steps),
+            "code_sent": request.session.get("opening_code"),
+        }
+        return TemplateResponse(request, "admin/clinic/clinic/opening.html", context)
+
+    def _send_test_mail(self, request):
+        """In this request, not through the outbox: whoever presses waits for the server's answer."""
+        to = Clinic.objects.current().email
+        if not to:
+            messages.error(request, "First enter the clinic's e-mail on its page.")
+            return
+        code = f"{secrets.randbelow(10**6):06}"
+        words = f"The mails of your site arrive. Enter this code in the admin: {code}\n"
+        mail = EmailMessage("Test mail", words, settings.DEFAULT_FROM_EMAIL or to, [to])
+        try:
+            mail.send()
+        except (OSError, SMTPException) as error:
+            reason = f"The mail server did not take it: {error}. Check EMAIL_URL and try again."
+            messages.error(request, reason)
+            return
+        request.session["opening_code"] = [to, code]
+        messages.success(request, f"Sent to {to}. Enter the code that it brings.")
+
+    def _take_code(self, request):
+        to, code = request.session.get("opening_code") or ("", "")
+        given = request.POST.get("code", "").strip()
+        # A sitting has one try a mail: six digits do not last against more.
+        request.session.pop("opening_code", None)
+        if code and constant_time_compare(given, code):
+            setup.mailbox_works(to, by=request.user)
+            messages.success(request, "The mailbox works.")
+        else:
+            messages.error(request, "That is not the code of the newest test mail. Send another.")
+
+    def _open(self, request):
+        try:
+            setup.open_site(by=request.user)
+            messages.success(request, "The site is open.")
+        except setup.NotReady as error:
+            missing = "; ".join(step.words for step in error.steps)
+            messages.error(request, f"Still missing: {missing}.")
 
     def has_add_permission(self, request):
         return False

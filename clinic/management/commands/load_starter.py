@@ -1,4 +1,7 @@
-"""Load the demo clinic, its staff accounts and its medical pages. Safe to run again."""
+"""Load the demo clinic, its staff accounts and its medical pages. Safe to run again.
+
+On a public site only the texts are loaded, as drafts: no fictitious clinic, nobody's practitioners.
+"""
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -16,18 +19,22 @@ class Command(BaseCommand):
 
         roles.apply_roles()
         with transaction.atomic():
-            loaded = starter_clinic.load()
+            demo = settings.ON_LOOPBACK
+            loaded = starter_clinic.load() if demo else starter_clinic.begin_empty()
             if loaded:  # later, a missing page is one that staff renamed or took away
-                starter_content.load()
+                starter_content.load(as_drafts=not demo)
         if loaded and verbosity:
-            self.stdout.write("The demo clinic is loaded.")
+            self.stdout.write(
+                "The demo clinic is loaded." if demo else "The starter texts are loaded as drafts."
+            )
         if not settings.ON_LOOPBACK:
             if User.objects.filter(is_active=True, is_staff=True).exists():
                 return
             self.stdout.write(
                 "No demo accounts are made on a public site. Make the first account with\n"
                 "  python manage.py createsuperuser\n"
-                "sign in at /admin/ and add the others there, each with a role."
+                "sign in at /admin/ and add the others there, each with a role. Visitors read\n"
+                "“opening soon” until a manager opens the site in the admin."
             )
             return
         passwords = starter_clinic.make_staff()

@@ -1,0 +1,107 @@
+"""What a new public site needs before its manager can open it.
+
+A public site is born closed and without the demo: visitors read "opening soon", staff prepare it in
+the admin. Nothing here applies to a loopback address, where the demo clinic is shown at once.
+"""
+
+from typing import NamedTuple
+
+from django.db import transaction
+from django.urls import reverse
+from django.utils import timezone
+
+from clinic import audit
+from clinic.models import Clinic, Practitioner
+
+DEMO_LICENSE = "DEMO-"  # what the starter's license numbers begin with
+# Reserved for examples by RFC 2606; nobody's mail arrives there.
+NOBODYS_DOMAINS = (".example", ".invalid", ".test", "@example.com", "@example.org", "@example.net")
+FICTION = "555"  # numbers 555-0100 to 555-0199 belong to nobody in North America
+
+
+class Step(NamedTuple):
+    """One thing that must be there; ``where`` is the admin page on which it is mended."""
+
+    words: str
+    done: bool
+    where: str = ""
+
+
+class NotReady(Exception):
+    """The site cannot be opened; ``steps`` are those that are missing."""
+
+    def __init__(self, steps):
+        super().__init__("Something is missing before the site can open.")
+        self.message, self.steps = self.args[0], steps
+
+
+# Apps above this one add their own, each a function without arguments that returns a Step.
+MORE = []
+
+
+def steps(clinic):
+    """Every Step towards the opening, in the order in which somebody does them."""
+    page = reverse("admin:clinic_clinic_change", args=[clinic.pk])
+    own = clinic.name.strip() and clinic.name not in _names_of_nobody()
+    people = reverse("admin:clinic_practitioner_changelist")
+    return [
+        Step("The clinic's own name", bool(own), page),
+        Step("Its phone number", bool(clinic.phone) and not _is_fiction(clinic.phone), page),
+        Step("Its mailbox, and the front desk's", _has_mailboxes(clinic), page),
+        Step("Its time zone, confirmed by saving the clinic's page", clinic.zone_confirmed, page),
+        Step("One practitioner with a license", _licensed().exists(), people),
+        *(more() for more in MORE),
+        Step(
+            "A test mail that arrived in the clinic's mailbox",
+            bool(clinic.email) and clinic.mailbox_tested == clinic.email,
+        ),
+    ]
+
+
+@transaction.atomic
+def open_site(*, by):
+    """Show the site to everybody. Raises NotReady with the steps that are missing.
+
+    There is no way back to "opening soon": a site that patients know withdraws pages instead.
+    """
+    clinic = Clinic.objects.select_for_update().get(pk=Clinic.objects.current().pk)
+    missing = [step for step in steps(clinic) if not step.done]
+    if missing:
+        raise NotReady(missing)
+    if clinic.opened_at is None:
+        clinic.opened_at = timezone.now()
+        clinic.save(update_fields=["opened_at"])
+        audit.record("clinic_opened", clinic, by=by)
+    return clinic
+
+
+@transaction.atomic
+def mailbox_works(address, *, by):
+    """Note that the code of a test mail to ``address`` came back."""
+    clinic = Clinic.objects.current()
+    clinic.mailbox_tested = address
+    clinic.save(update_fields=["mailbox_tested"])
+    audit.record("mailbox_tested", clinic, by=by)
+
+
+def _names_of_nobody():
+    from clinic.starter_clinic import CLINIC
+
+    return {CLINIC["name"], CLINIC["short_name"], Clinic._meta.get_field("name").default}
+
+
+def _is_fiction(phone):
+    national = str(phone.national_number)
+    return phone.country_code == 1 and national[3:6] == FICTION and national[6:8] == "01"
+
+
+def _has_mailboxes(clinic):
+    addresses = [clinic.email, clinic.desk_email]
+    return all(a and not a.lower().endswith(NOBODYS_DOMAINS) for a in addresses)
+
+
+def _licensed():
+    people = Practitioner.objects.active().exclude(license_number="")
+    return people.exclude(license_number__startswith=DEMO_LICENSE).filter(
+        license_checked_on__isnull=False
+    )
