@@ -145,6 +145,7 @@ WHAT_HAPPENED = {
     "booking.message_failed": "A message failed",
     "booking.message_requeued": "A message is sent again",
     "booking.unreachable_handled": "Told by phone",
+    "booking.erased": "Personal details erased",
     "booking_changed": "Contact changed",
 }
 

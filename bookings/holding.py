@@ -61,6 +61,8 @@ def lock_practitioners(candidates):
 
 def require(booking, *statuses, doing):
     """Raise NotAllowed, with words for people, unless the booking is in one of the statuses."""
+    if booking.erased_at:
+        raise NotAllowed(f"The personal details are erased, so this booking cannot be {doing}.")
     if booking.status not in statuses:
         raise NotAllowed(
             f"This booking is “{booking.get_status_display().lower()}”, so it cannot be {doing}."

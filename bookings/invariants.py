@@ -14,6 +14,7 @@ from django.utils.dateparse import parse_datetime
 from clinic import audit
 from clinic.models import AuditEvent
 
+from .lifecycle import erasure
 from .models import Booking, Message
 
 CHUNK = 500  # bookings read at a time together with their history
@@ -101,6 +102,8 @@ INVARIANTS = {
     "bookings from the website without consent": without_consent,
     "bookings whose status or time has no audit row": unrecorded,
     "confirmed or cancelled bookings without exactly one message": unannounced,
+    "bookings kept longer than was promised": erasure.overdue,
+    "erased bookings of which something is left": erasure.remains,
     "places where the audit record is not as it was sealed": audit.broken,
 }
 

@@ -174,6 +174,15 @@ def purge(now):
     return Tally.objects.filter(until__lt=now).delete()[0]
 
 
+def forget(booking):
+    """Drop what was counted for its patient and its links, unless the address has other bookings."""
+    keys = [_key("fact", link) for link in booking.links.values_list("pk", flat=True)]
+    others = Booking.objects.filter(email=booking.email, erased_at=None).exclude(pk=booking.pk)
+    if not others.exists():
+        keys += [_key("mailbox", mailbox(booking.email)), _key("phone", e164(booking.phone))]
+    Tally.objects.filter(key__in=keys).delete()
+
+
 # --- requests -------------------------------------------------------------------------------------
 
 

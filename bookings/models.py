@@ -71,6 +71,7 @@ class BookingQuerySet(models.QuerySet):
         return self.filter(
             status__in=[Booking.Status.BOOKED, Booking.Status.ARRIVED],
             ends_at__lte=at or timezone.now(),
+            erased_at=None,
         ).order_by("starts_at", "pk")
 
 
@@ -173,7 +174,22 @@ class Booking(models.Model):
         db_index=False,  # nearly every row has none: the partial index below is for the others
     )
     staff_note = models.TextField(max_length=1000, blank=True)
+    kept_days_after_visit = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="The clinic's period when it was made; empty: the present one.",
+    )
+    kept_days_after_cancelled = models.PositiveSmallIntegerField(
+        null=True, blank=True, editable=False, help_text="As above."
+    )
     erased_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    PERSONAL = (
+        "name", "email", "phone", "message", "call_when", "spoken_language", "time_zone",
+        "told_times", "cancel_reason", "staff_note", "idempotency_key", "request_digest",
+    )  # fmt: skip
+    NOT_PERSONAL = ("reference", "language", "consent_version")
 
     objects = BookingQuerySet.as_manager()
 
@@ -182,6 +198,7 @@ class Booking(models.Model):
         permissions = [
             ("answer_booking", "Can answer, move and cancel bookings"),
             ("export_booking", "Can export bookings"),
+            ("erase_booking", "Can erase the personal details of bookings"),
         ]
         indexes = [
             models.Index(
@@ -303,6 +320,8 @@ class ManageLink(models.Model):
     expires_at = models.DateTimeField()
     revoked_at = models.DateTimeField(null=True, blank=True)
 
+    PERSONAL = ("digest",)
+
     objects = ManageLinkQuerySet.as_manager()
 
     class Meta:
@@ -371,6 +390,9 @@ class Message(models.Model):
     message_id = models.CharField(max_length=120, blank=True)
     error = models.CharField(max_length=200, blank=True)
 
+    PERSONAL = ("message_id", "error")
+    NOT_PERSONAL = ("key",)
+
     objects = MessageQuerySet.as_manager()
 
     class Meta:
@@ -395,6 +417,8 @@ class Heartbeat(models.Model):
     name = models.CharField(max_length=40, primary_key=True)
     at = models.DateTimeField()
 
+    PERSONAL = ()
+
     class Meta:
         ordering = ["name"]
 
@@ -411,6 +435,9 @@ class Tally(models.Model):
     key = models.CharField(max_length=64, primary_key=True)
     times = models.JSONField(default=list, help_text="Seconds since 1970.")
     until = models.DateTimeField(db_index=True, help_text="No limit looks at it after this.")
+
+    PERSONAL = ("key",)
+    NOT_PERSONAL = ("times",)
 
     class Meta:
         ordering = ["until"]

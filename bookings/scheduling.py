@@ -53,8 +53,10 @@ def _already_made(idempotency_key, digest):
     return booking
 
 
-def _new(status, details, *, idempotency_key, digest, now):
+def _new(status, details, *, clinic, idempotency_key, digest, now):
     return Booking(
+        kept_days_after_visit=clinic.retention_days_after_visit,
+        kept_days_after_cancelled=clinic.retention_days_after_cancelled,
         status=status,
         idempotency_key=idempotency_key,
         request_digest=digest,
@@ -127,7 +129,12 @@ def request(
             if made:
                 return made
             booking = _new(
-                Status.PENDING, details, idempotency_key=idempotency_key, digest=digest, now=now
+                Status.PENDING,
+                details,
+                clinic=clinic,
+                idempotency_key=idempotency_key,
+                digest=digest,
+                now=now,
             )
             booking.hold_until = now + prove_within if prove_within else None
             holding.put(booking, slot, clinic)
@@ -250,7 +257,12 @@ def request_callback(
             if made:
                 return made
             booking = _new(
-                Status.WAITLIST, details, idempotency_key=idempotency_key, digest=digest, now=now
+                Status.WAITLIST,
+                details,
+                clinic=Clinic.objects.current(),
+                idempotency_key=idempotency_key,
+                digest=digest,
+                now=now,
             )
             holding.save(booking)
             audit.record("booking.callback_requested", booking, by=by, at=now)

@@ -158,10 +158,16 @@ class Clinic(models.Model):
         help_text="How long before a visit we remind by e-mail; holds for all future bookings.",
     )
     retention_days_after_visit = models.PositiveSmallIntegerField(
-        "erase personal data after a visit (days)", default=365
+        "erase personal data after a visit (days)",
+        default=365,
+        validators=[MinValueValidator(1)],
+        help_text="A shorter period holds at once, a longer one for bookings made from then on.",
     )
     retention_days_after_cancelled = models.PositiveSmallIntegerField(
-        "erase personal data after a cancellation or missed visit (days)", default=90
+        "erase personal data after a cancellation or missed visit (days)",
+        default=90,
+        validators=[MinValueValidator(1)],
+        help_text="Also after a request or call-back that led to no visit. Changes hold as above.",
     )
     two_person_signoff = models.BooleanField(
         "medical text needs a second person",
@@ -173,6 +179,8 @@ class Clinic(models.Model):
     opened_at = models.DateTimeField(null=True, blank=True, editable=False)
     zone_confirmed = models.BooleanField(default=False, db_default=False, editable=False)
     mailbox_tested = models.EmailField(blank=True, default="", db_default="", editable=False)
+
+    PERSONAL = ()
 
     objects = ClinicManager()
 
@@ -241,6 +249,8 @@ class Practitioner(models.Model):
     archived = models.BooleanField(default=False, help_text="Left the clinic. Past bookings stay.")
     position = models.PositiveSmallIntegerField(default=0, help_text="Order on the site.")
 
+    PERSONAL = ()
+
     objects = PractitionerQuerySet.as_manager()
 
     class Meta:
@@ -275,6 +285,8 @@ class OpeningHours(models.Model):
     closes = models.TimeField(help_text="00:00 means midnight at the end of the day.")
     valid_from = models.DateField(null=True, blank=True)
     valid_until = models.DateField(null=True, blank=True, help_text="Last day, included.")
+
+    PERSONAL = ()
 
     class Meta:
         verbose_name_plural = "opening hours"
@@ -334,6 +346,8 @@ class Closure(models.Model):
         max_length=80, blank=True, help_text="Shown on the site, for example Public holiday."
     )
 
+    PERSONAL = ()
+
     objects = ClosureQuerySet.as_manager()
 
     class Meta:
@@ -375,6 +389,8 @@ class AuditEvent(models.Model):
     object_key = models.CharField(max_length=60)
     details = models.JSONField(default=dict, blank=True)
 
+    PERSONAL = ()
+
     class Meta:
         ordering = ["-at", "-pk"]
         indexes = [models.Index(fields=["object_type", "object_key"], name="audit_of_object")]
@@ -410,6 +426,8 @@ class AuditSeal(models.Model):
     event = models.OneToOneField(AuditEvent, on_delete=models.PROTECT, related_name="seal")
     digest = models.CharField(max_length=64, help_text="HMAC-SHA256, in hexadecimal.")
     sealed_at = models.DateTimeField()
+
+    PERSONAL = ()
 
     class Meta:
         default_permissions = ()

@@ -33,7 +33,7 @@ ROLES = {
         READ_CONTENT
         | READ_DESK
         | RUN_DESK
-        | {"bookings.export_booking"}
+        | {"bookings.export_booking", "bookings.erase_booking"}
         | _rows("clinic", "clinic", may="view change")
         | _rows("clinic", "practitioner", may="view add change")
         | _rows("clinic", "openinghours", "closure", may="view add change delete")

@@ -70,6 +70,8 @@ class Condition(models.Model):
     related = models.ManyToManyField("self", blank=True, symmetrical=False)
     accepts_bookings = models.BooleanField(default=True)
 
+    PERSONAL = ()
+
     class Meta:
         ordering = ["position", "name"]
         constraints = [
@@ -137,6 +139,8 @@ class RedFlag(models.Model):
     gate = models.BooleanField("ask before booking", default=False)
     position = models.PositiveSmallIntegerField(default=0)
 
+    PERSONAL = ()
+
     class Meta:
         ordering = ["position", "pk"]
         constraints = [
@@ -176,6 +180,8 @@ class Reference(models.Model):
     status = models.CharField(max_length=12, choices=Status.choices, default=Status.CURRENT)
     checked_on = models.DateField(null=True, blank=True)
 
+    PERSONAL = ()
+
     class Meta:
         ordering = ["key"]
 
@@ -191,6 +197,8 @@ class SharedBlock(models.Model):
     body = ProseField()
     off_label_only = models.BooleanField(default=False)
     position = models.PositiveSmallIntegerField(default=0)
+
+    PERSONAL = ()
 
     class Meta:
         ordering = ["position", "key"]
@@ -237,6 +245,8 @@ class Page(models.Model):
         related_name="+",
         editable=False,
     )
+
+    PERSONAL = ()
 
     class Meta:
         ordering = ["kind", "position", "slug"]
@@ -289,6 +299,8 @@ class Section(models.Model):
     chart_rest_label = models.CharField(max_length=80, blank=True)
     position = models.PositiveSmallIntegerField(default=0)
 
+    PERSONAL = ()
+
     class Meta:
         ordering = ["position", "pk"]
         constraints = [
@@ -314,6 +326,8 @@ class Faq(models.Model):
     answer = ProseField()
     position = models.PositiveSmallIntegerField(default=0)
 
+    PERSONAL = ()
+
     class Meta:
         verbose_name = "question and answer"
         verbose_name_plural = "questions and answers"
@@ -329,6 +343,8 @@ class Citation(models.Model):
     page = models.ForeignKey(Page, on_delete=models.CASCADE, related_name="citations")
     reference = models.ForeignKey(Reference, on_delete=models.PROTECT, related_name="citations")
     position = models.PositiveSmallIntegerField(default=0)
+
+    PERSONAL = ()
 
     class Meta:
         ordering = ["position", "pk"]
@@ -396,6 +412,8 @@ class Edition(models.Model):
     )
     withdrawn_at = models.DateTimeField(null=True, blank=True)
     live = models.BooleanField(default=False)
+
+    PERSONAL = ()
 
     objects = EditionQuerySet.as_manager()
 

@@ -91,6 +91,7 @@ ONLY_IN = {
     r"audit\.record\(": {
         "bookings/scheduling.py", "bookings/holding.py", "bookings/offers.py",
         "bookings/messages.py", "bookings/outbox.py", "bookings/told.py", "bookings/exports.py",
+        "bookings/lifecycle/erasure.py",
         "conditions/publishing.py", "bookings/management/commands/revoke_links.py",
         "bookings/links.py", "clinic/admin/audit.py", "clinic/admin/users.py",
         "clinic/starter_clinic.py", "clinic/operations/setup.py",

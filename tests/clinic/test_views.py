@@ -45,6 +45,16 @@ def test_privacy_names_the_retention_that_the_manager_set(client):
     assert "123 days" in client.get("/privacy/").content.decode()
 
 
+def test_privacy_says_what_stays_and_that_periods_never_grow_for_old_bookings(client):
+    """The periods themselves are those of tests/bookings/test_erasure.py."""
+    make_clinic(retention_days_after_cancelled=45)
+    html = client.get("/privacy/").content.decode()
+    assert html.count("45 days") == 3
+    assert "a longer one only for bookings made after the change" in html
+    assert "reference with its concern, language, day and time" in html
+    assert "without anything that points to you" not in html
+
+
 def test_robots_keeps_crawlers_out_of_what_is_private(client):
     response = client.get("/robots.txt")
     assert response["Content-Type"].startswith("text/plain")

@@ -12,6 +12,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from bookings import limits, messages, outbox, scheduling
+from bookings.lifecycle import erasure
 from bookings.models import Heartbeat
 from clinic import audit, health
 
@@ -63,8 +64,12 @@ class Command(BaseCommand):
     def handle(self, *args, once, **options):
         self.stopping = threading.Event()
         self.last_beat = None
+        self.erasing = None
         if once:
-            self._report(self._round())
+            counts = self._round()
+            while self.erasing:
+                self._erase(timezone.now())
+            self._report(counts)
             return
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self.stopping.set())
@@ -82,6 +87,7 @@ class Command(BaseCommand):
                 pause = PAUSE
             except (DatabaseError, InterfaceError) as error:
                 log.warning("database trouble (%s), next try in %s s", type(error).__name__, pause)
+                self.erasing = None
                 connection.close()
                 self.stopping.wait(pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
@@ -92,7 +98,23 @@ class Command(BaseCommand):
         """One look at everything; returns what became of the messages."""
         self._may_go_on()
         housekeeping(timezone.now())
+        self._erase(timezone.now())
         return outbox.drain(self._may_go_on)
+
+    def _erase(self, now):
+        """One small step of the day's erasing, so that no message waits long for it."""
+        if self.erasing is None:
+            every("erasing", timedelta(hours=1), now, lambda: self._begin_erasing(now))
+        try:
+            if self.erasing and next(self.erasing, None) is None:
+                self.erasing = None
+        except OSError as error:  # nothing is erased that cannot be noted; tried again in an hour
+            log.error("erasures could not be noted: %s", type(error).__name__)
+            self.erasing = None
+
+    def _begin_erasing(self, now):
+        if erasure.is_time(now):
+            self.erasing = erasure.run(now)
 
     def _may_go_on(self):
         now = timezone.now()

@@ -1,0 +1,293 @@
+"""Erasing: a booking stays for the numbers, what names or describes its patient goes.
+
+What goes is every column that clinic.personal_data lists, in the booking, its offers and its
+messages, and whole rows of everything else that belongs to it. What stays is the reference, the
+concern, time, practitioner and kind of visit, how it ended, and the record of changes.
+
+The worker erases once a day what is older than the clinic's periods; a manager erases one booking
+on request. Each is appended to a file beside the audit anchors, so that a restored backup can be
+brought up to date.
+"""
+
+import logging
+import os
+from datetime import UTC, timedelta
+from pathlib import Path
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib.sessions.models import Session
+from django.db import connection, models, transaction
+from django.db.models import Max, Q
+from django.utils import timezone
+
+from bookings import holding, limits
+from bookings.models import Booking, Heartbeat, Message
+from clinic import audit, personal_data
+from clinic.models import Clinic
+
+log = logging.getLogger(__name__)
+
+Status = Booking.Status
+WAITING = (Status.PENDING, Status.WAITLIST)
+WINDOW = 1000  # keys looked at in one step
+BATCH = 2  # bookings erased in one step: 20 statements at most, so that mails do not wait
+LATE = timedelta(days=3)  # erased later than this, something is wrong
+FINISHED = "erased"  # name of the heartbeat that says when the last run came to its end
+
+
+class Reason(models.TextChoices):
+    """Why a booking was erased. Not free text: the record of changes must hold no patient's name."""
+
+    PERIOD = "period", "The clinic's period was over"
+    ASKED = "asked", "The person asked for it"
+    MISTAKE = "mistake", "Made by mistake, as a test or a joke"
+    AUTHORITY = "authority", "An authority or a court asked for it"
+    RESTORED = "restored", "Erased before, then restored from a backup"
+
+
+ON_REQUEST = (Reason.ASKED, Reason.MISTAKE, Reason.AUTHORITY)
+
+
+# --- when -----------------------------------------------------------------------------------------
+
+
+def erase_on(booking, clinic, *, attempted_at=None):
+    """The instant from which a booking is erased; None for an offer, which goes with its request.
+
+    Counted from the visit, or from the cancellation, the missed visit, the time that nobody
+    confirmed, the wish for a call or the last answer to it (``attempted_at``). The booking keeps the
+    period under which it was made, unless the clinic's present one is shorter. Pure.
+    """
+    if booking.offered_for_id:
+        return None
+    if booking.status in (Status.BOOKED, Status.ARRIVED, Status.FULFILLED):
+        kept, current = booking.kept_days_after_visit, clinic.retention_days_after_visit
+        ended = booking.ends_at
+    else:
+        kept, current = booking.kept_days_after_cancelled, clinic.retention_days_after_cancelled
+        ended = booking.cancelled_at or booking.ends_at or booking.created_at
+    if attempted_at:
+        ended = max(ended, attempted_at)
+    return ended + timedelta(days=current if kept is None else min(kept, current))
+
+
+def is_ahead(booking, now):
+    """Whether its visit or its answer is still to come."""
+    if booking.status == Status.WAITLIST:
+        return True
+    return booking.holds_time and booking.ends_at > now
+
+
+def _attempts(bookings):
+    """When times were last offered for each of those that wait, by key."""
+    waiting = [booking.pk for booking in bookings if booking.status in WAITING]
+    if not waiting:
+        return {}
+    offers = Booking.objects.filter(offered_for__in=waiting).order_by()
+    return dict(offers.values_list("offered_for").annotate(Max("created_at")))
+
+
+def _due(bookings, clinic, now):
+    """Those whose day has come."""
+    over = [row for row in bookings if (on := erase_on(row, clinic)) and on <= now]
+    attempts = _attempts(over)
+    return [row for row in over if erase_on(row, clinic, attempted_at=attempts.get(row.pk)) <= now]
+
+
+def windows(now):
+    """All bookings whose day has come, in lists that may be empty: a bounded read for each.
+
+    It walks along the keys, because the day depends on the row; an index would serve one period.
+    """
+    clinic = Clinic.objects.current()
+    newest = Booking.objects.aggregate(newest=Max("pk"))["newest"] or 0
+    for first in range(1, newest + 1, WINDOW):
+        rows = Booking.objects.filter(
+            pk__gte=first, pk__lt=first + WINDOW, erased_at=None, offered_for=None
+        ).only(
+            "status", "created_at", "ends_at", "cancelled_at", "offered_for",
+            "kept_days_after_visit", "kept_days_after_cancelled",
+        )  # fmt: skip
+        yield _due(rows, clinic, now)
+
+
+def overdue(now=None):
+    """References of bookings that should have been erased, once nothing has run for LATE."""
+    now = now or timezone.now()
+    if not Heartbeat.objects.filter(name=FINISHED, at__gt=now - LATE).exists():
+        for rows in windows(now - LATE):
+            keys = [row.pk for row in rows]
+            yield from Booking.objects.filter(pk__in=keys).values_list("reference", flat=True)
+
+
+def remains():
+    """References of erased bookings of which something personal is left."""
+    left = Q()
+    for name, value in personal_data.blank(Booking).items():
+        left |= ~Q(**{name: value})
+    for model, key in personal_data.pointing_to(Booking):
+        rows = model.objects.all()
+        if model is Message:
+            rows = rows.exclude(**personal_data.blank(Message))
+        left |= Q(pk__in=rows.values(key))
+    erased = Booking.objects.exclude(erased_at=None).filter(left).order_by("pk")
+    return erased.values_list("reference", flat=True)
+
+
+# --- the verbs ------------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def erase(booking, *, by, reason, now=None):
+    """Erase one booking before its day. Harmless when repeated.
+
+    Raises NotAllowed for one that is still ahead: it has to be cancelled first, so that its patient
+    hears of it. Only what a restored backup brought back is closed and erased at once. Raises
+    OSError if it cannot be noted; then nothing is erased.
+    """
+    now, reason = now or timezone.now(), Reason(reason)
+    booking = holding.locked(booking)
+    if booking.erased_at:
+        return booking
+    if booking.offered_for_id:
+        raise holding.NotAllowed("This is an offer; it is erased with its request.")
+    if is_ahead(booking, now) and reason != Reason.RESTORED:
+        raise holding.NotAllowed(
+            "This booking is still ahead. Cancel it first, so that its patient hears of it."
+        )
+    _forget_traces(booking, now)
+    _erase([booking], by=by, reason=reason, now=now)
+    booking.refresh_from_db()
+    return booking
+
+
+@transaction.atomic
+def _erase_due(keys, now):
+    """Erase those of ``keys`` whose day has come, as they are behind the lock; returns how many."""
+    rows = Booking.objects.filter(pk__in=keys, erased_at=None).order_by("pk")
+    rows = rows.select_for_update(skip_locked=connection.features.has_select_for_update_skip_locked)
+    due = _due(rows, Clinic.objects.current(), now)
+    if due:
+        _erase(due, by="system", reason=Reason.PERIOD, now=now)
+    return len(due)
+
+
+def _erase(bookings, *, by, reason, now):
+    for booking in bookings:
+        if booking.status in WAITING or is_ahead(booking, now):
+            holding.close(
+                booking, by=by, cancelled_by=Booking.CancelledBy.SYSTEM, reason="", now=now
+            )
+    keys = [booking.pk for booking in bookings]
+    Booking.objects.filter(Q(pk__in=keys) | Q(offered_for__in=keys)).update(
+        **personal_data.blank(Booking), erased_at=now
+    )
+    queued = Message.objects.waiting().filter(booking__in=keys)
+    queued.update(state=Message.State.DROPPED, lease_until=None)
+    for model, key in personal_data.pointing_to(Booking):
+        rows = model.objects.filter(**{f"{key}__in": keys})
+        if model is Message:  # that a mail was sent is a number, too
+            rows.update(**personal_data.blank(Message))
+        else:
+            rows.delete()
+    for booking in bookings:
+        details = {"reason": str(reason)}
+        audit.record("booking.erased", booking, by=by, at=now, details=details)
+    _note(bookings, now)
+
+
+def _forget_traces(booking, now):
+    """What a booking of the last hours leaves elsewhere; of an older one it has gone by itself."""
+    holding.close_offers(booking, by="system", now=now)
+    limits.forget(booking)
+    if booking.created_at > now - timedelta(seconds=settings.SESSION_COOKIE_AGE):
+        for session in Session.objects.filter(expire_date__gt=now).iterator(500):
+            if session.get_decoded().get("made") == booking.pk:
+                session.delete()
+    forget_mail_files(lambda path: str(booking.uid) in path.read_text(errors="replace"))
+
+
+# --- a run ----------------------------------------------------------------------------------------
+
+
+def run(now=None):
+    """Erase all that is due, in small steps; yields after each how many it erased."""
+    now = now or timezone.now()
+    for rows in windows(now):
+        keys = [row.pk for row in rows]
+        for start in range(0, len(keys), BATCH):
+            yield _erase_due(keys[start : start + BATCH], now)
+        if not keys:
+            yield 0
+    _forget_old_copies(now)
+    Heartbeat.objects.update_or_create(name=FINISHED, defaults={"at": now})
+
+
+def is_time(now):
+    """Whether a day has gone by since a run came to its end, or the clock was put back since."""
+    day = timedelta(days=1)
+    done = Heartbeat.objects.filter(name=FINISHED, at__gt=now - day, at__lte=now + day)
+    return not done.exists()
+
+
+def _forget_old_copies(now):
+    """Files of mails that are older than the shortest period, and what lingers in the write log."""
+    clinic = Clinic.objects.current()
+    days = min(clinic.retention_days_after_visit, clinic.retention_days_after_cancelled)
+    oldest = (now - timedelta(days=days)).timestamp()
+    forget_mail_files(lambda path: path.stat().st_mtime < oldest)
+    personal_data.empty_write_log()
+
+
+def forget_mail_files(is_theirs):
+    """Delete files of mails where mails are written as files and not sent."""
+    written = settings.EMAIL_BACKEND == "django.core.mail.backends.filebased.EmailBackend"
+    for path in Path(settings.EMAIL_FILE_PATH).glob("*.log") if written else ():
+        try:
+            if is_theirs(path):
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            log.error("a file of mails could not be removed: %s", type(error).__name__)
+
+
+# --- the file -------------------------------------------------------------------------------------
+
+
+def erasures_file():
+    """Where this machine notes what was erased, for the day on which a backup is restored."""
+    return settings.VAR_DIR / "erasures"
+
+
+def _note(bookings, now):
+    """Append instant and uid of each, before the transaction ends: rather one too many than one
+    that a restored backup brings back.
+    """
+    at = f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    handle = os.open(erasures_file(), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    with os.fdopen(handle, "w") as file:
+        file.write("".join(f"{at} {booking.uid}\n" for booking in bookings))
+        file.flush()
+        os.fsync(handle)
+
+
+def read_erasures(path):
+    """The uids of a file of erasures; raises ValueError, naming the line, for what is none."""
+    found = {}
+    for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
+        try:
+            found[UUID(line.split()[1])] = None
+        except (IndexError, ValueError):
+            raise ValueError(f"Line {number} is not an erasure.") from None
+    return list(found)
+
+
+def repeat(uids, now=None):
+    """Erase again what a restored backup brought back; returns how many."""
+    number = 0
+    for uid in uids:
+        booking = Booking.objects.filter(uid=uid, erased_at=None).first()
+        if booking:
+            erase(booking, by="system", reason=Reason.RESTORED, now=now)
+            number += 1
+    return number
