@@ -19,7 +19,7 @@ help:
 	@echo "make install       only make .venv with what the site needs"
 
 run: install
-	@exec $(BIN)/python manage.py serve --host "$(HOST)" --port "$(PORT)"
+	@exec $(BIN)/python manage.py serve --demo-week --host "$(HOST)" --port "$(PORT)"
 
 install: $(VENV)/installed
 

@@ -184,7 +184,8 @@ def replan_reminders(now=None):
     Message.objects.filter(kind=Kind.REMINDER, state=Message.State.DROPPED, due_at__gt=now).update(
         state=Message.State.QUEUED
     )
-    for booking in Booking.objects.filter(status=Status.BOOKED, starts_at__gt=now).iterator():
+    ahead = Booking.objects.filter(status=Status.BOOKED, starts_at__gt=now, is_demo=False)
+    for booking in ahead.iterator():
         plan_reminders(booking, now, clinic)
         number += 1
     return number

@@ -184,6 +184,7 @@ class Booking(models.Model):
         null=True, blank=True, editable=False, help_text="As above."
     )
     erased_at = models.DateTimeField(null=True, blank=True, editable=False)
+    is_demo = models.BooleanField(default=False, db_default=False, editable=False)
 
     PERSONAL = (
         "name", "email", "phone", "message", "call_when", "spoken_language", "time_zone",

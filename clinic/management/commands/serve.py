@@ -45,12 +45,17 @@ class Command(BaseCommand):
         parser.add_argument(
             "--prepare", action="store_true", help="Only prepare; do not start anything."
         )
+        parser.add_argument(
+            "--demo-week", action="store_true", help="On loopback, show the demo clinic at work."
+        )
 
-    def handle(self, *, host, port, prepare, **options):
+    def handle(self, *, host, port, prepare, demo_week, **options):
         if not prepare:
             refuse_open_door(host)
             refuse_busy_port(host, port)
         self.prepare()
+        if demo_week and settings.ON_LOOPBACK:
+            call_command("load_demo_week", verbosity=0)
         if prepare:
             return
         connections.close_all()
