@@ -145,6 +145,7 @@ WHAT_HAPPENED = {
     "booking.message_failed": "A message failed",
     "booking.message_requeued": "A message is sent again",
     "booking.unreachable_handled": "Told by phone",
+    "booking.person_exported": "Personal details exported",
     "booking.erased": "Personal details erased",
     "booking_changed": "Contact changed",
 }
@@ -160,11 +161,16 @@ class Happening:
     detail: str
 
 
+def events_of(booking):
+    """What the record of changes says about the booking."""
+    return AuditEvent.objects.filter(
+        object_type=booking._meta.label_lower, object_key=booking.reference
+    )
+
+
 def timeline(booking, zone):
     """What happened to the booking, oldest first, its newest hundred events; one query."""
-    events = AuditEvent.objects.filter(
-        object_type=booking._meta.label_lower, object_key=booking.reference
-    ).order_by("-at", "-pk")[:100]
+    events = events_of(booking).order_by("-at", "-pk")[:100]
     return [
         Happening(
             at=event.at,

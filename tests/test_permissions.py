@@ -12,7 +12,7 @@ from django.urls import reverse
 from clinic import roles
 from clinic.models import AuditEvent, Clinic, Practitioner
 from clinic.sign_in import DEMO_GROUP
-from tests.factories import make_clinic, make_closure, make_practitioner, make_user
+from tests.factories import make_booking, make_clinic, make_closure, make_practitioner, make_user
 
 TABLE = tomllib.loads((Path(__file__).parent / "permissions.toml").read_text())
 VERBS = {"v": "view", "a": "add", "c": "change", "d": "delete"}
@@ -80,6 +80,20 @@ def test_pages_open_as_the_table_says(client, role):
         assert (status in (200, 302)) == ("v" in row[column]), f"{label} list: {status}"
         status = client.get(reverse(f"{address}_add")).status_code
         assert (status in (200, 302)) == ("a" in row[column]), f"{label} add: {status}"
+
+
+@pytest.mark.parametrize("role", TABLE["roles"])
+def test_pages_about_personal_data_open_as_the_table_says(client, role):
+    user = sign_in(client, role)
+    person = Practitioner.objects.filter(user=user).first() or make_practitioner(user=user)
+    booking = make_booking(practitioner=person)
+    for name, row in TABLE["pages"].items():
+        parts = [] if name.endswith("_export") else [booking.pk]
+        response = client.get(reverse(f"admin:{name}", args=parts))
+        may = row[TABLE["roles"].index(role)] == "y"
+        assert response.status_code == (302 if may else 403), name
+        if may:  # the password again
+            assert response["Location"].startswith(reverse("account_reauthenticate"))
 
 
 def test_every_admin_page_sends_a_stranger_to_the_sign_in_page(client):

@@ -27,7 +27,7 @@ from clinic.models import Clinic
 from clinic.paging import BoundedPaginator
 from clinic.plain_text import PlainTextField
 
-from . import answering, board, export, offering, phone, searching
+from . import answering, board, export, offering, personal, phone, searching
 from .filters import DayFilter
 
 MOST_AT_ONCE = 100
@@ -166,6 +166,8 @@ class BookingAdmin(OfferedLookups, OwnRows, RecordsChanges, admin.ModelAdmin):
             page("<int:pk>/cancel/", answering.cancel, "bookings_booking_cancel"),
             page("<int:pk>/move/", answering.move, "bookings_booking_move"),
             page("<int:pk>/offer/", offering.offer, "bookings_booking_offer"),
+            page("<int:pk>/erase/", personal.erase, "bookings_booking_erase"),
+            page("<int:pk>/person/", personal.person, "bookings_booking_person"),
             page("<int:pk>/told/", answering.told, "bookings_booking_told"),
             *verbs,
             *super().get_urls(),
@@ -250,6 +252,7 @@ class BookingAdmin(OfferedLookups, OwnRows, RecordsChanges, admin.ModelAdmin):
             "timeline": desk.timeline(obj, zone),
             "sent": obj.messages.order_by("due_at", "pk"),
             "zone": zone,
+            "personal": personal.box(request, obj),
             "sees_all": roles.sees_every_practitioner(request.user),
         }
         return super().render_change_form(request, context, add, change, form_url, obj)

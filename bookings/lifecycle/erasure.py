@@ -88,6 +88,12 @@ def _attempts(bookings):
     return dict(offers.values_list("offered_for").annotate(Max("created_at")))
 
 
+def planned(booking, clinic):
+    """erase_on() of a booking as it is in the database, with what was tried since."""
+    attempted_at = _attempts([booking]).get(booking.pk)
+    return erase_on(booking, clinic, attempted_at=attempted_at)
+
+
 def _due(bookings, clinic, now):
     """Those whose day has come."""
     over = [row for row in bookings if (on := erase_on(row, clinic)) and on <= now]
