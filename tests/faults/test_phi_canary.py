@@ -1,4 +1,7 @@
-"""H-01 to H-03: what a patient typed is where it belongs, and nowhere else."""
+"""H-01 to H-03, H-07: what a patient typed is where it belongs, nowhere else, and goes for good.
+
+Where it belongs is what clinic.personal_data lists.
+"""
 
 import re
 from urllib.parse import urlencode
@@ -89,6 +92,79 @@ def test_audit_and_messages_hold_codes_only(running, walked):
     )
     assert "booking.requested" in found
     assert TRACES.search(found) is None
+
+
+TABLES = """
+from django.apps import apps
+from clinic import personal_data
+for model in apps.get_models():
+    declared = set(personal_data.columns(model))
+    for row in model.objects.values():
+        for name, value in row.items():
+            print(model._meta.label, name, name in declared, repr(value))
+"""
+
+
+def test_only_columns_that_are_declared_hold_it(running, walked):
+    """In every table there is; what is erased and exported is the same list."""
+    typed = re.compile("zzq|quetzalcoatl|5550188|323-555-0188", re.IGNORECASE)
+    found = [line.split(" ", 3) for line in running.python(TABLES).splitlines()]
+    holding = {
+        (table, name, declared) for table, name, declared, text in found if typed.search(text)
+    }
+    assert {name for table, name, _ in holding if table == "bookings.Booking"} == {
+        "name", "email", "phone", "message",
+    }  # fmt: skip
+    assert [column for column in holding if column[2] != "True"] == []
+
+
+ERASE = """
+from bookings import scheduling
+from bookings.lifecycle import erasure
+from bookings.models import Booking
+booking = Booking.objects.get(email="zzqmail@canary.example")
+Booking.objects.filter(pk=booking.pk).update(staff_note="ZZQstaff")
+scheduling.cancel(booking, by="staff", cancelled_by="clinic", reason="ZZQreason")
+erasure.erase(booking, by="system", reason="asked")
+"""
+
+
+def files_that_hold(folder, words):
+    """Names of the files in the folder that hold one of the words, in whatever case."""
+    pattern = re.compile(words, re.IGNORECASE)
+    return [
+        path.name
+        for path in folder.rglob("*")
+        if path.is_file() and "static" not in path.parts and pattern.search(path.read_bytes())
+    ]
+
+
+def test_who_is_erased_is_in_no_file(own_server):
+    """H-07: the database and its write-ahead log as bytes, files of mails, the log, the anchors."""
+    server = own_server().start()
+    visitor = Visitor(server.port)
+    visitor.up_to_check(number=1, start=first_time(visitor))
+    visitor.get("/book/details/")
+    visitor.post("/book/details/", CANARY)
+    visitor.get("/book/check/")
+    assert visitor.book().status == 302
+    server.manage("run_worker", "--once")
+    before = files_that_hold(server.folder, rb"zzq|quetzalcoatl")
+    assert len(before) >= (1 if server.database else 2)  # mails; the database, where it is a file
+    server.python(ERASE)
+    server.manage("erase_due")
+    assert files_that_hold(server.folder, rb"zzq|quetzalcoatl|5550188|555-0188") == []
+    assert not re.search("zzq|quetzalcoatl|5550188", server.python(TABLES), re.IGNORECASE)
+    assert visitor.get("/booking/").status == 404
+
+
+def first_time(visitor):
+    visitor.get("/book/?condition=bruxism")
+    visitor.post("/book/", {"condition": "bruxism", "visit_type": "in_person"})
+    visitor.get("/book/signs/")
+    visitor.post("/book/signs/", {"signs": "none"})
+    visitor.get("/book/time/")
+    return visitor.free_times()[-1]
 
 
 def test_a_page_that_is_not_there_tells_nothing(running, walked):
