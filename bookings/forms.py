@@ -105,12 +105,15 @@ class _PersonForm(forms.Form):
         },
     )
     message = PlainTextField(
-        label=_("Anything the doctor should know"),
+        label=_("Anything we should know before the visit"),
         max_length=1000,
         required=False,
         lines=True,
         widget=forms.Textarea(attrs={"rows": 3}),
-        help_text=_("For example what you have tried. Please do not send test results here."),
+        help_text=_(
+            "For example what you have tried. The front desk and your doctor read it. "
+            "Please do not send test results here."
+        ),
         error_messages={
             "max_length": _(
                 "Please shorten this to %(limit_value)d characters; it has %(show_value)d"
