@@ -34,6 +34,7 @@ ROLES = {
         | READ_DESK
         | RUN_DESK
         | {"bookings.export_booking", "bookings.erase_booking"}
+        | _rows("conditions", "signingright", may="view add delete")
         | _rows("clinic", "clinic", may="view change")
         | _rows("clinic", "practitioner", may="view add change")
         | _rows("clinic", "openinghours", "closure", may="view add change delete")

@@ -61,9 +61,10 @@ PRACTITIONERS = [
         "languages": "English, Spanish",
         "license_number": "DEMO-20311",
         "bio": (
-            "Dr. Marlow looks after people with chronic migraine, cervical dystonia and restless "
-            "legs. She starts with a headache or symptom diary and goes through what you have "
-            "tried so far, so that you leave with a plan, whether or not it includes injections."
+            "Dr. Marlow looks after people with chronic migraine, cervical dystonia, restless "
+            "legs or sleep apnea. She starts with a headache or symptom diary and goes through "
+            "what you have tried so far, so that you leave with a plan, whether or not it "
+            "includes injections."
         ),
         "hours": [
             ([MON, TUE, WED, THU, FRI], "08:00", "12:00"),
@@ -78,7 +79,7 @@ PRACTITIONERS = [
         "languages": "English, Turkish",
         "license_number": "DEMO-20447",
         "bio": (
-            "Dr. Aydın sees people with jaw pain, tooth grinding and trouble that shows at night. "
+            "Dr. Aydın sees people with jaw pain and with tooth grinding by day or at night. "
             "He checks the jaw, the teeth and the bite first, and explains what a splint, exercise "
             "or an injection can do for you and what it cannot."
         ),
@@ -113,6 +114,23 @@ PRACTITIONERS = [
         ),
         "hours": [([TUE, WED, THU, FRI], "09:00", "16:00")],
     },
+    {
+        "slug": "miriam-castellan",
+        "name": "Dr. Miriam Castellan",
+        "credentials": "MD",
+        "role": "Neurologist and sleep physician",
+        "languages": "English",
+        "license_number": "DEMO-20733",
+        "sees_in_person": False,
+        "sees_by_video": False,
+        "sees_by_phone": False,
+        "accepts_bookings": False,
+        "bio": (
+            "Dr. Castellan reads our pages on sleep and on the nervous system, and the guides, "
+            "before they are published. She does not take consultations."
+        ),
+        "hours": [],
+    },
 ]
 
 # username, roles, first name, last name, slug of the practitioner whose sign-in it is
@@ -121,7 +139,7 @@ STAFF = [
     ("frontdesk", [roles.FRONT_DESK], "Frances", "Dale", None),
     ("practitioner", [roles.PRACTITIONER], "Elena", "Marlow", "elena-marlow"),
     ("editor", [roles.EDITOR], "Edwin", "Tait", None),
-    ("reviewer", [roles.REVIEWER], "Daniel", "Whitcombe", "daniel-whitcombe"),
+    ("reviewer", [roles.REVIEWER], "Miriam", "Castellan", "miriam-castellan"),
     # To see it all with one sign-in. Signs nothing: whoever writes a page cannot sign it.
     ("owner", [roles.MANAGER, roles.FRONT_DESK, roles.EDITOR], "Olive", "Renner", None),
 ]

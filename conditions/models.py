@@ -114,6 +114,50 @@ class Condition(models.Model):
         ]
 
 
+class SigningRight(models.Model):
+    """A practitioner may put their name to the pages about a condition; without one, to guides.
+
+    Managers give and take it. Editors cannot: whoever writes a text does not choose its reader.
+    """
+
+    practitioner = models.ForeignKey(
+        Practitioner, on_delete=models.CASCADE, related_name="signing_rights"
+    )
+    condition = models.ForeignKey(
+        Condition,
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="signing_rights",
+        help_text="Empty: guides, which speak of many conditions at once.",
+    )
+
+    class Meta:
+        verbose_name = "right to sign"
+        verbose_name_plural = "pages that they may sign and mark as reviewed"
+        ordering = ["condition__position", "pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["practitioner", "condition"],
+                name="signing_right_once_a_condition",
+                violation_error_message="They have this right already.",
+            ),
+            models.UniqueConstraint(
+                fields=["practitioner"],
+                condition=Q(condition=None),
+                name="signing_right_once_for_guides",
+                violation_error_message="They have this right already.",
+            ),
+        ]
+
+    def __str__(self):
+        return str(self.condition or "Guides")
+
+    @property
+    def about(self):
+        return self.condition.slug if self.condition else "guides"
+
+
 class RedFlag(models.Model):
     """A typed warning sign. Without a condition it is shared by all pages.
 
@@ -267,6 +311,12 @@ class Page(models.Model):
 
     def __str__(self):
         return self.title
+
+    @property
+    def signers(self):
+        """Who of the clinic may put their name to this page."""
+        rights = SigningRight.objects.filter(condition=self.condition_id)
+        return Practitioner.objects.active().filter(pk__in=rights.values("practitioner"))
 
 
 class Section(models.Model):

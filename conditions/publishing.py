@@ -16,7 +16,7 @@ from clinic.models import AuditEvent, Clinic, Practitioner
 from clinic.operations import setup
 
 from . import lint, snapshot
-from .models import Condition, Edition, Page, Reference
+from .models import Condition, Edition, Page, Reference, SigningRight
 
 LICENSE_CHECK_MONTHS = 24
 CHANGED = "page.changed"
@@ -100,9 +100,8 @@ def sign(edition, *, by):
     edition = Edition.objects.get(pk=edition.pk)
     if edition.state != "to review":
         raise PublishingError(f"This edition cannot be signed: it is {edition.state}.")
-    practitioner = _qualified(by)
-    if Clinic.objects.current().two_person_signoff:
-        _refuse_authors(page, edition, by)
+    practitioner = _qualified(by, page)
+    _refuse_authors(page, by, sent_by=edition.created_by_id)
     _refuse_stale(page, edition)
     edition.signed_at = timezone.now()
     edition.signed_by = practitioner
@@ -133,8 +132,8 @@ def send_back(edition, *, by, note):
 def publish(edition, *, by):
     """Make a signed edition what the public sees, in place of the live one.
 
-    Raises PublishingError unless it is signed, the signature is for this text, and the page still
-    builds this text.
+    Raises PublishingError unless it is signed, the signature is for this text, whoever signed may
+    still sign this page, and the page still builds this text.
     """
     _require(by, "conditions.publish_edition", "publish")
     page = _locked(edition.page)
@@ -145,6 +144,11 @@ def publish(edition, *, by):
         )
     if not edition.signed_digest == edition.digest == snapshot.digest(edition.document):
         raise PublishingError("The signature is for another text. Send the page for review again.")
+    if not page.signers.filter(pk=edition.signed_by_id).exists():
+        raise PublishingError(
+            f"{edition.signed_by} may no longer sign this page. Have it sent back, and signed by "
+            "somebody who may."
+        )
     _refuse_stale(page, edition)
     missing = lint.gaps(edition.document)
     if missing:
@@ -170,12 +174,13 @@ def withdraw(edition, *, by):
 def mark_reviewed(page, *, by, on, next_due):
     """Record that a clinician read the whole page on ``on`` (a date) and when it is next due.
 
-    Only this moves the two dates. Raises PublishingError for a date ahead, for more than 36
-    months, and for anyone who could not sign the page.
+    Only this sets the two dates and the reviewer. Raises PublishingError for a date ahead, for
+    more than 36 months, and for anyone who could not sign the page.
     """
     _require(by, "conditions.sign_edition", "mark a page as reviewed")
-    practitioner = _qualified(by)
     page = _locked(page)
+    practitioner = _qualified(by, page)
+    _refuse_authors(page, by)
     if on > timezone.localdate():
         raise PublishingError("A review cannot lie in the future.")
     if not on < next_due <= lint.months_after(on, lint.LONGEST_REVIEW_MONTHS):
@@ -185,6 +190,24 @@ def mark_reviewed(page, *, by, on, next_due):
     details = {"on": on.isoformat(), "next_due": next_due.isoformat()}
     audit.record("page.reviewed", page, by=by, details=details)
     return page
+
+
+@transaction.atomic
+def let_sign(practitioner, condition, *, by):
+    """Let ``practitioner`` sign the pages about ``condition``; about None, the guides."""
+    _require(by, "conditions.add_signingright", "say who may sign")
+    right, made = SigningRight.objects.get_or_create(practitioner=practitioner, condition=condition)
+    if made:
+        audit.record("signing_right.given", practitioner, by=by, details={"about": right.about})
+    return right
+
+
+@transaction.atomic
+def take_right(right, *, by):
+    """End a SigningRight; what was signed under it and is on the site stays."""
+    _require(by, "conditions.delete_signingright", "say who may sign")
+    audit.record("signing_right.taken", right.practitioner, by=by, details={"about": right.about})
+    right.delete()
 
 
 @transaction.atomic
@@ -224,8 +247,8 @@ def _require(by, permission, act):
         raise PublishingError(f"You do not have the right to {act}.")
 
 
-def _qualified(user):
-    """The practitioner behind ``user``, if they may put their name to medical text."""
+def _qualified(user, page):
+    """The practitioner behind ``user``, if they may put their name to this page."""
     practitioner = Practitioner.objects.filter(user=user, archived=False).first()
     if practitioner is None:
         raise PublishingError(
@@ -237,6 +260,13 @@ def _qualified(user):
     if checked is None or _lapses(checked) < timezone.localdate():
         raise PublishingError(
             "Your license was not checked in the last two years. Ask a manager to check it."
+        )
+    if not page.signers.filter(pk=practitioner.pk).exists():
+        what = f"pages about {page.condition}" if page.condition else "guides"
+        names = " or ".join(map(str, page.signers)) or "nobody"
+        raise PublishingError(
+            f"You may not sign {what}: at present {names} may. A manager gives this right on the "
+            "practitioner's page."
         )
     return practitioner
 
@@ -252,15 +282,17 @@ def _signature(practitioner):
     return ", ".join(parts)
 
 
-def _refuse_authors(page, edition, user):
+def _refuse_authors(page, user, *, sent_by=None):
     """Raise PublishingError if ``user`` wrote any of what is new since the last signed edition."""
+    if not Clinic.objects.current().two_person_signoff:
+        return
     last_signed = page.editions.aggregate(at=Max("signed_at"))["at"]
     changes = AuditEvent.objects.filter(
         action=CHANGED, object_type=page._meta.label_lower, object_key=str(page.pk), actor=user
     )
     if last_signed:
         changes = changes.filter(at__gte=last_signed)
-    if user.pk in {edition.created_by_id, page.updated_by_id} or changes.exists():
+    if user.pk in {sent_by, page.updated_by_id} or changes.exists():
         raise PublishingError("You wrote or changed this page, so somebody else has to sign it.")
 
 

@@ -11,7 +11,17 @@ from django.db import transaction
 from clinic.models import Practitioner
 
 from . import publishing
-from .models import Citation, Condition, Faq, Page, RedFlag, Reference, Section, SharedBlock
+from .models import (
+    Citation,
+    Condition,
+    Faq,
+    Page,
+    RedFlag,
+    Reference,
+    Section,
+    SharedBlock,
+    SigningRight,
+)
 
 FOLDER = Path(__file__).resolve().parent / "starter"
 TIMING = [f"{key}{end}" for key in ("onset", "peak", "duration", "session", "repeat")
@@ -76,14 +86,16 @@ def _of_nobody(contents):
     """The texts without the fictitious people and their reviews."""
     unread = {"reviewer": None, "last_reviewed": None, "next_review_due": None}
     return [
-        content | {"practitioners": [], "page": content["page"] | unread} for content in contents
+        content | {"practitioners": [], "signers": [], "page": content["page"] | unread}
+        for content in contents
     ]
 
 
 def _people(contents):
     found = {person.slug: person for person in Practitioner.objects.all()} | {None: None}
     wanted = {content["page"]["reviewer"] for content in contents}
-    wanted |= {slug for content in contents for slug in content.get("practitioners", [])}
+    for lists in ("practitioners", "signers"):
+        wanted |= {slug for content in contents for slug in content.get(lists, [])}
     missing = sorted(wanted - set(found))
     if missing:
         raise StarterContentError(
@@ -126,6 +138,7 @@ def _load_condition(content, people):
     condition, made = Condition.objects.get_or_create(slug=content["slug"], defaults=values)
     if made:
         condition.practitioners.set([people[slug] for slug in content["practitioners"]])
+        _let_sign([people[slug] for slug in content["signers"]], condition)
         _make_flags(condition, content["red_flags"])
     return made
 
@@ -145,6 +158,8 @@ def _load_page(content, people, condition=None):
     )
     if not made:
         return None
+    if page.reviewer and condition is None:
+        _let_sign([page.reviewer], None)
     Section.objects.bulk_create(
         Section(
             page=page,
@@ -164,6 +179,11 @@ def _load_page(content, people, condition=None):
         )
         Citation.objects.create(page=page, reference=reference, position=position)
     return page
+
+
+def _let_sign(practitioners, condition):
+    for practitioner in practitioners:
+        SigningRight.objects.get_or_create(practitioner=practitioner, condition=condition)
 
 
 def _chart(section):

@@ -95,7 +95,8 @@ class PractitionerAdmin(OwnRows, RecordsChanges, admin.ModelAdmin):
 
     def save_related(self, request, form, formsets, change):
         super().save_related(request, form, formsets, change)
-        if "archived" in form.changed_data or any(rows.has_changed() for rows in formsets):
+        times = [rows for rows in formsets if rows.model in (OpeningHours, Closure)]
+        if "archived" in form.changed_data or any(rows.has_changed() for rows in times):
             _tell_to_look(request)
 
     @admin.action(description="Archive: off the site, bookings stay", permissions=["change"])

@@ -66,9 +66,15 @@ class EditionAdmin(admin.ModelAdmin):
 
     def render_change_form(self, request, context, add=False, change=False, form_url="", obj=None):
         user = request.user
+        signers = obj.page.signers
+        may_sign = signers.filter(user=user).exists()
         live = Edition.objects.live().filter(page=obj.page_id).exclude(pk=obj.pk)
         context |= {
-            "can_sign": obj.state == "to review" and user.has_perm("conditions.sign_edition"),
+            "waits": obj.state == "to review",
+            "signers": signers,
+            "can_sign": obj.state == "to review"
+            and may_sign
+            and user.has_perm("conditions.sign_edition"),
             "can_send_back": obj.state in {"to review", "signed"}
             and user.has_perm("conditions.sign_edition"),
             "can_publish": obj.state == "signed" and user.has_perm("conditions.publish_edition"),

@@ -145,7 +145,7 @@ class PageAdmin(NonceMediaMixin, admin.ModelAdmin):
     list_filter = [OnTheSite, ReviewDue, "kind", "language", "reviewer"]
     search_fields = ["title", "slug", "condition__name"]
     filter_horizontal = ["related"]
-    readonly_fields = ["last_reviewed", "next_review_due"]
+    readonly_fields = ["reviewer", "last_reviewed", "next_review_due"]
     actions = None
     fieldsets = [
         (None, {"fields": ["version", "title", "lead", "description", "summary"]}),
@@ -220,6 +220,8 @@ class PageAdmin(NonceMediaMixin, admin.ModelAdmin):
                 "editions": page.editions.defer("document", "card").order_by("-number")[:5],
                 "preview_path": views.preview_path(page),
                 "newer": self._newer(context),
+                "signers": page.signers,
+                "may_sign": page.signers.filter(user=request.user).exists(),
                 "today": timezone.localdate(),
                 "latest_due": lint.months_after(timezone.localdate(), lint.LONGEST_REVIEW_MONTHS),
             }
@@ -284,6 +286,7 @@ def _with_link(finding, page):
         "sections": "#sections-group",
         "faqs": "#faqs-group",
         "references": "#citations-group",
+        "reviewer": "#reviewed",
         "last_reviewed": "#reviewed",
         "next_review_due": "#reviewed",
     }

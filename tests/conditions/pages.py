@@ -7,7 +7,17 @@ from django.contrib.auth.models import Group
 from clinic.roles import apply_roles
 from clinic.sign_in import DEMO_GROUP
 from conditions import publishing
-from conditions.models import Citation, Faq, Page, RedFlag, Reference, Section, SharedBlock
+from conditions.models import (
+    Citation,
+    Condition,
+    Faq,
+    Page,
+    RedFlag,
+    Reference,
+    Section,
+    SharedBlock,
+    SigningRight,
+)
 from tests.factories import make_condition, make_practitioner, make_user
 
 BOXED = "<p>The effect can spread.</p>"
@@ -93,21 +103,28 @@ def _fill(page):
 
 
 def make_editor(**values):
-    return _staff("Editor", **values)
+    return make_staff("Editor", **values)
 
 
 def make_reviewer(**values):
-    """A staff user who may sign: the reviewer's role, and a practitioner with a checked license."""
-    user = _staff("Clinical reviewer")
+    """A staff user who may sign: the role, a checked license, the right to all pages of today."""
+    user = make_staff("Clinical reviewer")
     values = {
         "name": "Dr. Sam Signer", "credentials": "MD", "license_number": "A 1234",
         "license_checked_on": date.today(), "user": user,  # noqa: DTZ011
     } | values  # fmt: skip
-    make_practitioner(**values)
+    practitioner = make_practitioner(**values)
+    let_sign(practitioner, None, *Condition.objects.all())
     return user
 
 
-def _staff(role, **values):
+def let_sign(practitioner, *conditions):
+    """Give the right to sign the pages of these conditions; None stands for guides."""
+    for condition in conditions:
+        SigningRight.objects.get_or_create(practitioner=practitioner, condition=condition)
+
+
+def make_staff(role, **values):
     """A user with the role's permissions, who needs no second factor in a test."""
     apply_roles()
     user = make_user(role, **values)
@@ -119,5 +136,7 @@ def put_live(page, *, editor=None, reviewer=None):
     """Send, sign and publish ``page``; returns the live edition."""
     editor = editor or make_editor()
     edition = publishing.submit(page, by=editor)
-    edition = publishing.sign(edition, by=reviewer or make_reviewer())
+    reviewer = reviewer or make_reviewer()
+    let_sign(reviewer.practitioner, page.condition)
+    edition = publishing.sign(edition, by=reviewer)
     return publishing.publish(edition, by=editor)

@@ -12,9 +12,25 @@ from django.urls import reverse
 from clinic.models import AuditEvent
 from clinic.sign_in import DEMO_GROUP
 from conditions import publishing
-from conditions.models import Condition, Edition, Faq, Page, RedFlag, Reference, SharedBlock
-from tests.conditions.pages import make_editor, make_guide, make_page, make_reviewer, put_live
-from tests.factories import make_clinic, make_condition, make_user
+from conditions.models import (
+    Condition,
+    Edition,
+    Faq,
+    Page,
+    RedFlag,
+    Reference,
+    SharedBlock,
+    SigningRight,
+)
+from tests.conditions.pages import (
+    make_editor,
+    make_guide,
+    make_page,
+    make_reviewer,
+    make_staff,
+    put_live,
+)
+from tests.factories import make_clinic, make_condition, make_practitioner, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -145,12 +161,80 @@ def test_marking_as_reviewed(page, reviewer):
     assert "within 36 months" in text
 
 
+def test_nobody_chooses_the_reviewer(page, editor):
+    """The record says who read the page; a forged post changes neither the name nor the dates."""
+    other = make_practitioner(name="Dr. Other")
+    forged = {"reviewer": other.pk, "last_reviewed": "2026-11-20", "next_review_due": "2028-11-20"}
+    save(editor, page, title="A new title", **forged)
+    saved = Page.objects.get()
+    assert saved.title == "A new title"
+    assert (saved.reviewer, saved.last_reviewed) == (page.reviewer, page.last_reviewed)
+    assert saved.next_review_due == page.next_review_due
+    add = reverse("admin:conditions_page_add")
+    assert 'name="reviewer"' not in editor.get(add).content.decode()
+
+
+def test_the_desk_shows_who_may_sign(page, editor, reviewer):
+    act(editor, page, "submit")
+    edition = Edition.objects.get()
+    shown = reverse("admin:conditions_edition_change", args=[edition.pk])
+    assert "Who may sign this page: Dr. Sam Signer." in editor.get(shown).content.decode()
+    assert 'value="Sign"' in reviewer.get(shown).content.decode()
+    SigningRight.objects.all().delete()
+    text = reviewer.get(shown).content.decode()
+    assert "Nobody may sign this page yet." in text
+    assert 'value="Sign"' not in text
+    assert "You may not sign pages" in act(reviewer, edition, "sign", read="on").content.decode()
+    assert 'value="Mark as reviewed"' not in reviewer.get(change_url(page)).content.decode()
+
+
+# --- who may sign ---
+def rights_on(client, practitioner, *, add=(), delete=()):
+    """Post the practitioner's page with rights added (keys of conditions) and ticked for deletion."""
+    address = reverse("admin:clinic_practitioner_change", args=[practitioner.pk])
+    opened = client.get(address)
+    values = values_of(opened) if opened.status_code == 200 else {}
+    first = values.setdefault("signing_rights-INITIAL_FORMS", 0)
+    for number, condition in enumerate(add, start=first):
+        values[f"signing_rights-{number}-condition"] = condition
+        values[f"signing_rights-{number}-practitioner"] = practitioner.pk
+    values["signing_rights-TOTAL_FORMS"] = first + len(add)
+    for number in delete:
+        values[f"signing_rights-{number}-DELETE"] = "on"
+    return client.post(address, values)
+
+
+def test_managers_say_who_may_sign_what_and_it_is_recorded(page):
+    manager, practitioner = signed_in(make_staff("Manager")), make_practitioner()
+    assert (
+        rights_on(manager, practitioner, add=[page.condition.pk, "guides", "guides"]).status_code
+        == 302
+    )
+    assert {right.about for right in practitioner.signing_rights.all()} == {"sore-jaw", "guides"}
+    given = AuditEvent.objects.filter(action="signing_right.given", object_key=practitioner.pk)
+    assert sorted(event.details["about"] for event in given) == ["guides", "sore-jaw"]
+    assert rights_on(manager, practitioner, add=[page.condition.pk]).status_code == 200, "twice"
+    assert rights_on(manager, practitioner, delete=[0]).status_code == 302
+    assert practitioner.signing_rights.count() == 1
+    assert AuditEvent.objects.filter(action="signing_right.taken").count() == 1
+
+
+@pytest.mark.parametrize("role", ["Editor", "Clinical reviewer", "Practitioner", "Front desk"])
+def test_nobody_else_says_who_may_sign(page, role):
+    user = make_staff(role)
+    practitioner = make_practitioner(user=user)
+    rights_on(signed_in(user), practitioner, add=[page.condition.pk])
+    assert not practitioner.signing_rights.exists()
+    with pytest.raises(publishing.PublishingError, match="do not have the right"):
+        publishing.let_sign(practitioner, page.condition, by=user)
+
+
 # --- the panel ---
 def test_gaps_are_listed_with_links_to_the_field(page, editor):
     Page.objects.update(reviewer=None, lead="It cures pain.")
     SharedBlock.objects.filter(key="boxed-warning").delete()
     text = editor.get(change_url(page)).content.decode()
-    assert '<a href="#id_reviewer">No reviewer is named.</a>' in text
+    assert '<a href="#reviewed">No reviewer is named.</a>' in text
     assert '<a href="#id_lead">Says more than the evidence' in text
     assert reverse("admin:conditions_sharedblock_changelist") in text
     response = act(editor, page, "submit")

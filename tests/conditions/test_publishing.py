@@ -1,17 +1,35 @@
 """From desk to public: whole editions, signatures bound to text, four eyes."""
 
+import importlib
 from datetime import date, timedelta
 
 import pytest
+from django.apps import apps
 from django.contrib.auth.models import User
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from clinic.models import AuditEvent, Practitioner
 from conditions import publishing, snapshot
-from conditions.models import Edition, Faq, RedFlag, Reference, Section, SharedBlock
+from conditions.models import (
+    Condition,
+    Edition,
+    Faq,
+    RedFlag,
+    Reference,
+    Section,
+    SharedBlock,
+    SigningRight,
+)
 from conditions.publishing import PublishingError
-from tests.conditions.pages import make_editor, make_guide, make_page, make_reviewer, put_live
+from tests.conditions.pages import (
+    let_sign,
+    make_editor,
+    make_guide,
+    make_page,
+    make_reviewer,
+    put_live,
+)
 from tests.factories import make_clinic, make_practitioner, make_user
 
 pytestmark = pytest.mark.django_db
@@ -200,6 +218,67 @@ def test_a_license_checked_24_months_ago_still_counts_and_25_not(page, editor, r
     assert publishing.sign(edition, by=reviewer).signed_at
 
 
+@pytest.mark.parametrize("verb", ["sign", "mark_reviewed"])
+def test_who_may_not_sign_this_page_is_told_who_may(page, editor, reviewer, verb):
+    let_sign(make_practitioner(name="Dr. Jaw"), page.condition)
+    SigningRight.objects.filter(
+        practitioner=reviewer.practitioner, condition=page.condition
+    ).delete()
+    edition = publishing.submit(page, by=editor)
+    calls = {
+        "sign": lambda: publishing.sign(edition, by=reviewer),
+        "mark_reviewed": lambda: publishing.mark_reviewed(
+            page, by=reviewer, on=date(2026, 11, 2), next_due=date(2027, 11, 2)
+        ),
+    }
+    with pytest.raises(
+        PublishingError, match="not sign pages about Sore jaw: at present Dr. Jaw may"
+    ):
+        calls[verb]()
+    let_sign(reviewer.practitioner, page.condition)
+    assert calls[verb]()
+
+
+def test_guides_need_a_right_of_their_own_whatever_they_are_related_to(page, editor, reviewer):
+    """An editor could otherwise empty the list of related conditions, and choose who signs."""
+    guide = make_guide()
+    guide.related.add(page.condition)
+    SigningRight.objects.filter(condition=None).delete()
+    edition = publishing.submit(guide, by=editor)
+    with pytest.raises(PublishingError, match="not sign guides: at present nobody may"):
+        publishing.sign(edition, by=reviewer)
+    let_sign(reviewer.practitioner, None)
+    assert publishing.sign(edition, by=reviewer).signed_at
+
+
+def test_a_right_taken_back_after_signing_stops_publishing(page, editor, reviewer):
+    edition = publishing.sign(publishing.submit(page, by=editor), by=reviewer)
+    SigningRight.objects.all().delete()
+    with pytest.raises(PublishingError, match="Dr. Sam Signer may no longer sign"):
+        publishing.publish(edition, by=editor)
+    assert not Edition.objects.live().exists()
+
+
+def test_a_right_taken_back_leaves_what_is_on_the_site(page, editor, reviewer):
+    edition = put_live(page, editor=editor, reviewer=reviewer)
+    SigningRight.objects.all().delete()
+    edition.refresh_from_db()
+    assert edition.live
+
+
+def test_who_wrote_the_page_cannot_mark_it_as_reviewed(page):
+    owner = qualified_superuser()
+    publishing.record_change(page, by=owner, fields=["lead"])
+    with pytest.raises(PublishingError, match="somebody else"):
+        publishing.mark_reviewed(page, by=owner, on=date(2026, 11, 2), next_due=date(2027, 11, 2))
+
+
+def test_a_practitioner_has_a_right_once(page, reviewer):
+    for condition in (page.condition, None):
+        with pytest.raises(IntegrityError), transaction.atomic():
+            SigningRight.objects.create(practitioner=reviewer.practitioner, condition=condition)
+
+
 @pytest.mark.parametrize("verb", ["submit", "sign", "send_back", "publish", "withdraw", "review"])
 def test_every_verb_needs_its_permission(page, editor, reviewer, verb):
     live = put_live(page, editor=editor, reviewer=reviewer)
@@ -222,7 +301,8 @@ def test_every_verb_needs_its_permission(page, editor, reviewer, verb):
 
 def qualified_superuser():
     user = make_user("superuser")
-    make_practitioner(user=user, license_checked_on=timezone.localdate())
+    practitioner = make_practitioner(user=user, license_checked_on=timezone.localdate())
+    let_sign(practitioner, *Condition.objects.all())
     return user
 
 
@@ -381,3 +461,31 @@ def test_a_person_who_signed_cannot_vanish(page, editor, reviewer):
     put_live(page, editor=editor, reviewer=reviewer)
     with pytest.raises(IntegrityError):
         User.objects.get(pk=editor.pk).delete()
+
+
+# --- sites from before the rights ---
+def update_site():
+    importlib.import_module("conditions.migrations.0004_who_signs_today").keep_who_signs(apps, None)
+
+
+def test_nobody_who_signed_is_locked_out_by_the_update(page, editor, reviewer):
+    put_live(page, editor=editor, reviewer=reviewer)
+    guide = make_guide()
+    SigningRight.objects.all().delete()
+    update_site()
+    assert set(page.signers) == {page.reviewer, reviewer.practitioner}
+    assert list(guide.signers) == [guide.reviewer]
+    update_site()
+    assert SigningRight.objects.count() == 3
+
+
+def test_the_update_names_who_marked_the_page_and_not_whom_an_editor_chose(page, reviewer):
+    dates = {"on": date(2026, 11, 2), "next_due": date(2027, 11, 2)}
+    publishing.mark_reviewed(page, by=reviewer, **dates)
+    chosen = make_practitioner(name="Dr. Never Read It")
+    type(page).objects.filter(pk=page.pk).update(reviewer=chosen)
+    SigningRight.objects.all().delete()
+    update_site()
+    page.refresh_from_db()
+    assert page.reviewer == reviewer.practitioner
+    assert list(page.signers) == [reviewer.practitioner]

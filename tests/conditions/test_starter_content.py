@@ -6,12 +6,21 @@ import pytest
 
 from clinic.models import Practitioner
 from conditions import lint, publishing, starter_content
-from conditions.models import Condition, Edition, Faq, Page, RedFlag, Reference, Section
+from conditions.models import (
+    Condition,
+    Edition,
+    Faq,
+    Page,
+    RedFlag,
+    Reference,
+    Section,
+    SigningRight,
+)
 from tests.factories import make_practitioner
 
 pytestmark = pytest.mark.django_db
 
-PEOPLE = ["elena-marlow", "kerem-aydin", "sofia-reyes", "daniel-whitcombe"]
+PEOPLE = ["elena-marlow", "kerem-aydin", "sofia-reyes", "daniel-whitcombe", "miriam-castellan"]
 CONDITIONS = {
     "bruxism", "sleep-apnea", "chronic-migraine", "tmj-disorders", "overactive-bladder",
     "upper-limb-spasticity", "cervical-dystonia", "myofascial-pain", "restless-legs",
@@ -81,3 +90,22 @@ def test_a_missing_practitioner_is_named():
         starter_content.load()
     assert not Practitioner.objects.exists()
     assert not Condition.objects.exists()
+
+
+def test_every_page_is_reviewed_by_somebody_fit_for_it(loaded):
+    """Dentists for teeth and jaws, no further; and everybody within their rights."""
+    for page in Page.objects.all():
+        assert page.reviewer in page.signers, page.slug
+    dentist = Practitioner.objects.get(slug="kerem-aydin")
+    assert {right.about for right in dentist.signing_rights.all()} == {"bruxism", "tmj-disorders"}
+    assert set(dentist.conditions.values_list("slug", flat=True)) == {"bruxism", "tmj-disorders"}
+    neurologist = Practitioner.objects.get(slug="elena-marlow")
+    assert {right.about for right in neurologist.signing_rights.all()} == {
+        "chronic-migraine", "cervical-dystonia", "restless-legs", "sleep-apnea", "guides"
+    }  # fmt: skip
+
+
+def test_drafts_name_nobody():
+    starter_content.load(as_drafts=True)
+    assert not Page.objects.exclude(reviewer=None).exists()
+    assert not SigningRight.objects.exists()
