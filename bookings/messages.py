@@ -8,7 +8,6 @@ here names a condition, a specialty, or anything that a patient typed but the na
 import re
 import unicodedata
 from datetime import UTC, timedelta
-from email.utils import formataddr, parseaddr
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
@@ -390,15 +389,10 @@ def compose(message, booking, clinic, now):
     }
     if message.kind == Kind.REMINDER:  # RFC 2369; a page with a button, so no List-Unsubscribe-Post
         headers["List-Unsubscribe"] = f"<{context['manage_url']}>"
-    address = (
-        parseaddr(settings.DEFAULT_FROM_EMAIL)[1]
-        or clinic.email
-        or f"no-reply@{settings.SITE_HOST or 'localhost'}"
-    )
     mail = EmailMultiAlternatives(
         subject=calendars.one_line(subject),
         body=text,
-        from_email=formataddr((calendars.one_line(clinic.name), address)),
+        from_email=clinic.sender,
         to=[recipient(message, booking, clinic)],
         reply_to=[clinic.email] if clinic.email else None,
         headers=headers,

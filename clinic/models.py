@@ -7,6 +7,7 @@ clinic.hours turns them into instants.
 import re
 import zoneinfo
 from datetime import timedelta
+from email.utils import formataddr, parseaddr
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -190,6 +191,13 @@ class Clinic(models.Model):
 
     def __str__(self):
         return self.name
+
+    @property
+    def sender(self):
+        """Who all our mails are from: the clinic, at its own address or DEFAULT_FROM_EMAIL's."""
+        name = " ".join("".join(c if c.isprintable() else " " for c in self.name).split())
+        address = parseaddr(settings.DEFAULT_FROM_EMAIL)[1] or self.email
+        return formataddr((name, address or f"no-reply@{settings.SITE_HOST or 'localhost'}"))
 
     @property
     def is_open(self):

@@ -11,7 +11,8 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from csp.constants import NONCE, NONE, SELF
-from environs import Env
+from django.core.exceptions import ImproperlyConfigured
+from environs import Env, EnvError
 
 # The tzdata package wins over the system's copy, which is stale on many machines: since March 2026
 # America/Vancouver keeps -07:00 all year, and a 2025 copy would show winter bookings an hour early.
@@ -25,6 +26,11 @@ VAR_DIR = Path(env.str("VAR_DIR", str(BASE_DIR / "var")))
 VAR_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
 SITE_URL = env.str("SITE_URL", "http://127.0.0.1:8000").rstrip("/")
 SITE_HOST = urlsplit(SITE_URL).hostname or ""
+if urlsplit(SITE_URL).scheme not in {"http", "https"} or urlsplit(SITE_URL).path or not SITE_HOST:
+    raise ImproperlyConfigured(
+        f"SITE_URL={SITE_URL} is not understood. Write https://clinic.example, without a path: the "
+        "site is not served from a folder of another one."
+    )
 HTTPS = urlsplit(SITE_URL).scheme == "https"
 ON_LOOPBACK = SITE_HOST in {"localhost", "127.0.0.1", "::1"}
 DEBUG = env.bool("DEBUG", False)
@@ -141,14 +147,23 @@ def _database():
                 ),
             },
         }
-    config = env.dj_db_url("DATABASE_URL", conn_max_age=60, conn_health_checks=True)
+    try:
+        config = env.dj_db_url("DATABASE_URL", conn_max_age=60, conn_health_checks=True)
+        if not config["ENGINE"].endswith("postgresql"):
+            raise ValueError
+    except (ValueError, KeyError, EnvError) as error:
+        # Not the value itself: it holds a password.
+        raise ImproperlyConfigured(
+            "DATABASE_URL is not understood. These are: postgres://user:password@host:5432/name, "
+            "postgres://user@/name?host=/run/postgresql and sqlite:////path/to/file. Write /, @ and "
+            ": in a password as %2F, %40 and %3A."
+        ) from error
+    config.setdefault("OPTIONS", {})  # a URL without a query brings none
     # A URL with ?host= names a socket folder: postgresql://user@/name?host=/run/postgresql
     socket_folder = parse_qs(urlsplit(DATABASE_URL).query).get("host")
     if socket_folder:
         config["HOST"] = socket_folder[0]
         config["OPTIONS"].pop("host", None)
-    if not config["ENGINE"].endswith("postgresql"):
-        raise ValueError("DATABASE_URL must begin with postgres:// or sqlite:///")
     # A lock that does not come within 3 seconds becomes "please try again", never a hung page.
     config["OPTIONS"]["options"] = "-c lock_timeout=3s -c idle_in_transaction_session_timeout=60s"
     return config
@@ -267,8 +282,38 @@ MFA_TOTP_ISSUER = "Clinic"
 DEMO_ACCOUNTS_SKIP_SECOND_FACTOR = ON_LOOPBACK and not HTTPS
 
 # --- mail ---------------------------------------------------------------------------------------
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+STARTTLS_PORT, TLS_PORT = 587, 465
+
+
+def _mail_server():
+    """What EMAIL_URL says. The two ports that are encrypted by their meaning (RFC 8314) are that,
+    whatever the scheme; a login never travels in the clear to another machine.
+    """
+    try:
+        found = env.dj_email_url("EMAIL_URL")
+        if not found["EMAIL_HOST"] or not found["EMAIL_BACKEND"].endswith("smtp.EmailBackend"):
+            raise ValueError
+    except (ValueError, KeyError, EnvError) as error:
+        raise ImproperlyConfigured(  # not the value itself: it holds a password
+            "EMAIL_URL is not understood. These are: submission://user:password@mail.example, "
+            "smtp://user:password@mail.example:465/?ssl=True and smtp://127.0.0.1:25. Write /, @ "
+            "and : in a password as %2F, %40 and %3A."
+        ) from error
+    if not (found["EMAIL_USE_TLS"] or found["EMAIL_USE_SSL"]):
+        found["EMAIL_USE_SSL"] = found["EMAIL_PORT"] == TLS_PORT
+        found["EMAIL_USE_TLS"] = found["EMAIL_PORT"] == STARTTLS_PORT
+    encrypted = found["EMAIL_USE_TLS"] or found["EMAIL_USE_SSL"]
+    if found["EMAIL_HOST_USER"] and not encrypted and found["EMAIL_HOST"] not in LOOPBACK:
+        raise ImproperlyConfigured(
+            "EMAIL_URL would send its user name and password to another machine in clear text. "
+            "Write submission://… for STARTTLS on port 587, or smtp://…:465/?ssl=True."
+        )
+    return found
+
+
 if env.str("EMAIL_URL", ""):
-    _mail = env.dj_email_url("EMAIL_URL")
+    _mail = _mail_server()
     EMAIL_BACKEND = _mail["EMAIL_BACKEND"]
     EMAIL_HOST = _mail["EMAIL_HOST"]
     EMAIL_PORT = _mail["EMAIL_PORT"]

@@ -135,7 +135,10 @@ def test_the_manager_sees_what_is_missing_tests_the_mailbox_and_opens(
     assert "<strong>Missing:</strong>\n      A test mail" in page
     client.post(OPENING, {"act": "mail"})
     (sent,) = mail.outbox
-    assert (sent.to, sent.from_email) == (["hello@harbor-clinic.com"], "hello@harbor-clinic.com")
+    assert (sent.to, sent.from_email) == (
+        ["hello@harbor-clinic.com"],
+        "Harbor Clinic <hello@harbor-clinic.com>",
+    )
     code = re.search(r"\d{6}", sent.body)[0]
     client.post(OPENING, {"act": "code", "code": "wrong"})
     client.post(OPENING, {"act": "code", "code": code})
