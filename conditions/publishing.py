@@ -16,11 +16,11 @@ from clinic.models import AuditEvent, Clinic, Practitioner
 from clinic.operations import setup
 
 from . import lint, snapshot
+from .editions import LICENSE, STARTER_SIGNATURE
 from .models import Condition, Edition, Page, Reference, SigningRight
 
 LICENSE_CHECK_MONTHS = 24
 CHANGED = "page.changed"
-STARTER_SIGNATURE = "Starter content: fictitious reviewer"
 
 
 class PublishingError(Exception):
@@ -276,10 +276,8 @@ def _lapses(checked):
 
 
 def _signature(practitioner):
-    parts = [practitioner.name, practitioner.credentials]
-    if practitioner.license_number:
-        parts.append(f"license {practitioner.license_number}")
-    return ", ".join(parts)
+    license_ = f"{LICENSE}{practitioner.license_number}" if practitioner.license_number else ""
+    return f"{practitioner.name}, {practitioner.credentials}{license_}"
 
 
 def _refuse_authors(page, user, *, sent_by=None):

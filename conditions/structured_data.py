@@ -12,10 +12,10 @@ from .snapshot import plain_text
 _ESCAPES = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 
 
-def page_data(document, *, path, clinic):
-    """The page as a <script type="application/ld+json"> element: a data block, never run."""
+def page_data(document, checked, *, path, clinic):
+    """The page, and who checked it, as a <script type="application/ld+json"> element: a data block, never run."""
     url = f"{settings.SITE_URL}{path}"
-    graph = [_web_page(document, url, clinic)]
+    graph = [_web_page(document, checked, url, clinic)]
     if document["faqs"]:
         graph.append(_questions(document, url))
     return as_script({"@context": "https://schema.org", "@graph": graph})
@@ -27,7 +27,7 @@ def as_script(data):
     return format_html('<script type="application/ld+json">{}</script>', mark_safe(text))
 
 
-def _web_page(document, url, clinic):
+def _web_page(document, checked, url, clinic):
     page = {
         "@type": "MedicalWebPage",
         "@id": f"{url}#page",
@@ -41,13 +41,9 @@ def _web_page(document, url, clinic):
     }
     if document["last_reviewed"]:
         page["lastReviewed"] = document["last_reviewed"]
-    if document["reviewer"]:
-        page["reviewedBy"] = {
-            "@type": "Person",
-            "name": document["reviewer"]["name"],
-            "honorificSuffix": document["reviewer"]["credentials"],
-            "jobTitle": document["reviewer"]["role"],
-        }
+    people = _people(document, checked)
+    if people:
+        page["reviewedBy"] = people if len(people) > 1 else people[0]
     condition = document["condition"]
     if condition:
         names = [condition["medical_name"], *condition["synonyms"]]
@@ -57,6 +53,23 @@ def _web_page(document, url, clinic):
             "alternateName": [name for name in names if name and name != condition["name"]],
         }
     return page
+
+
+def _people(document, checked):
+    """Who reviewed the page as a whole, and who signed this text where that was somebody else."""
+    reviewer, people = document["reviewer"], []
+    if reviewer:
+        people.append(_person(reviewer["name"], reviewer["credentials"], reviewer["role"]))
+    if checked and (reviewer is None or checked.slug != reviewer["slug"]):
+        people.append(_person(checked.name, checked.credentials))
+    return people
+
+
+def _person(name, credentials, role=""):
+    person = {
+        "@type": "Person", "name": name, "honorificSuffix": credentials, "jobTitle": role
+    }  # fmt: skip
+    return {key: value for key, value in person.items() if value}
 
 
 def _questions(document, url):

@@ -22,10 +22,12 @@ from django.views.decorators.http import require_safe
 from clinic.models import Clinic
 
 from . import snapshot, structured_data
+from .editions import who_checked
 from .models import Edition, Page
 
 DEFAULT_LANGUAGE = "en"
 KEEP_SECONDS = 60  # how long browsers and this process may show the same page
+SIGNER = ("signed_by__name", "signed_by__credentials", "signed_by__slug")
 PREVIEW_DAYS = 7
 PREVIEW_SALT = "conditions.preview"
 TEMPLATES = {
@@ -41,13 +43,13 @@ def index(request):
     rows = _in_language(
         Edition.objects.live()
         .order_by("position", "slug")
-        .values("kind", "slug", "language", "digest", "card")
+        .only("kind", "slug", "language", "digest", "card")
     )
     cards = {
-        "cards": [row["card"] for row in rows if row["kind"] == Page.Kind.CONDITION],
-        "guides": [row["card"] for row in rows if row["kind"] == Page.Kind.GUIDE],
+        "cards": [row.card for row in rows if row.kind == Page.Kind.CONDITION],
+        "guides": [row.card for row in rows if row.kind == Page.Kind.GUIDE],
     }
-    version = [(row["slug"], row["digest"]) for row in rows]
+    version = [(row.slug, row.digest) for row in rows]
     return _answer(request, "conditions/index.html", version, lambda clinic: cards)
 
 
@@ -82,10 +84,11 @@ def preview(request, signed):
         raise Http404 from None
     else:
         if what == "edition":
-            document = get_object_or_404(Edition, pk=key).document
+            edition = get_object_or_404(Edition.objects.select_related("signed_by"), pk=key)
+            response = render_preview(request, edition.document, who_checked(edition))
         else:
-            document = snapshot.build_document(get_object_or_404(Page, pk=key))
-        response = render_preview(request, document)
+            page = get_object_or_404(Page, pk=key)
+            response = render_preview(request, snapshot.build_document(page))
     response.headers["Cache-Control"] = "no-store, private"
     response.headers["X-Robots-Tag"] = "noindex, nofollow"
     response.headers["Referrer-Policy"] = "no-referrer"
@@ -98,9 +101,9 @@ def preview_path(subject):
     return reverse("conditions:preview", args=[signed])
 
 
-def render_preview(request, document):
+def render_preview(request, document, checked=None):
     """``document`` in the public template, marked as a preview."""
-    context = {"document": snapshot.clean_document(document), "preview": True}
+    context = {"document": snapshot.clean_document(document), "preview": True, "checked": checked}
     return render(request, TEMPLATES[document["kind"]], context)
 
 
@@ -116,23 +119,26 @@ def _page(request, kind, slug, extra):
             )
         )
         .order_by("kind", "slug")
-        .values("kind", "slug", "language", "digest", "text")
+        .select_related("signed_by")
+        .only("kind", "slug", "language", "digest", "signed_at", "signed_as", *SIGNER)
     )
-    found = next((row for row in rows if row["text"]), None)
+    found = next((row for row in rows if row.text), None)
     if found is None:
         raise Http404
-    live = {row["slug"] for row in rows if row["kind"] == Page.Kind.CONDITION}
-    version = [found["digest"], sorted(live), sorted(extra.items())]
+    live = {row.slug for row in rows if row.kind == Page.Kind.CONDITION}
+    checked = who_checked(found)
+    version = [found.digest, checked, sorted(live), sorted(extra.items())]
 
     def context(clinic):
-        document = snapshot.clean_document(json.loads(found["text"]))
+        document = snapshot.clean_document(json.loads(found.text))
         document["related"] = [card for card in document["related"] if card["slug"] in live]
         today = timezone.localdate(timezone=clinic.zone).isoformat()
         return {
             "document": document,
+            "checked": checked,
             "review_overdue": document["next_review_due"] < today,
             "structured_data": structured_data.page_data(
-                document, path=reverse(f"conditions:{kind}", args=[slug]), clinic=clinic
+                document, checked, path=reverse(f"conditions:{kind}", args=[slug]), clinic=clinic
             ),
             **extra,
         }
@@ -144,11 +150,9 @@ def _in_language(rows):
     """The rows of ``rows`` in the active language, in English where it has none."""
     language = (get_language() or DEFAULT_LANGUAGE).partition("-")[0]
     rows = list(rows.filter(language__in={language, DEFAULT_LANGUAGE}))
-    translated = {(r["kind"], r["slug"]) for r in rows if r["language"] == language}
+    translated = {(row.kind, row.slug) for row in rows if row.language == language}
     return [
-        row
-        for row in rows
-        if row["language"] == language or (row["kind"], row["slug"]) not in translated
+        row for row in rows if row.language == language or (row.kind, row.slug) not in translated
     ]
 
 

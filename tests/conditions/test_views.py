@@ -2,7 +2,7 @@
 
 import json
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
@@ -217,6 +217,60 @@ def test_hostile_html_in_the_database_does_not_reach_the_page(client, live):
     assert "javascript:" not in text
 
 
+# --- whose name stands on the page ---
+def words_of(response):
+    """What a reader sees in the line on the review, without tags and line breaks."""
+    line = re.search(r'<p class="reviewed">(.*?)</p>', response.content.decode(), re.DOTALL)
+    return " ".join(re.sub(r"<[^>]+>", " ", line[1]).split()).replace(" .", ".").replace(" ;", ";")
+
+
+def test_the_page_names_who_signed_this_text_and_apart_who_reviewed_it_whole(client, page):
+    # Late in the evening of November 23 in Los Angeles, where it is the 24th in UTC.
+    with time_machine.travel(datetime(2026, 11, 24, 6, 30, tzinfo=UTC)):
+        put_live(page)
+        response = get(client)
+    assert words_of(response) == (
+        "This text was checked by Dr. Sam Signer, MD on Nov. 23, 2026. "
+        "Last reviewed as a whole by Dr. Rena Reviewer, MD on Oct. 1, 2026; "
+        "next review due Oct. 1, 2027."
+    )
+    assert "A 1234" not in response.content.decode(), "license numbers are for the record"
+
+
+def test_the_names_stay_what_they_were_on_the_day(client, page):
+    reviewer = make_reviewer()
+    put_live(page, reviewer=reviewer)
+    type(page.reviewer).objects.update(name="Dr. Somebody Else", credentials="DDS")
+    assert "checked by Dr. Sam Signer, MD on" in words_of(get(client))
+    assert "Somebody Else" not in words_of(get(client))
+
+
+def test_a_page_signed_again_names_the_new_signer_though_not_a_word_has_changed(client, page):
+    editor = make_editor()
+    first = put_live(page, editor=editor)
+    assert "Sam Signer" in words_of(get(client))
+    publishing.withdraw(first, by=editor)
+    put_live(page, editor=editor, reviewer=make_reviewer(name="Dr. Second"))
+    assert "checked by Dr. Second" in words_of(get(client))
+
+
+def test_a_preview_says_that_nobody_has_signed(client, page):
+    edition = publishing.submit(page, by=make_editor())
+    for subject in (page, edition):
+        assert "Nobody has signed this text yet." in words_of(
+            client.get(views.preview_path(subject))
+        )
+    publishing.sign(edition, by=make_reviewer())
+    assert "checked by Dr. Sam Signer" in words_of(client.get(views.preview_path(edition)))
+
+
+def test_demo_texts_say_that_their_people_are_fictitious(client, page):
+    publishing.publish_starter(page)
+    words = words_of(get(client))
+    assert "checked by Dr. Rena Reviewer, MD on" in words
+    assert words.endswith("the people named here are fictitious.")
+
+
 # --- preview ---
 def test_a_preview_link_shows_the_draft_for_seven_days_without_signing_in(client, page):
     address = views.preview_path(page)
@@ -266,7 +320,10 @@ def test_structured_data_agrees_with_the_page(client, live):
     web_page, questions = data["@graph"]
     assert web_page["@type"] == "MedicalWebPage"
     assert web_page["lastReviewed"] == live.document["last_reviewed"]
-    assert web_page["reviewedBy"]["name"] == "Dr. Rena Reviewer"
+    assert web_page["reviewedBy"] == [
+        {"@type": "Person", "name": "Dr. Rena Reviewer", "honorificSuffix": "MD"},
+        {"@type": "Person", "name": "Dr. Sam Signer", "honorificSuffix": "MD"},
+    ]
     assert web_page["about"] == {
         "@type": "MedicalCondition", "name": "Sore jaw", "alternateName": []
     }  # fmt: skip
