@@ -3,10 +3,10 @@
 from crispy_forms.helper import FormHelper
 from crispy_forms.layout import Field, Layout
 from django import forms
-from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 from phonenumber_field.formfields import PhoneNumberField
 
+from clinic.mail_addresses import MailAddressFormField
 from clinic.models import VisitType
 from clinic.plain_text import PlainTextField
 
@@ -84,7 +84,7 @@ class _PersonForm(forms.Form):
             ),
         },
     )
-    email = forms.EmailField(
+    email = MailAddressFormField(
         label=_("E-mail"),
         max_length=254,
         widget=forms.EmailInput(attrs={"autocomplete": "email", "inputmode": "email"}),
@@ -135,16 +135,6 @@ class _PersonForm(forms.Form):
     def clean_website(self):
         """Whether it was filled; what with does not matter."""
         return bool(self.cleaned_data["website"])
-
-    def clean_email(self):
-        """The domain in its ASCII form, so that no mail goes to a look-alike address."""
-        local, _at, domain = self.cleaned_data["email"].rpartition("@")
-        if not local:
-            return ""
-        try:
-            return f"{local}@{domain.encode('idna').decode('ascii').lower()}"
-        except UnicodeError as error:
-            raise ValidationError(EMAIL_ERROR) from error
 
 
 class DetailsForm(_PersonForm):
@@ -243,7 +233,7 @@ class CancelForm(forms.Form):
 class LostLinkForm(forms.Form):
     """Ask for a new manage link by mail."""
 
-    email = forms.EmailField(
+    email = MailAddressFormField(
         label=_("E-mail"),
         max_length=254,
         widget=forms.EmailInput(attrs={"autocomplete": "email", "inputmode": "email"}),

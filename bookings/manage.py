@@ -17,6 +17,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from clinic import mail_addresses
 from clinic.models import Clinic
 
 from . import calendars, limits, links, messages, offers, scheduling, times, week
@@ -86,7 +87,8 @@ def _is_fact(booking, fact):
     digits = "".join(character for character in fact if character.isdigit())
     phone = booking.phone.as_e164 if booking.phone else ""
     by_phone = len(digits) >= 4 and phone.endswith(digits[-4:]) and "@" not in fact
-    return by_phone or (bool(booking.email) and fact.casefold() == booking.email.casefold())
+    typed = mail_addresses.as_stored(fact).casefold()
+    return by_phone or (bool(booking.email) and typed == booking.email.casefold())
 
 
 def _manage_page(request, visit, status=200, form=None, problem=""):

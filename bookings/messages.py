@@ -17,7 +17,7 @@ from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
-from clinic import audit
+from clinic import audit, mail_addresses
 from clinic.models import Clinic, VisitType, parse_reminders
 
 from . import calendars, links, times
@@ -393,7 +393,7 @@ def compose(message, booking, clinic, now):
         subject=calendars.one_line(subject),
         body=text,
         from_email=clinic.sender,
-        to=[recipient(message, booking, clinic)],
+        to=[mail_addresses.normal(recipient(message, booking, clinic))],
         reply_to=[clinic.email] if clinic.email else None,
         headers=headers,
     )

@@ -11,6 +11,7 @@ from django.utils import timezone
 from phonenumber_field.modelfields import PhoneNumberField
 
 from clinic.constraints import NoOverlap
+from clinic.mail_addresses import MailAddressField
 from clinic.models import Practitioner, VisitType, validate_time_zone
 from conditions.models import Condition
 
@@ -135,7 +136,7 @@ class Booking(models.Model):
     )
 
     name = models.CharField(max_length=80, blank=True)
-    email = models.EmailField("e-mail", blank=True)
+    email = MailAddressField("e-mail", blank=True)
     phone = PhoneNumberField(blank=True)
     message = models.TextField(
         "what the patient wrote", max_length=1000, blank=True, validators=[MaxLengthValidator(1000)]

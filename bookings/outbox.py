@@ -20,11 +20,10 @@ from datetime import timedelta
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.mail import get_connection
-from django.core.validators import validate_email
 from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.utils import timezone
 
-from clinic import audit
+from clinic import audit, mail_addresses
 from clinic.models import Clinic
 
 from . import messages
@@ -191,7 +190,7 @@ def deliver(message, post, now=None):
         _update_mine(message, state=State.DROPPED, error="", lease_until=None)
         return State.DROPPED
     try:
-        validate_email(address)
+        mail_addresses.validate(address)
         post.open()
     except (OSError, ValidationError) as error:
         _update_mine(message, tries=message.tries + 1)

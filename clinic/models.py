@@ -17,6 +17,7 @@ from django.db.models import F, Q
 from phonenumber_field.modelfields import PhoneNumberField
 
 from .constraints import Frozen
+from .mail_addresses import MailAddressField
 
 
 class VisitType(models.TextChoices):
@@ -85,10 +86,10 @@ class Clinic(models.Model):
     )
     phone = PhoneNumberField(blank=True)
     whatsapp = PhoneNumberField("WhatsApp", blank=True)
-    email = models.EmailField(
+    email = MailAddressField(
         "e-mail", blank=True, help_text="Public address; also the sender of mails."
     )
-    desk_email = models.EmailField(
+    desk_email = MailAddressField(
         "front desk e-mail", blank=True, help_text="Where notices of new requests go."
     )
     street = models.CharField(max_length=120, blank=True)
@@ -179,7 +180,7 @@ class Clinic(models.Model):
     # How far a new public site has come on its way to the first visitor: clinic.operations.setup.
     opened_at = models.DateTimeField(null=True, blank=True, editable=False)
     zone_confirmed = models.BooleanField(default=False, db_default=False, editable=False)
-    mailbox_tested = models.EmailField(blank=True, default="", db_default="", editable=False)
+    mailbox_tested = MailAddressField(blank=True, default="", db_default="", editable=False)
 
     PERSONAL = ()
 

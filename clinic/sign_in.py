@@ -9,8 +9,9 @@ from allauth.account.adapter import DefaultAccountAdapter
 from allauth.mfa.adapter import DefaultMFAAdapter
 from cryptography.fernet import Fernet, MultiFernet
 from django.conf import settings
+from django.core.exceptions import ValidationError
 
-from . import roles
+from . import mail_addresses, roles
 from .models import Clinic
 
 log = logging.getLogger(__name__)
@@ -24,15 +25,22 @@ class StaffAccounts(DefaultAccountAdapter):
     def is_open_for_signup(self, request):
         return False
 
+    def clean_email(self, email):
+        """What the sign-in library's forms take; see clinic.mail_addresses."""
+        return mail_addresses.normal(email)
+
     def get_from_email(self):
         """The clinic, as on every mail of ours; allauth's own default is nobody."""
         return Clinic.objects.current().sender
 
     def send_mail(self, template_prefix, email, context):
-        """A mail server that is down breaks no page: the second factor is set up all the same."""
+        """A mail server that is down breaks no page: the second factor is set up all the same.
+
+        Nothing goes to an account's address that is no plain one.
+        """
         try:
-            super().send_mail(template_prefix, email, context)
-        except (OSError, SMTPException) as error:
+            super().send_mail(template_prefix, mail_addresses.normal(email), context)
+        except (OSError, SMTPException, ValidationError) as error:
             log.error("an account mail was not sent: %s", type(error).__name__)
 
 

@@ -17,7 +17,6 @@ from django.utils.html import format_html
 
 from bookings import desk, scheduling, times
 from bookings import messages as outgoing
-from bookings.forms import DetailsForm
 from bookings.models import Booking
 from clinic import roles
 from clinic.admin.audit import RecordsChanges
@@ -59,8 +58,6 @@ class ContactForm(forms.ModelForm):
         widget=AdminTextareaWidget,
         help_text="For staff only. The patient never sees it.",
     )
-
-    clean_email = DetailsForm.clean_email
 
     def clean(self):
         cleaned = super().clean()

@@ -11,6 +11,7 @@ import unicodedata
 from django.db.models import Q
 
 from bookings.models import REFERENCE_ALPHABET, Booking
+from clinic import mail_addresses
 from clinic.paging import BoundedPaginator
 
 HELP = (
@@ -32,7 +33,8 @@ def search(queryset, term):
     if not term:
         return queryset
     if "@" in term:
-        return queryset.filter(email__in={term, term.lower()})
+        stored = mail_addresses.as_stored(term)
+        return queryset.filter(email__in={term, stored, stored.lower()})
     keys = _keys(queryset, _by_reference(term))
     if not (keys and len(_reference(term)) == 8):
         keys += _keys(queryset, _among_newest(term))

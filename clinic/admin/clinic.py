@@ -6,13 +6,14 @@ from smtplib import SMTPException
 
 from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.mail import EmailMessage
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.crypto import constant_time_compare
 
+from clinic import mail_addresses
 from clinic.models import Clinic
 from clinic.operations import setup
 
@@ -122,9 +123,11 @@ class ClinicAdmin(RecordsChanges, admin.ModelAdmin):
             return
         code = f"{secrets.randbelow(10**6):06}"
         words = f"The mails of your site arrive. Enter this code in the admin: {code}\n"
-        mail = EmailMessage("Test mail", words, clinic.sender, [to])
         try:
-            mail.send()
+            EmailMessage("Test mail", words, clinic.sender, [mail_addresses.normal(to)]).send()
+        except ValidationError:
+            messages.error(request, "Correct the clinic's e-mail on its page: it is no address.")
+            return
         except (OSError, SMTPException) as error:
             reason = f"The mail server did not take it: {error}. Check EMAIL_URL and try again."
             messages.error(request, reason)

@@ -8,8 +8,10 @@ from django.apps import apps
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
+from django.db.models import EmailField
 
 from clinic import audit, roles
+from clinic.mail_addresses import MailAddressFormField
 
 from .audit import RecordsChanges
 
@@ -29,6 +31,7 @@ class StaffAdmin(RecordsChanges, UserAdmin):
     list_display = ["username", "full_name", "email", "role_names", "is_active", "last_login"]
     list_filter = ["is_active", "groups"]
     filter_horizontal = []
+    formfield_overrides = {EmailField: {"form_class": MailAddressFormField}}
     actions = ["reset_second_factor"]
     add_fieldsets = [
         (
