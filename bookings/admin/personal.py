@@ -11,13 +11,16 @@ from django.http import Http404, JsonResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.text import capfirst
 
 from bookings import exports, scheduling, times
 from bookings.lifecycle import erasure
+from bookings.models import Booking
 from clinic.models import Clinic
 
 from .answering import booking_page
 
+NAMES = {field.name: field.verbose_name for field in Booking._meta.concrete_fields}
 EXPORT, ERASE = "bookings.export_booking", "bookings.erase_booking"
 
 
@@ -115,7 +118,6 @@ class PersonForm(forms.Form):
         label="As",
         choices=[("page", "A page to read or print"), ("json", "A file for a machine (JSON)")],
         initial="page",
-        widget=forms.RadioSelect,
     )
     reason = _why(exports.PersonReason)
 
@@ -185,7 +187,7 @@ def _is_fact(value):
 
 
 def _label(name):
-    return name.replace("_", " ").capitalize()
+    return capfirst(NAMES.get(name) or name.replace("_", " "))
 
 
 def _line(row):

@@ -91,3 +91,39 @@ def test_an_editor_changes_a_page_and_publishes_it(visit, site, logins):
     page.get_by_role("button", name="Publish").click()
     expect(page.locator(".messagelist .success")).to_be_visible()
     assert words in public.get("/conditions/restless-legs/").text
+
+
+@SIZES
+def test_a_manager_hands_over_and_erases_what_is_stored_about_a_person(visit, site, logins, size):
+    reference, patient = request_a_time(site, 70 + size[0] % 7)
+    watched = visit(size)
+    page = sign_in(watched, logins, "manager")
+    watched.open(f"/admin/bookings/booking/?q={reference}")
+    page.locator("#result_list tbody th a").first.click()
+    booking = page.url
+    watched.axe(best_practice=False)
+    page.get_by_role("link", name="Export what is stored").click()
+    page.get_by_label("Password").fill(logins["manager"])
+    page.get_by_role("button", name="Continue").click()
+    expect(page.get_by_role("checkbox", name=reference)).to_be_checked()
+    watched.axe()
+    watched.fits()
+    page.get_by_label("Why").select_option("asked")
+    page.get_by_role("button", name="Export").click()
+    expect(page.get_by_role("heading", name=reference)).to_be_visible()
+    watched.axe()
+    watched.fits()
+    page.goto(booking)
+    page.get_by_role("link", name="Erase the personal details").click()
+    expect(page.get_by_text("Cancel it first")).to_be_visible()
+    page.get_by_role("link", name="Back to it").click()
+    page.get_by_role("link", name="Refuse").click()
+    page.get_by_role("button", name="Refuse").click()
+    page.get_by_role("link", name="Erase the personal details").click()
+    watched.axe()
+    watched.fits()
+    page.get_by_label("Why").select_option("asked")
+    page.get_by_role("button", name="Erase for good").click()
+    expect(page.get_by_text("the personal details are erased")).to_be_visible()
+    expect(page.get_by_text("Pat Example")).to_have_count(0)
+    assert patient.get("/booking/").status == 404
