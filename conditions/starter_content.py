@@ -125,9 +125,9 @@ def _load_shared(shared):
     # These have no key, so they are made once, all together.
     if not RedFlag.objects.filter(condition=None).exists():
         general = [{"level": "emergency", "gate": True, **sign} for sign in shared["gate"]]
-        _make_flags(None, shared["after_treatment"] + general)
+        make_flags(None, shared["after_treatment"] + general)
     if not Faq.objects.filter(page=None).exists():
-        _make_faqs(None, shared["faqs"])
+        make_faqs(None, shared["faqs"])
 
 
 def _load_condition(content, people):
@@ -139,7 +139,7 @@ def _load_condition(content, people):
     if made:
         condition.practitioners.set([people[slug] for slug in content["practitioners"]])
         _let_sign([people[slug] for slug in content["signers"]], condition)
-        _make_flags(condition, content["red_flags"])
+        make_flags(condition, content["red_flags"])
     return made
 
 
@@ -160,18 +160,8 @@ def _load_page(content, people, condition=None):
         return None
     if page.reviewer and condition is None:
         _let_sign([page.reviewer], None)
-    Section.objects.bulk_create(
-        Section(
-            page=page,
-            position=position,
-            kind=section["kind"],
-            heading=section["heading"],
-            body=section["body"],
-            **_chart(section),
-        )
-        for position, section in enumerate(words["sections"])
-    )
-    _make_faqs(page, content["faqs"])
+    make_sections(page, words["sections"])
+    make_faqs(page, content["faqs"])
     for position, entry in enumerate(content.get("references", [])):
         reference, _ = Reference.objects.get_or_create(
             key=entry["key"],
@@ -186,12 +176,26 @@ def _let_sign(practitioners, condition):
         SigningRight.objects.get_or_create(practitioner=practitioner, condition=condition)
 
 
+def make_sections(page, sections):
+    Section.objects.bulk_create(
+        Section(
+            page=page,
+            position=position,
+            kind=section["kind"],
+            heading=section["heading"],
+            body=section["body"],
+            **_chart(section),
+        )
+        for position, section in enumerate(sections)
+    )
+
+
 def _chart(section):
     chart = section.get("chart", {})
     return {f"chart_{name}": chart[name] for name in CHART_FIELDS if name in chart}
 
 
-def _make_flags(condition, entries):
+def make_flags(condition, entries):
     RedFlag.objects.bulk_create(
         RedFlag(
             condition=condition,
@@ -204,7 +208,7 @@ def _make_flags(condition, entries):
     )
 
 
-def _make_faqs(page, entries):
+def make_faqs(page, entries):
     Faq.objects.bulk_create(
         Faq(page=page, question=entry["question"], answer=entry["answer"], position=position)
         for position, entry in enumerate(entries)

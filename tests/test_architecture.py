@@ -95,7 +95,7 @@ ONLY_IN = {
         "conditions/publishing.py", "bookings/management/commands/revoke_links.py",
         "bookings/links.py", "clinic/admin/audit.py", "clinic/admin/users.py",
         "clinic/starter_clinic.py", "clinic/operations/setup.py",
-        "bookings/demo_week.py",
+        "bookings/demo_week.py", "conditions/starter_release.py",
     },
     r"AuditEvent\.objects\.create\(": {"clinic/audit.py"},
     r"\.status = ": {"bookings/scheduling.py", "bookings/holding.py"},

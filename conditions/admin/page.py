@@ -1,6 +1,7 @@
 """Pages: write, preview, and send for review."""
 
 from datetime import timedelta
+from functools import partial
 
 from django import forms
 from django.contrib import admin, messages
@@ -15,6 +16,7 @@ from django.utils import timezone
 from conditions import lint, publishing, snapshot, views
 from conditions.models import Citation, Edition, Faq, Page, Section
 
+from . import release
 from .prose import NonceMediaMixin, PositionedFormSet
 
 DUE_SOON = timedelta(days=60)
@@ -161,6 +163,8 @@ class PageAdmin(NonceMediaMixin, admin.ModelAdmin):
     ]  # fmt: skip
 
     # --- the list ---
+    change_list_template = "admin/conditions/page/change_list.html"
+
     def get_queryset(self, request):
         editions = Edition.objects.defer("document", "card").order_by("-number")
         pages = super().get_queryset(request).select_related("reviewer", "condition")
@@ -234,7 +238,9 @@ class PageAdmin(NonceMediaMixin, admin.ModelAdmin):
     # --- verbs ---
     def get_urls(self):
         act = self.admin_site.admin_view(self.act)
+        corrections = self.admin_site.admin_view(partial(release.corrections, self))
         return [
+            path("release/", corrections, name="conditions_page_release"),
             path("<int:pk>/<str:verb>-page/", act, name="conditions_page_act"),
             *super().get_urls(),
         ]

@@ -15,7 +15,7 @@ class Command(BaseCommand):
     help = "Load the demo clinic. Never overwrites what staff changed; safe to run again."
 
     def handle(self, *, verbosity, **options):
-        from conditions import starter_content
+        from conditions import starter_content, starter_release
 
         roles.apply_roles()
         with transaction.atomic():
@@ -23,6 +23,13 @@ class Command(BaseCommand):
             loaded = starter_clinic.load() if demo else starter_clinic.begin_empty()
             if loaded:  # later, a missing page is one that staff renamed or took away
                 starter_content.load(as_drafts=not demo)
+                starter_release.remember_all()
+            waiting = 0 if loaded else len(starter_release.corrections())
+        if waiting:
+            self.stdout.write(
+                f"{waiting} texts of this release are not what this site says. Nothing was changed: "
+                "an editor sees them in the admin, under Pages."
+            )
         if loaded and verbosity:
             self.stdout.write(
                 "The demo clinic is loaded." if demo else "The starter texts are loaded as drafts."
