@@ -86,6 +86,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "clinic.middleware.refuse_hostile_requests",
     "csp.middleware.CSPMiddleware",
+    "clinic.database_waiting.middleware",
     "clinic.middleware.database_trouble",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
@@ -164,12 +165,33 @@ def _database():
     if socket_folder:
         config["HOST"] = socket_folder[0]
         config["OPTIONS"].pop("host", None)
-    # A lock that does not come within 3 seconds becomes "please try again", never a hung page.
-    config["OPTIONS"]["options"] = "-c lock_timeout=3s -c idle_in_transaction_session_timeout=60s"
+    theirs = config["OPTIONS"].pop("options", "")
+    config["OPTIONS"] = {
+        "connect_timeout": 5,
+        # A network that is lost is noticed within a minute, also while nothing is being said.
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 30_000,  # milliseconds
+        # A lock that does not come within 3 seconds becomes "please try again", never a hung page.
+        "options": f"-c lock_timeout=3s -c idle_in_transaction_session_timeout=60s {theirs}".strip(),
+    } | config["OPTIONS"]  # what the URL says comes first
     return config
 
 
 DATABASES = {"default": _database()}
+
+
+def _web_database_options():
+    """What holds in web processes alone: a migration, an erasure or a dump may take its time."""
+    options = DATABASES["default"]["OPTIONS"]
+    if DATABASES["default"]["ENGINE"].endswith("postgresql"):
+        return {"options": f"{options['options']} -c statement_timeout=5s"}
+    return {"timeout": 8}
+
+
+# clinic.database_waiting applies them, and ends the wait for a server that is frozen.
+WEB_DATABASE_OPTIONS = _web_database_options()
 
 # Rate limits must hold across processes, so the default cache is the database. "memory" keeps
 # public, impersonal values (next free time) for seconds, one copy a process.

@@ -6,6 +6,8 @@ from contextlib import suppress
 from django.core.wsgi import get_wsgi_application
 from django.db import Error, connection
 
+from clinic import database_waiting
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "clinic.settings")
 
 
@@ -22,4 +24,5 @@ def know_the_phone():
 
 
 application = get_wsgi_application()
+database_waiting.limit()
 know_the_phone()

@@ -27,9 +27,9 @@ from django.db import connection, connections
 from django.db.migrations.executor import MigrationExecutor
 
 from clinic import starter_clinic
+from clinic.database_waiting import THREADS
 
 WEB_PROCESSES = 2
-THREADS = 4  # in each process; the database is the limit, not the number of threads
 READY_SECONDS = 30
 STOP_SECONDS = 12  # requests in progress may take this long; a page takes no second
 GIVE_UP_AFTER = 5  # ends of one child within a minute

@@ -1,0 +1,58 @@
+"""How long web processes wait for their database, and that nothing else is cut short."""
+
+from clinic import database_waiting
+from clinic.database_waiting import MOMENT, NEXT_LOOK, PATIENCE, Silence
+
+
+def waiting(*since):
+    """Four threads of which each waits since then."""
+    silence = Silence(threads=4)
+    for thread, moment in enumerate(since):
+        silence.begin(thread, moment)
+    return silence
+
+
+def test_a_thread_that_is_not_the_last_one_waits():
+    silence = waiting(0, 0.1, 0.2)
+    assert not silence.is_for_the_last(2, PATIENCE)
+
+
+def test_the_last_thread_gives_up_after_a_moment_and_the_others_wait():
+    silence = waiting(0, 0.1, 0.2, 0.3)
+    assert not silence.is_for_the_last(3, 0.3 + MOMENT * 0.9)
+    assert silence.is_for_the_last(3, 0.3 + MOMENT)
+    assert [silence.is_for_the_last(thread, 2) for thread in range(3)] == [False] * 3
+
+
+def test_who_comes_next_is_told_at_once_for_a_while():
+    silence = waiting(0, 0.1, 0.2, 0.3)
+    assert silence.is_for_the_last(3, 1)
+    silence.end(3, 1, answered=False)
+    silence.begin(3, 1.1)
+    assert silence.is_for_the_last(3, 1.1)
+    silence.end(3, 1.1, answered=False)
+    silence.begin(3, 1 + NEXT_LOOK)
+    assert not silence.is_for_the_last(3, 1 + NEXT_LOOK)
+
+
+def test_an_answer_to_anybody_ends_the_silence():
+    """Three wait for a lock, the database is well."""
+    silence = waiting(0, 0.1, 0.2, 0.3)
+    assert silence.is_for_the_last(3, 1)
+    silence.end(3, 1, answered=False)
+    silence.end(0, 1.1, answered=True)
+    silence.begin(0, 1.2)
+    silence.begin(3, 1.3)
+    assert not silence.is_for_the_last(3, 1.3)
+    assert not silence.is_for_the_last(3, 1.3 + MOMENT / 2)
+
+
+def test_only_web_processes_have_a_limit_for_statements(settings, monkeypatch):
+    """Migrations, dumps and the erasing of old data may take their time."""
+    options = dict(settings.DATABASES["default"]["OPTIONS"])
+    assert "statement_timeout" not in str(options)
+    monkeypatch.setitem(database_waiting.connections.settings["default"], "OPTIONS", dict(options))
+    monkeypatch.setattr("psycopg2.extensions.set_wait_callback", lambda callback: None)
+    database_waiting.limit()
+    limited = database_waiting.connections.settings["default"]["OPTIONS"]
+    assert limited == options | settings.WEB_DATABASE_OPTIONS != options
