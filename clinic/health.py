@@ -3,13 +3,16 @@
 They read no table of people, so the answer may be public.
 """
 
+import functools
 import shutil
 from pathlib import Path
 
 from django.conf import settings
 from django.core.cache import caches
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
 
 FREE_BYTES = 200 * 1024 * 1024  # below this a booking may fail to reach the disk
 LOG_BYTES = 64 * 1024 * 1024  # journal_size_limit in settings.py: a log in good order is no longer
@@ -32,6 +35,33 @@ def migrations():
             return "migrations are waiting: run manage.py migrate"
         _migrated = True
     return None
+
+
+@functools.cache
+def _newest_known():
+    """The name of the newest migration of each app in this code."""
+    newest = {}
+    for app, name in MigrationLoader(None).disk_migrations:
+        newest[app] = max(name, newest.get(app, ""))
+    return newest
+
+
+def newer_schema():
+    """Migrations in the database that this code does not have, in words, or None.
+
+    It is no check of readiness: the release before goes on working on a newer schema, and would
+    otherwise be taken out of service the moment that the first machine is updated.
+    """
+    newest = _newest_known()
+    # By number: older ones may be gone because they were squashed.
+    newer = sorted(
+        f"{app} {name}"
+        for app, name in MigrationRecorder(connection).applied_migrations()
+        if app in newest and name > newest[app]
+    )
+    if not newer:
+        return None
+    return f"the database is newer than this code ({', '.join(newer)}): finish the update"
 
 
 def cache():
@@ -62,6 +92,15 @@ def write_log():
 
 
 CHECKS = {"database": database, "migrations": migrations, "cache": cache, "disk": disk}
+
+
+def notes():
+    """What an operator should know though the site can be used, in words; none if it fails."""
+    try:
+        found = newer_schema()
+    except DatabaseError:  # the checks say so
+        return []
+    return [found] if found else []
 
 
 def report(more=None):

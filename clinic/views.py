@@ -64,12 +64,11 @@ def live(request):
 @never_cache
 @require_safe
 def ready(request, more=None):
-    """Whether visitors can be served: 503 with the reasons when not."""
+    """Whether visitors can be served: 503 with the reasons when not; and notes for the operator."""
     checks = health.report(more)
     well = all(state == "ok" for state in checks.values())
-    return JsonResponse(
-        {"status": "ok" if well else "not ready", "checks": checks}, status=200 if well else 503
-    )
+    answer = {"status": "ok" if well else "not ready", "checks": checks, "notes": health.notes()}
+    return JsonResponse(answer, status=200 if well else 503)
 
 
 def server_error(request):

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 from django.core.cache import caches
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
+from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
 from bookings.management.commands import run_worker
@@ -62,6 +63,19 @@ def test_not_ready_while_migrations_wait(client, monkeypatch):
     assert "migrate" in response.json()["checks"]["migrations"]
     monkeypatch.undo()
     assert client.get("/health/ready").status_code == 200
+
+
+def test_a_database_newer_than_the_code_is_named(client):
+    """It goes on being served: the next release's schema bears this one's writes."""
+    assert client.get("/health/ready").json()["notes"] == []
+    recorder = MigrationRecorder(connection)
+    recorder.record_applied("bookings", "9999_of_the_next_release")
+    recorder.record_applied("bookings", "0000_squashed_long_ago")
+    recorder.record_applied("gone", "9999_an_app_that_was_taken_out")
+    response = client.get("/health/ready")
+    assert response.status_code == 200
+    [note] = response.json()["notes"]
+    assert "newer than this code (bookings 9999_of_the_next_release)" in note
 
 
 def test_not_ready_when_the_disk_is_nearly_full(client, monkeypatch):

@@ -4,6 +4,10 @@ from clinic import database_waiting
 from clinic.database_waiting import MOMENT, NEXT_LOOK, PATIENCE, Silence
 
 
+def frozen():
+    return False
+
+
 def waiting(*since):
     """Four threads of which each waits since then."""
     silence = Silence(threads=4)
@@ -14,37 +18,45 @@ def waiting(*since):
 
 def test_a_thread_that_is_not_the_last_one_waits():
     silence = waiting(0, 0.1, 0.2)
-    assert not silence.is_for_the_last(2, PATIENCE)
+    assert not silence.is_for_the_last(2, PATIENCE, frozen)
 
 
 def test_the_last_thread_gives_up_after_a_moment_and_the_others_wait():
     silence = waiting(0, 0.1, 0.2, 0.3)
-    assert not silence.is_for_the_last(3, 0.3 + MOMENT * 0.9)
-    assert silence.is_for_the_last(3, 0.3 + MOMENT)
-    assert [silence.is_for_the_last(thread, 2) for thread in range(3)] == [False] * 3
+    assert not silence.is_for_the_last(3, 0.3 + MOMENT * 0.9, frozen)
+    assert silence.is_for_the_last(3, 0.3 + MOMENT * 1.1, frozen)
+    assert [silence.is_for_the_last(thread, 2, frozen) for thread in range(3)] == [False] * 3
 
 
 def test_who_comes_next_is_told_at_once_for_a_while():
     silence = waiting(0, 0.1, 0.2, 0.3)
-    assert silence.is_for_the_last(3, 1)
+    assert silence.is_for_the_last(3, 1, frozen)
     silence.end(3, 1, answered=False)
     silence.begin(3, 1.1)
-    assert silence.is_for_the_last(3, 1.1)
+    assert silence.is_for_the_last(3, 1.1, frozen)
     silence.end(3, 1.1, answered=False)
     silence.begin(3, 1 + NEXT_LOOK)
-    assert not silence.is_for_the_last(3, 1 + NEXT_LOOK)
+    assert not silence.is_for_the_last(3, 1 + NEXT_LOOK, frozen)
 
 
 def test_an_answer_to_anybody_ends_the_silence():
     """Three wait for a lock, the database is well."""
     silence = waiting(0, 0.1, 0.2, 0.3)
-    assert silence.is_for_the_last(3, 1)
+    assert silence.is_for_the_last(3, 1, frozen)
     silence.end(3, 1, answered=False)
     silence.end(0, 1.1, answered=True)
     silence.begin(0, 1.2)
     silence.begin(3, 1.3)
-    assert not silence.is_for_the_last(3, 1.3)
-    assert not silence.is_for_the_last(3, 1.3 + MOMENT / 2)
+    assert not silence.is_for_the_last(3, 1.3, frozen)
+    assert not silence.is_for_the_last(3, 1.3 + MOMENT / 2, frozen)
+
+
+def test_a_queue_for_a_lock_is_no_silence():
+    silence = waiting(0, 0.1, 0.2, 0.3)
+    asked = []
+    for moment in (0.5, 0.8, 0.9, 1.3):
+        assert not silence.is_for_the_last(3, moment, lambda: asked.append(1) or True)
+    assert len(asked) == 2
 
 
 def test_only_web_processes_have_a_limit_for_statements(settings, monkeypatch):
@@ -52,7 +64,7 @@ def test_only_web_processes_have_a_limit_for_statements(settings, monkeypatch):
     options = dict(settings.DATABASES["default"]["OPTIONS"])
     assert "statement_timeout" not in str(options)
     monkeypatch.setitem(database_waiting.connections.settings["default"], "OPTIONS", dict(options))
-    monkeypatch.setattr("psycopg2.extensions.set_wait_callback", lambda callback: None)
+    monkeypatch.setattr(database_waiting, "set_wait_callback", lambda callback: None)
     database_waiting.limit()
     limited = database_waiting.connections.settings["default"]["OPTIONS"]
     assert limited == options | settings.WEB_DATABASE_OPTIONS != options
