@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from clinic import audit
 from clinic.models import AuditEvent, Clinic, VisitType
+from conditions import editions
 from conditions.models import Condition
 
 from . import availability, offers, scheduling
@@ -162,7 +163,8 @@ def _visit(visit, number, clinic, today, now):
     past = visit.day < 0 or visit.ends in (Status.FULFILLED, Status.ARRIVED)
     asked = now - timedelta(hours=visit.asked + (24 * 7 if past else 0))
     condition = Condition.objects.filter(slug=visit.concern).first()
-    slot = _slot(visit, condition, clinic, today, asked, now)
+    signs = editions.emergency_signs(condition)
+    slot = _slot(visit, condition, clinic, today, asked, now) if signs else None
     if slot is None:
         return None
     booking = _mark(
@@ -172,6 +174,7 @@ def _visit(visit, number, clinic, today, now):
             condition=condition,
             visit_type=visit.how,
             message=visit.note,
+            asked=signs,
             now=asked,
             **_person(visit.name, number),
         )
@@ -230,10 +233,15 @@ def _offer(booking, clinic, today, now):
 
 def _call_back(entry, number, now):
     name, concern, call_when, hours = entry
+    condition = Condition.objects.filter(slug=concern).first()
+    signs = editions.emergency_signs(condition)
+    if not signs:
+        return None
     return _mark(
         scheduling.request_callback(
             visit_type=BY_PHONE,
-            condition=Condition.objects.filter(slug=concern).first(),
+            condition=condition,
+            asked=signs,
             call_when=call_when,
             now=now - timedelta(hours=hours),
             **_person(name, number),

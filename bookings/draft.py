@@ -17,6 +17,7 @@ class Draft:
     condition: str = ""  # slug, OTHER, or not answered
     visit_type: str = ""
     signs_read: str = ""  # the concern whose emergency signs were answered with "none"
+    asked: int = 0  # the key of the edition in which these signs stood
     start: str = ""  # ISO 8601 instant
     practitioner: str = ""  # slug, or any
     zone: str = ""  # IANA name in which times are shown, or the clinic's

@@ -9,6 +9,7 @@ from phonenumber_field.formfields import PhoneNumberField
 from clinic.mail_addresses import MailAddressFormField
 from clinic.models import VisitType
 from clinic.plain_text import PlainTextField
+from conditions import editions
 
 from .draft import OTHER
 
@@ -46,11 +47,10 @@ class ConcernForm(forms.Form):
         },
     )
 
-    def __init__(self, *args, conditions, visit_types, **kwargs):
+    def __init__(self, *args, concerns, or_other, visit_types, **kwargs):
         super().__init__(*args, **kwargs)
-        self.fields["condition"].choices = [(c.slug, c.name) for c in conditions] + [
-            (OTHER, _("Something else, or not sure"))
-        ]
+        other = [(OTHER, _("Something else, or not sure"))] if or_other else []
+        self.fields["condition"].choices = [(c.slug, c.name) for c in concerns] + other
         self.fields["visit_type"].choices = [
             (value, label) for value, label in VisitType.choices if value in visit_types
         ]
@@ -68,6 +68,20 @@ class SignsForm(forms.Form):
             "invalid_choice": _("Choose “No, none of these”, or “Yes, or I am not sure”"),
         },
     )
+    # The key of the edition that was shown. Pages from before this field existed send none.
+    edition = forms.IntegerField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, *args, asked, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.asked = asked
+
+    def clean(self):
+        """ "None of these" holds only for the signs that were shown."""
+        cleaned = super().clean()
+        shown = editions.asked_in(cleaned["edition"]) if cleaned.get("edition") else self.asked
+        if shown.signs != self.asked.signs and cleaned.get("signs") == "none":
+            self.add_error("signs", _("These signs have just changed. Please read them again"))
+        return cleaned
 
 
 class _PersonForm(forms.Form):

@@ -12,6 +12,7 @@ from django.db.models import Q
 
 from clinic import audit
 from clinic.models import Practitioner
+from conditions import editions
 
 from . import availability, messages, times
 from .models import Booking, Message
@@ -42,10 +43,34 @@ class NotAllowed(SchedulingError):
     """The booking's status or a policy deadline does not allow it."""
 
 
+class SignsChanged(NotAllowed):
+    """Other emergency signs are signed now than the ones that were asked."""
+
+    default = "The emergency signs for this concern have changed. Please read them again."
+
+
 class KeyReused(SchedulingError):
     """The same form key came with other answers."""
 
     default = "This form was already sent with other answers. Please start again."
+
+
+def require_asked(condition, asked, *, source):
+    """The columns that keep which emergency signs were asked, an EmergencySigns.
+
+    Raises NotAllowed, with words for people, when this cannot be booked: patients are asked the
+    signs of their concern. The desk may ask the general ones where a concern has none, or enter
+    what was agreed elsewhere, with nothing asked here. Raises SignsChanged when they are not those
+    of today.
+    """
+    by_desk = source == Booking.Source.DESK
+    agreed_elsewhere = by_desk and not asked
+    taken = by_desk or condition is None or condition.accepts_bookings
+    current = agreed_elsewhere or editions.still_ask(asked, condition, or_general=by_desk)
+    if not (taken and current):
+        why = editions.why_not_bookable(condition)
+        raise NotAllowed(str(why)) if why and not by_desk else SignsChanged
+    return {"asked_edition": asked.edition, "asked_signs": list(asked.signs)}
 
 
 def locked(booking):

@@ -19,6 +19,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from clinic import mail_addresses
 from clinic.models import Clinic
+from conditions import editions
+from conditions.models import Page
 
 from . import calendars, limits, links, messages, offers, scheduling, times, week
 from .forms import CancelForm, LostLinkForm, SecondFactForm
@@ -63,7 +65,8 @@ def _opened(request):
         key, proven, mailed = value.split(":")
         link = (
             ManageLink.objects.valid()
-            .select_related("booking__practitioner", "booking__condition")
+            .select_related("booking__practitioner", "booking__condition", "booking__asked_edition")
+            .defer("booking__asked_edition__document")
             .filter(pk=int(key), booking__erased_at=None)
             .first()
         )
@@ -91,6 +94,17 @@ def _is_fact(booking, fact):
     return by_phone or (bool(booking.email) and typed == booking.email.casefold())
 
 
+def _concern(booking):
+    """Its name as a doctor signed it: today, or else when the patient was asked its signs."""
+    if booking.condition is None:
+        return _("Not sure, or something else")
+    asked = booking.asked_edition
+    card = editions.live_card(booking.condition) or (
+        asked and asked.kind == Page.Kind.CONDITION and asked.card
+    )
+    return card["title"] if card else _("As you told us")
+
+
 def _manage_page(request, visit, status=200, form=None, problem=""):
     booking, clinic = visit.link.booking, Clinic.objects.current()
     zone = times.known_zone(booking.time_zone, clinic.zone)
@@ -99,6 +113,7 @@ def _manage_page(request, visit, status=200, form=None, problem=""):
         "bookings/manage.html",
         {
             "booking": booking,
+            "concern": _concern(booking) if visit.proven else "",
             "proven": visit.proven,
             "form": form or SecondFactForm(),
             "errors": bool(form and form.errors),

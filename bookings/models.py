@@ -13,7 +13,7 @@ from phonenumber_field.modelfields import PhoneNumberField
 from clinic.constraints import NoOverlap
 from clinic.mail_addresses import MailAddressField
 from clinic.models import Practitioner, VisitType, validate_time_zone
-from conditions.models import Condition
+from conditions.models import Condition, Edition
 
 # No 0 O, 1 I L, U: a reference is read out on the phone.
 REFERENCE_ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -174,6 +174,22 @@ class Booking(models.Model):
         editable=False,
         db_index=False,  # nearly every row has none: the partial index below is for the others
     )
+    asked_edition = models.ForeignKey(
+        Edition,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        editable=False,
+        db_index=False,  # an edition is never deleted, and nobody asks for its bookings
+        help_text="The signed text that the emergency signs were asked from.",
+    )
+    asked_signs = models.JSONField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="The emergency signs that were asked. []: not asked here; empty: not recorded.",
+    )
     staff_note = models.TextField(max_length=1000, blank=True)
     kept_days_after_visit = models.PositiveSmallIntegerField(
         null=True,
@@ -191,7 +207,7 @@ class Booking(models.Model):
         "name", "email", "phone", "message", "call_when", "spoken_language", "time_zone",
         "told_times", "cancel_reason", "staff_note", "idempotency_key", "request_digest",
     )  # fmt: skip
-    NOT_PERSONAL = ("reference", "language", "consent_version")
+    NOT_PERSONAL = ("reference", "language", "consent_version", "asked_signs")
 
     objects = BookingQuerySet.as_manager()
 
@@ -267,7 +283,7 @@ class Booking(models.Model):
 
     @property
     def concern(self):
-        """The name of the condition, or plain words when the patient was not sure."""
+        """For staff: the name of the condition, or plain words when the patient was not sure."""
         return self.condition.name if self.condition else "Not sure, or something else"
 
     def answer_by(self, clinic):

@@ -21,11 +21,11 @@ from clinic import audit
 from clinic.models import Clinic, Practitioner
 
 from . import holding, links, messages
-from .holding import KeyReused, NotAllowed, SchedulingError, SlotTaken
+from .holding import KeyReused, NotAllowed, SchedulingError, SignsChanged, SlotTaken
 from .models import Booking, Message
 
 __all__ = [
-    "KeyReused", "NotAllowed", "SchedulingError", "SlotTaken",
+    "KeyReused", "NotAllowed", "SchedulingError", "SignsChanged", "SlotTaken",
     "cancel", "confirm", "mark_arrived", "may_change_online", "prove", "record_outcome",
     "release_lapsed", "request", "request_callback", "reschedule", "undo",
 ]  # fmt: skip
@@ -72,6 +72,7 @@ def request(
     visit_type,
     name,
     consent_version,
+    asked,
     practitioner=None,
     condition=None,
     email="",
@@ -88,12 +89,13 @@ def request(
 ):
     """Ask for a consultation at ``start`` (an aware instant) and hold that time.
 
-    Without ``practitioner`` the free ones are tried in turn. The booking is pending until the
+    ``asked`` are the EmergencySigns that were answered with "none of these", see
+    holding.require_asked. Without ``practitioner`` the free ones are tried in turn. The booking is pending until the
     clinic confirms it, or booked at once where Clinic.confirm_at_once says so. With
     ``prove_within`` (a timedelta) it waits for prove() first, and frees its time if that does not
     come. The same ``idempotency_key`` with the same answers returns the booking that it made
-    before. Raises SlotTaken when nobody is free then, KeyReused when the key came with other
-    answers.
+    before. Raises NotAllowed when the concern cannot be booked or other signs are signed now,
+    SlotTaken when nobody is free then, KeyReused when the key came with other answers.
     """
     now = now or timezone.now()
     details = {
@@ -115,6 +117,7 @@ def request(
             made = _already_made(idempotency_key, digest)
             if made:
                 return made
+            details |= holding.require_asked(condition, asked, source=source)
             clinic = Clinic.objects.current()
             slot = holding.free_slot(
                 start,
@@ -222,6 +225,7 @@ def request_callback(
     name,
     phone,
     consent_version,
+    asked,
     call_when="",
     condition=None,
     email="",
@@ -234,7 +238,10 @@ def request_callback(
     by="patient",
     now=None,
 ):
-    """Ask the clinic to call, without choosing a time. Raises KeyReused as request() does."""
+    """Ask the clinic to call, without choosing a time.
+
+    Raises NotAllowed and KeyReused as request() does.
+    """
     now = now or timezone.now()
     details = {
         "condition": condition,
@@ -256,6 +263,7 @@ def request_callback(
             made = _already_made(idempotency_key, digest)
             if made:
                 return made
+            details |= holding.require_asked(condition, asked, source=source)
             booking = _new(
                 Status.WAITLIST,
                 details,

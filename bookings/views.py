@@ -12,6 +12,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from clinic import opening
 from clinic.models import Clinic, Practitioner, VisitType
+from conditions import editions
 from conditions.models import Condition, Edition
 from conditions.views import render_condition
 
@@ -32,8 +33,10 @@ def next_free_label(slug=""):
     if cached != "missing":
         return cached
     clinic, now = Clinic.objects.current(), timezone.now()
-    condition = Condition.objects.filter(slug=slug).first() if slug else None
-    slot = availability.next_free(condition=condition, now=now, clinic=clinic)
+    condition = editions.condition_at(slug) if slug else None
+    slot = None
+    if not why_not_label(slug):
+        slot = availability.next_free(condition=condition, now=now, clinic=clinic)
     label = None
     if slot:
         zone = clinic.zone
@@ -47,6 +50,18 @@ def next_free_label(slug=""):
     return label
 
 
+def why_not_label(slug=""):
+    """Why a condition's page, or with none any page, offers no booking; "" when it does. Kept as above."""
+    key = f"why-not:{slug}"
+    why = caches["memory"].get(key)
+    if why is None:
+        condition = editions.condition_at(slug) if slug else None
+        open_to_somebody = not slug and editions.bookable()
+        why = "" if open_to_somebody else str(editions.why_not_bookable(condition))
+        caches["memory"].set(key, why, NEXT_FREE_SECONDS)
+    return why
+
+
 @require_safe
 @gzip_page  # here and on the pages of content only: they hold no secret that its length could tell
 def home(request):
@@ -55,6 +70,7 @@ def home(request):
     context = {
         "cards": Edition.objects.conditions().cards(),
         "next_free": next_free_label(),
+        "not_bookable": why_not_label(),
         "opening": opening.read(clinic=clinic, now=now),
     }
     response = render(request, "bookings/home.html", context)
@@ -66,7 +82,8 @@ def home(request):
 @gzip_page
 def condition(request, slug):
     """A condition page, with the next free time of those who see people with it."""
-    return render_condition(request, slug, {"next_free": next_free_label(slug)})
+    extra = {"next_free": next_free_label(slug), "not_bookable": why_not_label(slug)}
+    return render_condition(request, slug, extra)
 
 
 # --- the steps ------------------------------------------------------------------------------------
@@ -75,7 +92,26 @@ def condition(request, slug):
 def _condition(answers):
     if answers.condition in ("", draft.OTHER):
         return None
-    return Condition.objects.filter(slug=answers.condition, accepts_bookings=True).first()
+    return Condition.objects.filter(slug=answers.condition).first()
+
+
+def _instead(request, answers, *steps):
+    """What is shown instead of these steps: the one that comes first, or why nothing can be booked.
+
+    Signs that were answered are asked again when others have been signed meanwhile.
+    """
+    condition = _condition(answers)
+    if answers.condition and condition is None and answers.condition != draft.OTHER:
+        return redirect("bookings:start")
+    if answers.condition and (why := editions.why_not_bookable(condition)):
+        return _closed(request, answers, why)
+    if answers.signs_read and not editions.still_ask(editions.asked_in(answers.asked), condition):
+        answers.signs_read = ""
+    return None if answers.next_step in steps else redirect(answers.next_step)
+
+
+def _closed(request, answers, why):
+    return _page(request, "bookings/closed.html", answers, 1, status=409, why=why)
 
 
 def _zone(answers, clinic):
@@ -97,7 +133,7 @@ def _page(request, template, answers, step, status=200, **context):
     context |= {
         "step": step,
         "answers": answers,
-        "concern": condition.name
+        "concern": _name(condition)
         if condition
         else (answers.condition and _("Something else, or not sure")),
         "how": VisitType(answers.visit_type).label if answers.visit_type else "",
@@ -109,8 +145,10 @@ def _page(request, template, answers, step, status=200, **context):
     return render(request, template, context, status=status)
 
 
-def _bookable_conditions():
-    return Condition.objects.filter(accepts_bookings=True)
+def _name(condition):
+    """As a doctor signed it, never as the record says now."""
+    card = editions.live_card(condition)
+    return card["title"] if card else ""
 
 
 def _visit_types():
@@ -122,12 +160,14 @@ def _visit_types():
 def start(request):
     """Step 1: the concern and how to talk. ``?condition=<slug>`` chooses the concern."""
     answers = draft.load(request)
-    conditions = list(_bookable_conditions())
-    asked_for = request.GET.get("condition", "")
-    chosen = asked_for if asked_for in {c.slug for c in conditions} else answers.condition
+    concerns = editions.bookable()
+    asked_for = editions.condition_at(request.GET.get("condition", ""))
+    why = editions.why_not_bookable(asked_for) if asked_for else ""
+    chosen = asked_for.slug if asked_for and not why else answers.condition
     form = ConcernForm(
         request.POST or None,
-        conditions=conditions,
+        concerns=concerns,
+        or_other=not editions.why_not_bookable(None),
         visit_types=_visit_types(),
         initial={"condition": chosen, "visit_type": answers.visit_type},
     )
@@ -141,39 +181,34 @@ def start(request):
         answers.began = answers.began or timezone.now().timestamp()
         draft.save(request, answers)
         return redirect("bookings:signs")
-    tiles = {c.slug: c for c in conditions}
+    if not form.fields["condition"].choices:
+        return _closed(request, draft.Draft(), editions.NO_GENERAL_SIGNS)
+    tiles = {c.slug: c for c in concerns}
     return _page(
-        request, "bookings/start.html", answers, 1, form=form, tiles=tiles,
+        request, "bookings/start.html", answers, 1, form=form, tiles=tiles, why=why,
         status=422 if form.errors else 200,
     )  # fmt: skip
-
-
-def _signs_for(answers):
-    """The emergency signs of the chosen concern, as a clinician signed them."""
-    editions = Edition.objects.live()
-    if answers.condition == draft.OTHER:
-        edition = editions.guides().filter(slug="your-free-consultation").first()
-    else:
-        edition = editions.conditions().filter(slug=answers.condition).first()
-    return edition.document.get("gate", []) if edition else []
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def signs(request):
     """Step 1b: nobody in an emergency is sent to a calendar."""
     answers = draft.load(request)
-    if not (answers.condition and answers.visit_type):
-        return redirect("bookings:start")
-    form = SignsForm(request.POST or None)
+    answers.signs_read = ""  # they can be read and answered again
+    instead = _instead(request, answers, "bookings:signs")
+    if instead:
+        return instead
+    asked = editions.emergency_signs(_condition(answers))
+    form = SignsForm(request.POST or None, asked=asked)
     if request.method == "POST" and form.is_valid():
         if form.cleaned_data["signs"] == "yes":
             draft.forget(request)
             return redirect("bookings:urgent")
-        answers.signs_read = answers.condition
+        answers.signs_read, answers.asked = answers.condition, asked.edition.pk
         draft.save(request, answers)
         return redirect(answers.next_step)
     return _page(
-        request, "bookings/signs.html", answers, 1, form=form, signs=_signs_for(answers),
+        request, "bookings/signs.html", answers, 1, form=form, asked=asked,
         status=422 if form.errors else 200,
     )  # fmt: skip
 
@@ -197,8 +232,9 @@ def _chosen_practitioner(request, answers):
 def time(request):
     """Step 2: a real free time, in the clinic's zone or the visitor's."""
     answers = draft.load(request)
-    if answers.next_step in ("bookings:start", "bookings:signs"):
-        return redirect(answers.next_step)
+    instead = _instead(request, answers, "bookings:time", "bookings:details", "bookings:check")
+    if instead:
+        return instead
     if request.method == "POST":
         return _take_time(request, answers)
     return _show_times(request, answers)
@@ -273,8 +309,9 @@ def _who_sees(condition, visit_type):
 def details(request):
     """Step 3: who is coming. Nothing is asked twice."""
     answers = draft.load(request)
-    if answers.next_step not in ("bookings:details", "bookings:check"):
-        return redirect(answers.next_step)
+    instead = _instead(request, answers, "bookings:details", "bookings:check")
+    if instead:
+        return instead
     clinic = Clinic.objects.current()
     form = DetailsForm(
         request.POST or None,
@@ -305,8 +342,9 @@ def check(request):
         made = _made_by_key(request.POST.get("key", ""))
         if made and (not answers.details or answers.key != str(made.idempotency_key)):
             return _finish(request, made)
-    if answers.next_step != "bookings:check":
-        return redirect(answers.next_step)
+    instead = _instead(request, answers, "bookings:check")
+    if instead:
+        return instead
     if request.method == "POST":
         return _book(request, answers)
     return _page(request, "bookings/check.html", answers, 4, practitioner=_picked(answers))
@@ -342,6 +380,7 @@ def _book(request, answers):
                 condition=condition,
                 visit_type=answers.visit_type,
                 consent_version=CONSENT_VERSION,
+                asked=editions.asked_in(answers.asked),
                 time_zone=answers.zone,
                 idempotency_key=uuid.UUID(answers.key),
                 prove_within=prove_within,
@@ -349,6 +388,8 @@ def _book(request, answers):
             )
     except limits.TooMany as error:
         return manage.too_many(request, error, back="bookings:check")
+    except scheduling.NotAllowed:
+        return _instead(request, answers)
     except scheduling.SlotTaken:
         return _gone(request, answers, answers.starts_at, condition, clinic)
     except scheduling.KeyReused as error:
@@ -387,8 +428,9 @@ def _person(cleaned):
 def call(request):
     """Ask us to call: no time needed."""
     answers = draft.load(request)
-    if answers.next_step in ("bookings:start", "bookings:signs"):
-        return redirect(answers.next_step)
+    instead = _instead(request, answers, "bookings:time", "bookings:details", "bookings:check")
+    if instead:
+        return instead
     clinic = Clinic.objects.current()
     form = CallbackForm(
         request.POST or None,
@@ -402,6 +444,8 @@ def call(request):
             return _finish(request, _ask_for_call(request, answers))
         except limits.TooMany as error:
             return manage.too_many(request, error, back="bookings:call")
+        except scheduling.NotAllowed:
+            return _instead(request, answers)
         except scheduling.KeyReused as error:
             answers.key = draft.Draft().key
             draft.save(request, answers)
@@ -417,6 +461,7 @@ def _ask_for_call(request, answers):
             condition=_condition(answers),
             visit_type=answers.visit_type,
             consent_version=CONSENT_VERSION,
+            asked=editions.asked_in(answers.asked),
             time_zone=answers.zone,
             idempotency_key=uuid.UUID(answers.key),
             **_person(answers.call),

@@ -1,10 +1,159 @@
-"""What the rest of the house may ask of editions."""
+"""What the rest of the house may ask of editions: answers come from signed, live text alone.
 
+An edition belongs to a concern through its page, never through an address: page and concern have
+slugs of their own. ``condition`` None means that somebody is not sure what their concern is; the
+general signs for them stand in every guide.
+"""
+
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
+from django.utils.translation import get_language
+from django.utils.translation import gettext_lazy as _
+
+from .models import Condition, Edition, Page
+
+DEFAULT_LANGUAGE = "en"
 STARTER_SIGNATURE = "Starter content: fictitious reviewer"
 LICENSE = ", license "  # in a signature, what stands before the number
+
+NOT_TAKEN = _("We take no bookings for this concern at the moment. Please call us.")
+NO_SIGNS = _(
+    "Before a booking we ask about emergency signs. For this concern no signs that a doctor has "
+    "signed are on our site at the moment, so it cannot be booked here. Please call us."
+)
+NO_GENERAL_SIGNS = _(
+    "Before a booking we ask about emergency signs. No general signs that a doctor has signed are "
+    "on our site at the moment, so nothing can be booked here without a concern. Please call us."
+)
+
+
+@dataclass(frozen=True)
+class EmergencySigns:
+    """The signs that are asked before booking, and the edition in which a clinician signed them.
+
+    It is false when there are none.
+    """
+
+    edition: Edition | None = None
+    signs: tuple[str, ...] = ()
+
+    def __bool__(self):
+        return bool(self.signs)
+
+    @property
+    def are_general(self):
+        return self.edition is not None and self.edition.kind == Page.Kind.GUIDE
+
+
+@dataclass(frozen=True)
+class Concern:
+    """Something that can be booked, in the words of its live page."""
+
+    condition: Condition
+    name: str
+    summary: str
+
+    @property
+    def slug(self):
+        return self.condition.slug
+
+
+def live_document(condition, language=None):
+    """The document of the condition's live page, as signed; None without one."""
+    edition = _newest(Edition.objects.live().signed().about(condition), language)
+    return edition.document if edition else None
+
+
+def live_card(condition, language=None):
+    """The card of the condition's live page, as signed; None without one."""
+    editions = Edition.objects.live().signed().about(condition).defer("document")
+    edition = _newest(editions, language)
+    return edition.card if edition else None
+
+
+def emergency_signs(condition, language=None, *, or_general=False):
+    """The EmergencySigns of a condition, or the general ones for None.
+
+    In ``language`` (the active one, if not given), else in English. With ``or_general`` a condition
+    that has none of its own is asked the general ones: for staff, who read them out.
+    """
+    found = _signs(_asking(condition), language)
+    return found or _signs(_asking(None), language) if or_general else found
+
+
+def asked_in(edition_pk):
+    """The EmergencySigns of an edition that was published, whatever became of it since."""
+    published = Edition.objects.asking().exclude(published_at=None).filter(pk=edition_pk)
+    return _of(published.with_gate().defer("document").first())
+
+
+def still_ask(asked, condition, *, or_general=False):
+    """Whether the signs that somebody was asked are still those of today."""
+    if not asked:
+        return False
+    now = emergency_signs(condition, asked.edition.language, or_general=or_general)
+    return now.signs == asked.signs
+
+
+def bookable(language=None):
+    """Every Concern that can be booked, in order: it takes bookings and its signs can be asked."""
+    language = language or _active()
+    rows = (
+        Edition.objects.live()
+        .asking()
+        .filter(page__condition__accepts_bookings=True, language__in={language, DEFAULT_LANGUAGE})
+        .select_related("page__condition")
+        .defer("document")
+        .order_by("published_at", "pk")
+    )
+    found = {}
+    for row in sorted(rows, key=lambda row: row.language == language):
+        condition = row.page.condition
+        found[condition.pk] = Concern(condition, row.card["title"], row.card["summary"])
+    return sorted(found.values(), key=lambda c: (c.condition.position, c.condition.name))
+
+
+def why_not_bookable(condition):
+    """In words for patients why nothing can be booked for this concern; "" when it can."""
+    if condition and not condition.accepts_bookings:
+        return NOT_TAKEN
+    if emergency_signs(condition):
+        return ""
+    return NO_SIGNS if condition else NO_GENERAL_SIGNS
+
+
+def condition_at(slug):
+    """The condition that an address means: of a live page, else by its own slug; None for neither."""
+    pages = Edition.objects.live().filter(kind=Page.Kind.CONDITION, slug=slug)
+    return (
+        Condition.objects.filter(pages__editions__in=pages).first()
+        or Condition.objects.filter(slug=slug).first()
+    )
+
+
+def _asking(condition):
+    return Edition.objects.live().asking().about(condition)
+
+
+def _signs(editions, language):
+    return _of(_newest(editions.with_gate().defer("document"), language))
+
+
+def _of(edition):
+    return EmergencySigns(edition, tuple(edition.gate)) if edition else EmergencySigns()
+
+
+def _newest(editions, language):
+    """The one published last in the language, else in English; None for neither."""
+    language = language or _active()
+    found = editions.filter(language__in={language, DEFAULT_LANGUAGE}).exclude(published_at=None)
+    return max(found, key=lambda e: (e.language == language, e.published_at, e.pk), default=None)
+
+
+def _active():
+    return (get_language() or DEFAULT_LANGUAGE).partition("-")[0]
 
 
 class Checked(NamedTuple):

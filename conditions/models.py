@@ -5,7 +5,7 @@ Editors change Page and its children; the public reads only Edition.document.
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
 from clinic.constraints import Frozen
 from clinic.models import Practitioner
@@ -424,6 +424,24 @@ class EditionQuerySet(models.QuerySet):
     def cards(self, language="en"):
         """The card of each live edition, as a list of dicts, in order."""
         return list(self.live().filter(language=language).values_list("card", flat=True))
+
+    def signed(self):
+        """Those whose signature is for the text that they hold."""
+        return self.filter(signed_at__isnull=False, signed_digest=F("digest"))
+
+    def about(self, condition):
+        """Those of the condition's page, whatever its address; for None the guides."""
+        if condition is None:
+            return self.filter(kind=Page.Kind.GUIDE)
+        return self.filter(kind=Page.Kind.CONDITION, page__condition=condition)
+
+    def asking(self):
+        """Signed ones that name at least one emergency sign to ask about before booking."""
+        return self.signed().filter(document__gate__0__isnull=False)
+
+    def with_gate(self):
+        """With the emergency signs to ask about as ``gate``, so that the document can stay unread."""
+        return self.annotate(gate=F("document__gate"))
 
 
 class Edition(models.Model):

@@ -15,7 +15,7 @@ from clinic import audit
 from clinic.models import AuditEvent, Clinic, Practitioner
 from clinic.operations import setup
 
-from . import lint, snapshot
+from . import editions, lint, snapshot
 from .editions import LICENSE, STARTER_SIGNATURE
 from .models import Condition, Edition, Page, Reference, SigningRight
 
@@ -133,10 +133,11 @@ def publish(edition, *, by):
     """Make a signed edition what the public sees, in place of the live one.
 
     Raises PublishingError unless it is signed, the signature is for this text, whoever signed may
-    still sign this page, and the page still builds this text.
+    still sign this page, and the page still builds this text; and when it would leave the site
+    without general emergency signs.
     """
     _require(by, "conditions.publish_edition", "publish")
-    page = _locked(edition.page)
+    page = _locked(edition.page, with_other_guides=True)
     edition = Edition.objects.get(pk=edition.pk)
     if edition.state != "signed":
         raise PublishingError(
@@ -158,12 +159,16 @@ def publish(edition, *, by):
 
 @transaction.atomic
 def withdraw(edition, *, by):
-    """Take the live edition off the site. The page can come back only as a new edition."""
+    """Take the live edition off the site. The page can come back only as a new edition.
+
+    Raises PublishingError for the last guide that carries the general emergency signs.
+    """
     _require(by, "conditions.publish_edition", "withdraw")
-    _locked(edition.page)
+    _locked(edition.page, with_other_guides=True)
     edition = Edition.objects.get(pk=edition.pk)
     if not edition.live:
         raise PublishingError("This edition is not on the site.")
+    _keep_general_signs(edition.page)
     edition.live, edition.withdrawn_at = False, timezone.now()
     edition.save(update_fields=["live", "withdrawn_at"])
     audit.record("edition.withdrawn", edition, by=by, details={"page": edition.page_id})
@@ -237,9 +242,31 @@ def signed_page_step():
 
 
 # --- what the verbs share -----------------------------------------------------------------------
-def _locked(page):
-    """The page, fresh, locked until the transaction ends; its verbs then run one after another."""
-    return Page.objects.select_for_update().get(pk=page.pk)
+def _locked(page, *, with_other_guides=False):
+    """The page, fresh, locked until the transaction ends; its verbs then run one after another.
+
+    ``with_other_guides`` locks every guide with a guide: the general signs stand in all of them.
+    """
+    pages = Page.objects.select_for_update().order_by("pk")
+    if with_other_guides and page.kind == Page.Kind.GUIDE:
+        list(pages.filter(kind=Page.Kind.GUIDE))
+    return pages.get(pk=page.pk)
+
+
+def _keep_general_signs(page, instead=None):
+    """Raise PublishingError if the site would lose its last general emergency signs.
+
+    They go with what is live of ``page``, unless the edition ``instead`` carries them too.
+    """
+    live = Edition.objects.live().asking().about(None).filter(language=editions.DEFAULT_LANGUAGE)
+    carries = instead and instead.kind == Page.Kind.GUIDE and instead.document["gate"]
+    if carries and instead.language == editions.DEFAULT_LANGUAGE:
+        return
+    if live.filter(page=page).exists() and not live.exclude(page=page).exists():
+        raise PublishingError(
+            "No other guide on the site carries the general emergency signs, which are asked of "
+            "everybody who books without a concern. Publish another guide that carries them first."
+        )
 
 
 def _require(by, permission, act):
@@ -335,6 +362,7 @@ def _go_live(edition, *, by):
     )
     if at_address.exclude(page=edition.page_id).exists():
         raise PublishingError("Another page is on the site at this address. Withdraw it first.")
+    _keep_general_signs(edition.page, instead=edition)
     for old in replaced:
         old.live = False
         old.save(update_fields=["live"])

@@ -22,10 +22,9 @@ from django.views.decorators.http import require_safe
 from clinic.models import Clinic
 
 from . import snapshot, structured_data
-from .editions import who_checked
+from .editions import DEFAULT_LANGUAGE, who_checked
 from .models import Edition, Page
 
-DEFAULT_LANGUAGE = "en"
 KEEP_SECONDS = 60  # how long browsers and this process may show the same page
 SIGNER = ("signed_by__name", "signed_by__credentials", "signed_by__slug")
 PREVIEW_DAYS = 7

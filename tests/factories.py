@@ -8,7 +8,8 @@ from django.contrib.auth.models import Group, User
 from bookings import messages
 from bookings.models import Booking, Message
 from clinic.models import Clinic, Closure, OpeningHours, Practitioner
-from conditions.models import Condition
+from conditions import editions, snapshot
+from conditions.models import Condition, Edition, Page, RedFlag
 
 _count = itertools.count(1)
 
@@ -78,6 +79,46 @@ def make_condition(**values):
         "evidence": "strong",
     } | values
     return Condition.objects.create(**values)
+
+
+def make_gate(condition=None, signs=("chest pain",), **values):
+    """A live, signed edition with the emergency signs of a condition, or the general ones.
+
+    Written straight to the tables, by a signer who has left the clinic.
+    """
+    number = next(_count)
+    for text in signs:
+        RedFlag.objects.create(condition=condition, level="emergency", text=text, gate=True)
+    page = Page.objects.create(
+        kind=Page.Kind.CONDITION if condition else Page.Kind.GUIDE,
+        slug=condition.slug if condition else f"guide-{number}",
+        condition=condition,
+        title=condition.name if condition else "A guide",
+    )
+    document = snapshot.build_document(page)
+    mark, at = snapshot.digest(document), datetime(2026, 12, 1, tzinfo=UTC)
+    signer = make_practitioner(archived=True)
+    values = {
+        "page": page, "number": 1, "kind": page.kind, "slug": page.slug,
+        "document": document, "card": snapshot.build_card(document), "digest": mark,
+        "created_at": at, "signed_at": at, "signed_by": signer, "signed_digest": mark,
+        "published_at": at, "live": True,
+    } | values  # fmt: skip
+    return Edition.objects.create(**values)
+
+
+def make_concern(*, signs=("chest pain",), **values):
+    """A condition that can be booked: its emergency signs are signed and live."""
+    condition = make_condition(**values)
+    make_gate(condition, signs)
+    return condition
+
+
+def asked_of(condition=None):
+    """What a patient was asked: the signs of the condition, or the general ones, made if need be."""
+    if not editions.emergency_signs(condition):
+        make_gate(condition)
+    return editions.emergency_signs(condition)
 
 
 def make_booking(*, starts_at=None, minutes=30, before=0, after=0, **values):

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from bookings import demo_week, invariants, messages, scheduling
 from bookings.models import Booking, Message
+from tests.factories import asked_of
 
 pytestmark = pytest.mark.django_db
 
@@ -54,7 +55,7 @@ def test_a_later_start_renews_what_nobody_touched(clinic):
     touched = Booking.objects.filter(status=Status.PENDING, offered_for=None).first()
     scheduling.confirm(touched, by="patient")
     real = scheduling.request_callback(
-        visit_type="phone", name="Real", phone="+13235550142", consent_version="1"
+        visit_type="phone", name="Real", phone="+13235550142", consent_version="1", asked=asked_of()
     )
     old = set(Booking.objects.values_list("pk", flat=True))
     assert demo_week.load(now=timezone.now() + timedelta(days=3)) >= 15

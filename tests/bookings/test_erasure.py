@@ -21,6 +21,7 @@ from bookings.models import Booking, Heartbeat, ManageLink, Message, Tally
 from clinic import audit, personal_data
 from clinic.models import AuditEvent, Clinic
 from tests.factories import (
+    asked_of,
     make_booking,
     make_clinic,
     make_condition,
@@ -146,6 +147,7 @@ def test_a_booking_keeps_the_periods_under_which_it_was_made(clinic):
     make_hours()
     make_practitioner()
     who = {"visit_type": "in_person", "name": "P", "phone": "+13235550100", "consent_version": "1"}
+    who["asked"] = asked_of()
     made = [
         scheduling.request(start=NOW + DAY + timedelta(hours=6), now=NOW, **who),
         scheduling.request_callback(now=NOW, **who),

@@ -11,7 +11,14 @@ from django.test import RequestFactory
 from bookings import limits, links, outbox, scheduling
 from bookings.models import Booking, ManageLink, Message, Tally
 from tests.bookings.conftest import FormClient
-from tests.factories import make_booking, make_clinic, make_condition, make_hours, make_practitioner
+from tests.factories import (
+    make_booking,
+    make_clinic,
+    make_concern,
+    make_gate,
+    make_hours,
+    make_practitioner,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -90,8 +97,9 @@ def clock(settings):
 @pytest.fixture(autouse=True)
 def doctor(db):
     make_clinic(languages_spoken="English", horizon_days=60)
+    make_gate()
     make_hours()
-    condition = make_condition(slug="jaw-pain", name="Jaw pain")
+    condition = make_concern(slug="jaw-pain", name="Jaw pain")
     condition.practitioners.add(make_practitioner(slug="doctor"))
     return condition.practitioners.get()
 

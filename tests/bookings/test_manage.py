@@ -10,7 +10,7 @@ from django.http import HttpResponse
 from bookings import links, manage, offers, scheduling
 from bookings.models import Booking, Message
 from clinic.models import AuditEvent
-from tests.factories import make_booking, make_clinic, make_condition, make_hours, make_practitioner
+from tests.factories import make_booking, make_clinic, make_concern, make_hours, make_practitioner
 
 pytestmark = pytest.mark.django_db
 
@@ -31,7 +31,7 @@ def booking():
     make_hours()
     return make_booking(
         status="booked", starts_at=START, name="Zelda Quill", email="zelda@example.org",
-        phone="+13235550177", message="my secret note", condition=make_condition(name="Jaw pain"),
+        phone="+13235550177", message="my secret note", condition=make_concern(name="Jaw pain"),
         confirmed_at=NOW,
     )  # fmt: skip
 

@@ -10,6 +10,7 @@ from bookings import availability, links, scheduling
 from bookings.models import Booking, Message
 from clinic.models import AuditEvent
 from tests.factories import (
+    asked_of,
     make_booking,
     make_clinic,
     make_condition,
@@ -44,6 +45,7 @@ def ask(**changes):
         "email": "pat@example.org",
         "phone": "+13235550119",
         "consent_version": "1",
+        "asked": asked_of(changes.get("condition")),
         "now": NOW,
     }
     return scheduling.request(**(values | changes))
@@ -57,6 +59,7 @@ def call_me(**changes):
         "email": "pat@example.org",
         "call_when": "Mornings",
         "consent_version": "1",
+        "asked": asked_of(changes.get("condition")),
         "now": NOW,
     }
     return scheduling.request_callback(**(values | changes))

@@ -13,6 +13,7 @@ from clinic import roles
 from clinic.models import AuditEvent
 from clinic.sign_in import DEMO_GROUP
 from tests.factories import (
+    asked_of,
     make_booking,
     make_clinic,
     make_hours,
@@ -82,7 +83,8 @@ def doctor(clinic):
 def ask(**values):
     values = {
         "start": NINE, "visit_type": "video", "name": "Zelda", "email": "zelda@example.org",
-        "phone": "+13235550177", "consent_version": "1", "time_zone": "Asia/Kolkata", "now": NOW,
+        "phone": "+13235550177", "consent_version": "1", "asked": asked_of(),
+        "time_zone": "Asia/Kolkata", "now": NOW,
     } | values  # fmt: skip
     return scheduling.request(**values)
 
@@ -110,7 +112,12 @@ def test_every_verb_that_gives_a_time_writes_down_what_is_told(clinic, doctor):
     chosen = offers.choose(moved, offered=moved.offers.get(), now=NOW)
     assert chosen.told_times == expected
     call = scheduling.request_callback(
-        visit_type="phone", name="Ana", phone="+13235550177", consent_version="1", now=NOW
+        visit_type="phone",
+        name="Ana",
+        phone="+13235550177",
+        consent_version="1",
+        asked=asked_of(),
+        now=NOW,
     )
     assert call.told_times == {}
 

@@ -15,7 +15,14 @@ from bookings import exports, messages, scheduling
 from bookings.models import Booking, Message
 from clinic.models import Clinic
 from clinic.plain_text import clean_text
-from tests.factories import make_booking, make_clinic, make_condition, make_hours, make_practitioner
+from tests.factories import (
+    make_booking,
+    make_clinic,
+    make_concern,
+    make_gate,
+    make_hours,
+    make_practitioner,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -41,7 +48,8 @@ def clock():
 def concern():
     make_clinic(languages_spoken="English, Turkish")
     make_hours()
-    condition = make_condition(slug="jaw-pain", name="Jaw pain")
+    make_gate()
+    condition = make_concern(slug="jaw-pain", name="Jaw pain")
     condition.practitioners.add(make_practitioner(slug="doctor"))
     return condition
 
@@ -122,7 +130,7 @@ def test_an_emergency_ends_without_a_calendar(client, concern):
 
 
 def test_the_signs_are_asked_again_for_another_concern(client, concern):
-    make_condition(slug="neck-pain")
+    make_concern(slug="neck-pain")
     answer(client, until="time")
     client.post("/book/", {"condition": "neck-pain", "visit_type": "in_person"})
     assert client.get("/book/time/").url == "/book/signs/"

@@ -53,6 +53,7 @@ def demo_day():
 
     from bookings import availability, scheduling
     from clinic.models import Clinic, Practitioner, VisitType
+    from conditions import editions
 
     zone, now = Clinic.objects.current().zone, timezone.now()
     by_day = {}
@@ -72,11 +73,12 @@ def demo_day():
             number, name = next(patients, (None, None))
             if number is None or number == 10:
                 break
-            kind = next(kinds)
+            kind, concern = next(kinds), next(concerns)
             booking = scheduling.request(
                 start=slot.starts_at,
                 practitioner=practitioner,
-                condition=next(concerns),
+                condition=concern,
+                asked=editions.emergency_signs(concern),
                 visit_type=kind if kind in practitioner.visit_types else VisitType.PHONE,
                 now=now - timedelta(hours=20 - 1.5 * number),
                 **_contact(number, name),
@@ -86,6 +88,7 @@ def demo_day():
     scheduling.request_callback(
         visit_type=VisitType.PHONE,
         call_when="Weekday mornings",
+        asked=editions.emergency_signs(None),
         now=now - timedelta(hours=3),
         **_contact(11, PATIENTS[11]),
     )

@@ -12,6 +12,7 @@ from bookings import availability, links, messages, offers, scheduling
 from bookings.forms import DetailsForm
 from bookings.models import Booking, Message
 from clinic.models import Clinic, Practitioner, VisitType
+from conditions import editions
 
 FAR = 21  # days from now: other tests book from the first free days
 
@@ -73,6 +74,7 @@ def _person(name):
         "phone": "+13235550119",
         "spoken_language": "English",
         "consent_version": "staged",
+        "asked": editions.emergency_signs(None),
     }
 
 

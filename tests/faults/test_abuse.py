@@ -14,7 +14,14 @@ import time_machine
 from bookings import links
 from bookings.models import Booking, Message
 from tests.bookings.test_limits import Guest
-from tests.factories import make_booking, make_clinic, make_condition, make_hours, make_practitioner
+from tests.factories import (
+    make_booking,
+    make_clinic,
+    make_concern,
+    make_gate,
+    make_hours,
+    make_practitioner,
+)
 from tests.faults.crowd import together
 from tests.server import Visitor, person
 
@@ -170,7 +177,8 @@ def test_no_person_is_taken_for_a_program(settings, tally, journeys):
     settings.ABUSE_LIMITS = settings.NETWORK_LIMITS = True
     make_clinic(languages_spoken="English", horizon_days=60)
     make_hours()
-    condition = make_condition(slug="jaw-pain")
+    make_gate()
+    condition = make_concern(slug="jaw-pain")
     doctor = make_practitioner()
     condition.practitioners.add(doctor)
     with time_machine.travel(NOW, tick=False) as clock:
@@ -296,10 +304,12 @@ def test_one_mailbox_asks_for_twenty_links_at_once(guarded):
 
 A_LINK = """
 from bookings import availability, links, scheduling
+from conditions import editions
 slot = availability.next_free(visit_type="in_person")
 print(links.issue(scheduling.request(
     start=slot.starts_at, practitioner=slot.practitioner, visit_type="in_person", name="Pat",
     email="pat@example.org", phone="+13235550177", consent_version="1",
+    asked=editions.emergency_signs(None),
 )))
 """
 

@@ -13,7 +13,7 @@ import time_machine
 from bookings import limits, outbox, scheduling
 from bookings.management.commands.run_worker import housekeeping
 from bookings.models import LEASE, Booking, Heartbeat, Message
-from tests.factories import make_clinic, make_hours, make_practitioner, queue_message
+from tests.factories import asked_of, make_clinic, make_hours, make_practitioner, queue_message
 
 pytestmark = pytest.mark.django_db
 
@@ -38,7 +38,7 @@ def booked(clock):
     return [
         scheduling.request(
             start=start, visit_type="video", name="Ana", email=f"ana{number}@example.org",
-            phone="", consent_version="1",
+            phone="", consent_version="1", asked=asked_of(),
         )
         for number, start in enumerate(starts)
     ]  # fmt: skip
@@ -130,7 +130,7 @@ def test_a_hold_ends_by_the_clock_and_a_confirmed_booking_never_does(booked, clo
     """The clock steps ahead during a hold: only what was held without proof is free."""
     held = scheduling.request(
         start=NOON + 4 * HOUR, visit_type="video", name="Bo", email="bo@example.org",
-        consent_version="1", prove_within=limits.PROVE_WITHIN,
+        consent_version="1", asked=asked_of(), prove_within=limits.PROVE_WITHIN,
     )  # fmt: skip
     clock.move_to(NOON + HOUR / 2)
     work()

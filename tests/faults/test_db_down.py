@@ -14,7 +14,7 @@ from django.db import IntegrityError, InterfaceError, OperationalError
 
 from bookings import views
 from clinic import checks
-from tests.factories import make_clinic, make_condition, make_practitioner
+from tests.factories import make_clinic, make_concern, make_practitioner
 from tests.faults.crowd import Times, at_check, booked, holding, together
 from tests.server import Visitor
 
@@ -40,7 +40,7 @@ def assert_honest(answer):
 def visitor(client, db):
     """A visitor who has seen a page and has a session."""
     make_clinic(phone="+13235550142")
-    make_condition(slug="jaw-pain").practitioners.add(make_practitioner())
+    make_concern(slug="jaw-pain").practitioners.add(make_practitioner())
     client.raise_request_exception = False
     client.get("/contact/")
     client.session.save()

@@ -14,7 +14,7 @@ from django.db import connection
 from bookings import invariants, offers, scheduling
 from bookings.models import Booking
 from clinic.models import AuditEvent
-from tests.factories import MONDAY, make_clinic, make_hours, make_practitioner, make_user
+from tests.factories import MONDAY, asked_of, make_clinic, make_hours, make_practitioner, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -62,7 +62,7 @@ def bookings():
         return scheduling.request(
             start=NINE + 2 * HALF * next(number), practitioner=doctor, visit_type="in_person",
             name="Pat Example", email="pat@example.org", phone="+13235550119",
-            consent_version="1", now=NOW,
+            consent_version="1", asked=asked_of(), now=NOW,
         )  # fmt: skip
 
     made = {
@@ -73,7 +73,7 @@ def bookings():
         "moved by staff": scheduling.reschedule(ask(), start=NINE + 15 * HALF, by=desk, now=NOW),
         "call-back": scheduling.request_callback(
             visit_type="phone", name="Pat", phone="+13235550119", email="pat@example.org",
-            consent_version="1", now=NOW,
+            consent_version="1", asked=asked_of(), now=NOW,
         ),
     }  # fmt: skip
     for outcome in ("fulfilled", "noshow"):
@@ -85,7 +85,7 @@ def bookings():
         made[outcome] = booking
     asked = scheduling.request_callback(
         visit_type="in_person", name="Sam", phone="+13235550118", email="sam@example.org",
-        consent_version="1", now=NOW,
+        consent_version="1", asked=asked_of(), now=NOW,
     )  # fmt: skip
     evening = [(NINE + hours * 2 * HALF + HALF, doctor) for hours in range(3)]
     offers.offer(asked, times=evening, by=desk, now=NOW)

@@ -13,7 +13,7 @@ from django.utils import timezone
 from bookings import availability, invariants, links, messages, offers, outbox, scheduling, told
 from bookings.models import Booking
 from clinic.models import Closure, VisitType
-from tests.factories import make_clinic, make_hours, make_practitioner, make_user
+from tests.factories import asked_of, make_clinic, make_hours, make_practitioner, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -66,12 +66,12 @@ class Clinic:
         if self.dice.random() < 0.2:
             return scheduling.request_callback(
                 visit_type="phone", name="Ana", phone="+13235550177", consent_version="1",
-                email=self.dice.choice(["", f"p{self.number}@example.org"]),
+                asked=asked_of(), email=self.dice.choice(["", f"p{self.number}@example.org"]),
             )  # fmt: skip
         return scheduling.request(
             start=self.start(), visit_type=self.dice.choice(VisitType.values), name="Ana",
             practitioner=self.somebody(), email=f"p{self.number}@example.org", consent_version="1",
-            time_zone=self.dice.choice(["", "Asia/Kolkata"]),
+            asked=asked_of(), time_zone=self.dice.choice(["", "Asia/Kolkata"]),
             prove_within=self.dice.choice([None, None, timedelta(minutes=15)]),
             source=self.dice.choice(["web", "web", "desk"]),
         )  # fmt: skip
