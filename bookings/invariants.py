@@ -1,8 +1,8 @@
 """What must be true of the stored bookings, whoever wrote them and whatever was killed meanwhile.
 
 Each check reads and changes nothing, takes nothing from the database's constraints on trust, and
-yields the reference of each booking for which it is not true; the last one yields what is wrong in
-the record of changes.
+yields the reference of each booking for which it is not true; those of other things yield what is
+wrong with them.
 """
 
 from collections import defaultdict
@@ -13,6 +13,8 @@ from django.utils.dateparse import parse_datetime
 
 from clinic import audit
 from clinic.models import AuditEvent
+from conditions import editions
+from conditions.models import Page
 
 from .lifecycle import erasure
 from .models import Booking, Message
@@ -81,6 +83,27 @@ def without_consent():
     )
 
 
+def unasked():
+    """Bookings made without the emergency signs that were signed for them.
+
+    Those from before this was kept (NULL) are left out, and what the desk entered as agreed
+    elsewhere ([]).
+    """
+    rows = Booking.objects.exclude(asked_signs=None).select_related("asked_edition__page")
+    rows = rows.annotate(gate=F("asked_edition__document__gate")).defer("asked_edition__document")
+    for booking in rows.order_by("pk").iterator(CHUNK):
+        asked = booking.asked_edition
+        if asked is None and not booking.asked_signs:
+            right = booking.source == Source.DESK
+        else:
+            signed = asked and asked.signed_at and asked.published_at
+            theirs = asked and asked.page.condition_id == booking.condition_id
+            general = asked and asked.kind == Page.Kind.GUIDE and booking.source == Source.DESK
+            right = signed and (theirs or general) and booking.asked_signs == booking.gate
+        if not right:
+            yield booking.reference
+
+
 def unrecorded():
     """Bookings whose status or time is not what their audit rows tell."""
     yield from _where_not(_recorded)
@@ -100,6 +123,8 @@ INVARIANTS = {
     "bookings whose times are not whole": times_not_whole,
     "bookings that hold time without a practitioner": holding_nobodys_time,
     "bookings from the website without consent": without_consent,
+    "bookings made without asking the signed emergency signs": unasked,
+    "general emergency signs that were on the site and are gone": editions.lost_general_signs,
     "bookings whose status or time has no audit row": unrecorded,
     "confirmed or cancelled bookings without exactly one message": unannounced,
     "bookings kept longer than was promised": erasure.overdue,

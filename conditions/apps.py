@@ -8,6 +8,7 @@ class ConditionsConfig(AppConfig):
     def ready(self):
         from clinic.operations import setup
 
+        from . import checks  # noqa: F401 - registers the start-up checks
         from .publishing import signed_page_step
 
         setup.MORE.append(signed_page_step)

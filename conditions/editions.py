@@ -133,6 +133,21 @@ def condition_at(slug):
     )
 
 
+def lost_general_signs():
+    """The last guide that carried general signs, if none on the site does any more."""
+    ours = Edition.objects.asking().about(None).filter(language=DEFAULT_LANGUAGE)
+    if not ours.live().exists():
+        last = ours.exclude(published_at=None).defer("document").order_by("-published_at").first()
+        yield from [str(last)] if last else []
+
+
+def not_asked_about():
+    """Conditions that should take bookings and cannot: none of their signs are signed and live."""
+    asking = Edition.objects.live().asking().filter(kind=Page.Kind.CONDITION)
+    taking = Condition.objects.filter(accepts_bookings=True)
+    return taking.exclude(pages__in=asking.values("page"))
+
+
 def _asking(condition):
     return Edition.objects.live().asking().about(condition)
 

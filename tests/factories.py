@@ -89,7 +89,7 @@ def make_gate(condition=None, signs=("chest pain",), **values):
     number = next(_count)
     for text in signs:
         RedFlag.objects.create(condition=condition, level="emergency", text=text, gate=True)
-    page = Page.objects.create(
+    page = values.pop("page", None) or Page.objects.create(
         kind=Page.Kind.CONDITION if condition else Page.Kind.GUIDE,
         slug=condition.slug if condition else f"guide-{number}",
         condition=condition,

@@ -13,7 +13,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import Value
 from django.urls import path
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 
 from bookings import desk, scheduling, times
 from bookings import messages as outgoing
@@ -25,6 +25,7 @@ from clinic.admin.practitioners import OwnRows
 from clinic.models import Clinic
 from clinic.paging import BoundedPaginator
 from clinic.plain_text import PlainTextField
+from conditions.models import Page
 
 from . import answering, board, export, offering, personal, phone, searching
 from .filters import DayFilter
@@ -94,6 +95,7 @@ class BookingAdmin(OfferedLookups, OwnRows, RecordsChanges, admin.ModelAdmin):
                     "concern",
                     "visit_type",
                     "held_until",
+                    "danger_signs",
                 ]
             },
         ),
@@ -280,6 +282,20 @@ class BookingAdmin(OfferedLookups, OwnRows, RecordsChanges, admin.ModelAdmin):
     @admin.display(description="held until")
     def held_until(self, booking):
         return _day_and_time(booking.hold_until)
+
+    @admin.display(description="danger signs")
+    def danger_signs(self, booking):
+        """Which signs were asked before it was made, and in whose signed words."""
+        if booking.asked_signs is None:
+            return "Not recorded"
+        if not booking.asked_signs:
+            return "Danger signs not asked here: it was agreed elsewhere"
+        asked = booking.asked_edition
+        words = f"Asked, from {asked}"
+        if booking.condition_id and asked.kind == Page.Kind.GUIDE:
+            words += ". The concern had no signed signs on the site, so these are the general ones"
+        signs = format_html_join("", "<li>{}</li>", ((sign,) for sign in booking.asked_signs))
+        return format_html("{}:<ul>{}</ul>", words, signs)
 
     @admin.display(description="asked")
     def created(self, booking):

@@ -3,6 +3,7 @@
 All answers travel in the form itself, so that no address holds a name or a concern.
 """
 
+import re
 import uuid
 
 from django import forms
@@ -16,10 +17,14 @@ from bookings import scheduling, times, week
 from bookings.forms import CONSENT_VERSION, CallbackForm, DetailsForm
 from bookings.models import Booking
 from clinic.models import Clinic, Practitioner, VisitType
-from conditions.models import Condition, RedFlag
+from conditions import editions
+from conditions.models import Condition
 
 CHOICES = ("condition", "visit_type", "practitioner", "start", "day", "key")
 DETAILS = ("name", "email", "phone", "language", "message", "call_when", "consent")
+SIGNS = ("signs", "edition")  # answered anew each time
+READ_OUT = ("none", "I read them out. The caller has none of them.")
+ELSEWHERE = ("elsewhere", "The appointment was agreed elsewhere. Danger signs are not asked here.")
 LONGEST = 1000  # characters of an answer that is carried from page to page
 
 
@@ -45,8 +50,14 @@ class ChoiceForm(forms.Form):
     )
 
 
-def _for_the_phone(form):
+def _for_the_phone(form, asked):
     """The public form with the words of a call: the caller has no e-mail, or says yes aloud."""
+    form.fields["signs"] = forms.ChoiceField(
+        label="Danger signs",
+        choices=[READ_OUT, ELSEWHERE] if asked else [ELSEWHERE],
+        widget=forms.RadioSelect,
+        error_messages={"required": "Say whether you read the danger signs out."},
+    )
     form.fields["email"].required = False
     form.fields["email"].help_text = "Without it, no confirmation and no link is sent."
     form.fields["phone"].help_text = "With the country code, if it is not a number of this country."
@@ -68,7 +79,7 @@ def book(model_admin, request):
     if request.method != "POST":
         answers = _start_again(model_admin, request)
         return _choose(model_admin, request, ChoiceForm(initial=answers), answers)
-    answers = {name: request.POST.get(name, "")[:LONGEST] for name in (*CHOICES, *DETAILS)}
+    answers = {name: request.POST.get(name, "")[:LONGEST] for name in (*CHOICES, *DETAILS, *SIGNS)}
     choice = ChoiceForm(answers)
     step = request.POST.get("step")
     if not choice.is_valid() or step not in ("details", "call", "book", "book_call"):
@@ -145,6 +156,7 @@ def _choose(model_admin, request, form, answers):
 
 def _details_page(model_admin, request, form, choice, answers, **context):
     condition = choice.cleaned_data["condition"]
+    asked = _signs(condition)
     return _page(
         model_admin,
         request,
@@ -154,26 +166,26 @@ def _details_page(model_admin, request, form, choice, answers, **context):
         concern=condition.name if condition else choice.fields["condition"].empty_label,
         how=VisitType(choice.cleaned_data["visit_type"]).label,
         practitioner=choice.cleaned_data["practitioner"],
-        signs=_signs(condition),
+        asked=asked,
+        general=condition and asked.are_general,
         carried=_carried(answers, CHOICES),
         **context,
     )
 
 
 def _signs(condition):
-    """The emergency signs to ask about before anything else, as the public form does."""
-    if condition is None:
-        return []
-    return list(RedFlag.objects.filter(condition=condition, gate=True))
+    """What to read out before anything else; the general signs for a concern without its own."""
+    return editions.emergency_signs(condition, or_general=True)
 
 
-def _form(form_class, answers, clinic, posted, **options):
+def _form(form_class, choice, answers, clinic, posted, **options):
     languages = [name.strip() for name in clinic.languages_spoken.split(",") if name.strip()]
     options["languages"] = languages or ["English"]
+    asked = _signs(choice.cleaned_data["condition"])
     if posted:
-        return _for_the_phone(form_class(answers, **options))
+        return _for_the_phone(form_class(answers, **options), asked)
     initial = {name: answers[name] for name in DETAILS if answers[name]}
-    return _for_the_phone(form_class(initial=initial, **options))
+    return _for_the_phone(form_class(initial=initial, **options), asked)
 
 
 def _asked(choice, form, answers, user):
@@ -187,7 +199,10 @@ def _asked(choice, form, answers, user):
         key = uuid.UUID(answers["key"])
     except ValueError:
         key = None
+    elsewhere = form.cleaned_data["signs"] == ELSEWHERE[0]
+    edition = answers["edition"] if re.fullmatch(r"[0-9]{1,18}", answers["edition"]) else 0
     return person | {
+        "asked": editions.EmergencySigns() if elsewhere else editions.asked_in(edition),
         "condition": choice.cleaned_data["condition"],
         "visit_type": choice.cleaned_data["visit_type"],
         "spoken_language": form.cleaned_data["language"],
@@ -200,7 +215,7 @@ def _asked(choice, form, answers, user):
 
 def _book(model_admin, request, choice, answers, posted):
     clinic, start = Clinic.objects.current(), times.parse_start(answers["start"])
-    form = _form(DetailsForm, answers, clinic, posted, visit_type=answers["visit_type"])
+    form = _form(DetailsForm, choice, answers, clinic, posted, visit_type=answers["visit_type"])
     if posted and form.is_valid():
         try:
             booking = scheduling.request(
@@ -208,12 +223,15 @@ def _book(model_admin, request, choice, answers, posted):
                 practitioner=choice.cleaned_data["practitioner"],
                 **_asked(choice, form, answers, request.user),
             )
+        except scheduling.SignsChanged as error:
+            form.add_error("signs", error.message)
         except scheduling.SchedulingError as error:
             messages.error(request, error.message)
             return _choose(model_admin, request, choice, answers)
-        when = times.when(booking.starts_at, clinic.zone, "l j F Y")
-        city = times.zone_name(clinic.zone)
-        return _made(request, booking, f"Booked, {when} ({city} time)")
+        else:
+            when = times.when(booking.starts_at, clinic.zone, "l j F Y")
+            city = times.zone_name(clinic.zone)
+            return _made(request, booking, f"Booked, {when} ({city} time)")
     when = f"{times.when(start, clinic.zone, 'l j F Y')}, {times.zone_name(clinic.zone)} time"
     return _details_page(
         model_admin, request, form, choice, answers, when=when, clinic=clinic, save="book"
@@ -222,14 +240,17 @@ def _book(model_admin, request, choice, answers, posted):
 
 def _call_back(model_admin, request, choice, answers, posted):
     clinic = Clinic.objects.current()
-    form = _form(CallbackForm, answers, clinic, posted)
+    form = _form(CallbackForm, choice, answers, clinic, posted)
     if posted and form.is_valid():
         try:
             booking = scheduling.request_callback(**_asked(choice, form, answers, request.user))
+        except scheduling.SignsChanged as error:
+            form.add_error("signs", error.message)
         except scheduling.SchedulingError as error:
             messages.error(request, error.message)
             return _choose(model_admin, request, choice, answers)
-        return _made(request, booking, "Noted: to be called")
+        else:
+            return _made(request, booking, "Noted: to be called")
     return _details_page(
         model_admin, request, form, choice, answers, when="", clinic=clinic, save="book_call"
     )

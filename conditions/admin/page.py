@@ -187,6 +187,11 @@ class PageAdmin(NonceMediaMixin, admin.ModelAdmin):
         )
 
     # --- saving ---
+    def get_readonly_fields(self, request, obj=None):
+        """What was published about one concern can never be asked of those with another."""
+        fixed = ["kind", "condition"] if obj and obj.editions.exists() else []
+        return [*super().get_readonly_fields(request, obj), *fixed]
+
     def has_delete_permission(self, request, obj=None):
         if obj is not None and obj.editions.exists():
             return False

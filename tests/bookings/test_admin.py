@@ -22,11 +22,12 @@ from clinic import roles
 from clinic.models import AuditEvent
 from clinic.paging import BoundedPaginator
 from clinic.sign_in import DEMO_GROUP
-from conditions.models import RedFlag
 from tests.factories import (
+    asked_of,
     make_booking,
     make_clinic,
     make_closure,
+    make_concern,
     make_condition,
     make_hours,
     make_practitioner,
@@ -1009,6 +1010,7 @@ CALLER = {
     "language": "English",
     "message": "Jaw locks",
     "consent": "on",
+    "signs": "none",
 }
 
 
@@ -1023,8 +1025,7 @@ def answers(response):
 
 
 def test_a_caller_is_booked_in_two_pages(desk, doctor):
-    condition = make_condition(slug="bruxism", name="Bruxism")
-    RedFlag.objects.create(condition=condition, level="emergency", text="No air", gate=True)
+    condition = make_concern(slug="bruxism", name="Bruxism", signs=["No air"])
     address = page("booking_add")
     first = desk.get(address)
     chosen = answers(first) | {"condition": "bruxism", "visit_type": "video", "practitioner": ""}
@@ -1052,7 +1053,8 @@ def test_a_caller_is_booked_in_two_pages(desk, doctor):
 
 def ready(**changes):
     values = {"condition": "", "visit_type": "in_person", "practitioner": "",
-              "start": "2027-01-06T17:00:00Z", "key": str(uuid.uuid4()), "step": "book"}  # fmt: skip
+              "start": "2027-01-06T17:00:00Z", "key": str(uuid.uuid4()), "step": "book",
+              "edition": str(asked_of().edition.pk)}  # fmt: skip
     return values | CALLER | changes
 
 
@@ -1106,6 +1108,7 @@ def test_a_caller_without_mail_is_told_the_reference(desk, doctor):
 
 
 def test_a_call_back_is_noted(desk):
+    asked_of()
     data = {"visit_type": "phone", "condition": "", "practitioner": "", "key": str(uuid.uuid4())}
     second = desk.post(page("booking_add"), data | {"step": "call"})
     assert "To be called" in second.content.decode()
