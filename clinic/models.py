@@ -69,6 +69,10 @@ def parse_reminders(text):
     return sorted(reminders, key=lambda reminder: reminder[1], reverse=True)
 
 
+# By country: a number that people can call and text, day and night, without charge.
+CRISIS_LINES = {"US": "988"}
+
+
 class ClinicManager(models.Manager):
     def current(self):
         """The one clinic; made with neutral values when a fresh database has none yet."""
@@ -204,6 +208,11 @@ class Clinic(models.Model):
     def is_open(self):
         """Whether visitors see the site; on a loopback address, where it is tried, always."""
         return settings.ON_LOOPBACK or self.opened_at is not None
+
+    @property
+    def crisis_line(self):
+        """Who answers thoughts of suicide, beside the emergency number; empty where unknown."""
+        return CRISIS_LINES.get(self.country, "")
 
     @property
     def zone(self):
