@@ -303,7 +303,7 @@ def hints(document):
     if average > LONGEST_SENTENCE:
         found.append(Hint(f"Sentences have {average:.0f} words on average.", "sections"))
     if any(entry["status"] != "current" for entry in document["references"]):
-        found.append(Hint("A reference was retired or replaced.", "references"))
+        found.append(Hint("A reference was retired, replaced or not read again.", "references"))
     return found
 
 

@@ -28,10 +28,19 @@ class Condition(models.Model):
     class Evidence(models.TextChoices):
         STRONG = "strong", "Strong"
         MODERATE = "moderate", "Moderate"
+        MIXED = "mixed", "Mixed"
         LIMITED = "limited", "Limited"
         VERY_LIMITED = "very_limited", "Very limited"
+        AGAINST = "against", "Guideline advises against"
 
-    BARS = {Evidence.STRONG: 4, Evidence.MODERATE: 3, Evidence.LIMITED: 2, Evidence.VERY_LIMITED: 1}
+    BARS = {
+        Evidence.STRONG: 4,
+        Evidence.MODERATE: 3,
+        Evidence.MIXED: 2,
+        Evidence.LIMITED: 2,
+        Evidence.VERY_LIMITED: 1,
+        Evidence.AGAINST: 1,
+    }
 
     slug = models.SlugField(unique=True)
     position = models.PositiveSmallIntegerField(default=0)
@@ -214,7 +223,8 @@ class Reference(models.Model):
     class Status(models.TextChoices):
         CURRENT = "current", "Current"
         SUPERSEDED = "superseded", "Superseded"
-        RETIRED = "retired", "Retired"
+        RETIRED = "retired", "Retired: no longer kept up to date"
+        NOT_REREAD = "not_reread", "Status not re-read"
 
     key = models.SlugField(unique=True, help_text="Cited in text as [ref:key].")
     citation = models.TextField(max_length=600)

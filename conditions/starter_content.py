@@ -165,7 +165,8 @@ def _load_page(content, people, condition=None):
     for position, entry in enumerate(content.get("references", [])):
         reference, _ = Reference.objects.get_or_create(
             key=entry["key"],
-            defaults={k: entry[k] for k in ("citation", "year", "url", "kind", "status")},
+            defaults={k: entry[k] for k in ("citation", "year", "url", "kind", "status")}
+            | {"checked_on": entry.get("checked_on")},
         )
         Citation.objects.create(page=page, reference=reference, position=position)
     return page
