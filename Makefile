@@ -61,13 +61,14 @@ test-postgresql: $(VENV)/installed-dev browser
 faults: $(VENV)/installed-dev
 	$(BIN)/pytest -m night; sqlite=$$?; $(BIN)/pytest -m night --pg && exit $$sqlite
 
-# The deployment check reads the settings of a public site: https, no loopback.
+# The deployment check reads the settings of a public site, as docs/running.md has them.
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	find templates -name '*.html' -print0 | xargs -0 $(BIN)/djade --check --target-version 5.2
 	$(BIN)/python manage.py makemigrations --check --dry-run
-	SITE_URL=https://clinic.example $(BIN)/python manage.py check --deploy --fail-level WARNING
+	SITE_URL=https://clinic.example TRUSTED_PROXIES=1 EMAIL_URL=submission://user:password@mail.example \
+		$(BIN)/python manage.py check --deploy --fail-level WARNING
 
 bench: $(VENV)/installed-dev
 	$(BIN)/python -m bench

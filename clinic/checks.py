@@ -2,6 +2,7 @@
 
 import os
 from datetime import UTC, datetime
+from email.utils import parseaddr
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -116,6 +117,96 @@ def limits_hold_on_public_sites(app_configs, **kwargs):
     ]
 
 
+@register(Tags.security, deploy=True)
+def mails_of_public_sites_leave_the_machine(app_configs, **kwargs):
+    if settings.ON_LOOPBACK or not getattr(settings, "EMAIL_FILE_PATH", None):
+        return []
+    return [
+        Warning(
+            "EMAIL_URL is not set on a public site: mails become files, and nobody gets one.",
+            hint="Set EMAIL_URL=submission://user:password@mail.example",
+            id="clinic.W011",
+        )
+    ]
+
+
+@register(Tags.security, deploy=True)
+def a_proxy_is_trusted_where_there_is_https(app_configs, **kwargs):
+    if not settings.HTTPS or settings.TRUSTED_PROXIES:
+        return []
+    return [
+        Warning(
+            "SITE_URL is https and TRUSTED_PROXIES is 0: the site redirects to itself forever, and "
+            "takes all visitors for one.",
+            hint="Set TRUSTED_PROXIES to the number of proxies in front, mostly 1.",
+            id="clinic.W012",
+        )
+    ]
+
+
+@register(Tags.security, deploy=True)
+def machines_share_the_secret_key(app_configs, **kwargs):
+    on_a_server = not settings.DATABASES["default"]["ENGINE"].endswith("sqlite3")
+    if not (settings.SECRET_KEY_IS_THIS_MACHINES and on_a_server):
+        return []
+    return [
+        Warning(
+            "The secret key is a file of this machine, and others can use the same database: theirs "
+            "would be another. Sign-ins, second factors and seals of one are void on the other.",
+            hint="Set SECRET_KEY, on each machine the same; begin with what is in "
+            "VAR_DIR/secret_key.",
+            id="clinic.W014",
+        )
+    ]
+
+
+def _is_ready(databases, model):
+    """Whether the default database is to be checked and has this model's table."""
+    names = connections["default"].introspection.table_names
+    return "default" in (databases or []) and model._meta.db_table in names()
+
+
+@register(Tags.database)
+def a_public_site_is_not_the_demo(app_configs, databases=None, **kwargs):
+    from .models import Clinic, Practitioner
+    from .operations import setup
+
+    if settings.ON_LOOPBACK or not _is_ready(databases, Practitioner):
+        return []
+    people = Practitioner.objects.active().filter(license_number__startswith=setup.DEMO_LICENSE)
+    found = [str(person) for person in people]
+    found += [clinic.name for clinic in Clinic.objects.all() if setup.is_nobodys(clinic)]
+    if not found:
+        return []
+    return [
+        Warning(
+            f"The demo is on a public site, and fictitious: {', '.join(found)}.",
+            hint="In the admin, enter your clinic's own name and archive these practitioners.",
+            id="clinic.W013",
+        )
+    ]
+
+
+@register(Tags.database)
+def mails_have_a_sender(app_configs, databases=None, **kwargs):
+    from .models import Clinic
+    from .operations import setup
+
+    if settings.ON_LOOPBACK or not _is_ready(databases, Clinic):
+        return []
+    clinic = Clinic.objects.first()
+    address = parseaddr(settings.DEFAULT_FROM_EMAIL)[1] or (clinic.email if clinic else "")
+    if address and not setup.is_nobodys_address(address):
+        return []
+    return [
+        Warning(
+            "Mails have no sender at which somebody reads: mail servers refuse or hide such mails.",
+            hint="In the admin, enter the clinic's e-mail, or set DEFAULT_FROM_EMAIL.",
+            id="clinic.W015",
+        )
+    ]
+
+
 @register(Tags.database)
 def database_reads_committed_rows(app_configs, databases=None, **kwargs):
     """The booking verbs lock a row and read again: under a stricter level that read is stale."""
@@ -144,9 +235,7 @@ def demo_accounts_stay_at_home(app_configs, databases=None, **kwargs):
 
     from .sign_in import DEMO_GROUP
 
-    if settings.ON_LOOPBACK or "default" not in (databases or []):
-        return []
-    if User._meta.db_table not in connections["default"].introspection.table_names():
+    if settings.ON_LOOPBACK or not _is_ready(databases, User):
         return []
     names = User.objects.filter(is_active=True, groups__name=DEMO_GROUP).values_list(
         "username", flat=True

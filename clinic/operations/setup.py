@@ -42,10 +42,9 @@ MORE = []
 def steps(clinic):
     """Every Step towards the opening, in the order in which somebody does them."""
     page = reverse("admin:clinic_clinic_change", args=[clinic.pk])
-    own = clinic.name.strip() and clinic.name not in _names_of_nobody()
     people = reverse("admin:clinic_practitioner_changelist")
     return [
-        Step("The clinic's own name", bool(own), page),
+        Step("The clinic's own name", not is_nobodys(clinic), page),
         Step("Its phone number", bool(clinic.phone) and not _is_fiction(clinic.phone), page),
         Step("Its mailbox, and the front desk's", _has_mailboxes(clinic), page),
         Step("Its time zone, confirmed by saving the clinic's page", clinic.zone_confirmed, page),
@@ -84,10 +83,16 @@ def mailbox_works(address, *, by):
     audit.record("mailbox_tested", clinic, by=by)
 
 
-def _names_of_nobody():
+def is_nobodys(clinic):
+    """Whether it still bears no name, or that of the demo."""
     from clinic.starter_clinic import CLINIC
 
-    return {CLINIC["name"], CLINIC["short_name"], Clinic._meta.get_field("name").default}
+    nobodys = {"", CLINIC["name"], CLINIC["short_name"], Clinic._meta.get_field("name").default}
+    return clinic.name.strip() in nobodys
+
+
+def is_nobodys_address(address):
+    return address.lower().endswith(NOBODYS_DOMAINS)
 
 
 def _is_fiction(phone):
@@ -97,7 +102,7 @@ def _is_fiction(phone):
 
 def _has_mailboxes(clinic):
     addresses = [clinic.email, clinic.desk_email]
-    return all(a and not a.lower().endswith(NOBODYS_DOMAINS) for a in addresses)
+    return all(a and not is_nobodys_address(a) for a in addresses)
 
 
 def _licensed():

@@ -1,15 +1,22 @@
 """The start-up checks: each says no to the wrong setting and yes to the shipped one."""
 
+import os
+import subprocess
+import sys
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import Group
 from django.core import checks as framework
 from django.db import connection
 
-from clinic import checks
+from bookings.checks import demo_bookings_stay_at_home
+from bookings.models import Booking
+from clinic import checks, starter_clinic
+from clinic.models import Clinic
 from clinic.sign_in import DEMO_GROUP
-from tests.factories import make_user
+from tests.factories import make_booking, make_clinic, make_practitioner, make_user
 
 
 def ids(problems):
@@ -86,3 +93,115 @@ def test_demo_accounts_on_a_public_site(settings):
     settings.ON_LOOPBACK = False
     assert ids(checks.demo_accounts_stay_at_home(None, databases=["default"])) == ["clinic.W008"]
     assert checks.demo_accounts_stay_at_home(None, databases=None) == []
+
+
+def test_mails_that_become_files_on_a_public_site(settings):
+    settings.ON_LOOPBACK, settings.EMAIL_FILE_PATH = False, "/var/lib/clinic/mail"
+    assert ids(checks.mails_of_public_sites_leave_the_machine(None)) == ["clinic.W011"]
+    settings.ON_LOOPBACK = True
+    assert checks.mails_of_public_sites_leave_the_machine(None) == []
+    settings.ON_LOOPBACK = False
+    del settings.EMAIL_FILE_PATH
+    assert checks.mails_of_public_sites_leave_the_machine(None) == []
+
+
+def test_https_that_no_proxy_brings(settings):
+    settings.HTTPS, settings.TRUSTED_PROXIES = True, 0
+    assert ids(checks.a_proxy_is_trusted_where_there_is_https(None)) == ["clinic.W012"]
+    settings.TRUSTED_PROXIES = 1
+    assert checks.a_proxy_is_trusted_where_there_is_https(None) == []
+
+
+def test_a_secret_key_that_other_machines_do_not_share(settings, monkeypatch):
+    monkeypatch.setitem(
+        settings.DATABASES, "default", {"ENGINE": "django.db.backends.postgresql", "NAME": "clinic"}
+    )
+    settings.SECRET_KEY_IS_THIS_MACHINES = True
+    assert ids(checks.machines_share_the_secret_key(None)) == ["clinic.W014"]
+    settings.SECRET_KEY_IS_THIS_MACHINES = False
+    assert checks.machines_share_the_secret_key(None) == []
+    settings.SECRET_KEY_IS_THIS_MACHINES = True
+    monkeypatch.setitem(
+        settings.DATABASES, "default", {"ENGINE": "django.db.backends.sqlite3", "NAME": "clinic"}
+    )
+    assert checks.machines_share_the_secret_key(None) == []
+
+
+@pytest.mark.django_db
+def test_the_demo_on_a_public_site(settings):
+    make_clinic(name="Harbor Clinic")
+    make_practitioner(name="Dr. Real", license_number="CA 1234")
+    settings.ON_LOOPBACK = False
+    assert checks.a_public_site_is_not_the_demo(None, databases=["default"]) == []
+    make_practitioner(name="Dr. Nobody", license_number="DEMO-1")
+    make_practitioner(name="Dr. Gone", license_number="DEMO-2", archived=True)
+    Clinic.objects.update(name=starter_clinic.CLINIC["name"])
+    [problem] = checks.a_public_site_is_not_the_demo(None, databases=["default"])
+    assert problem.id == "clinic.W013"
+    assert "Dr. Nobody" in problem.msg
+    assert starter_clinic.CLINIC["name"] in problem.msg
+    assert "Dr. Gone" not in problem.msg
+    settings.ON_LOOPBACK = True
+    assert checks.a_public_site_is_not_the_demo(None, databases=["default"]) == []
+
+
+@pytest.mark.django_db
+def test_bookings_of_the_demo_on_a_public_site(settings):
+    make_booking(is_demo=True)
+    settings.ON_LOOPBACK = False
+    [problem] = demo_bookings_stay_at_home(None, databases=["default"])
+    assert problem.msg.startswith("1 bookings of the demo")
+    Booking.objects.update(is_demo=False)
+    assert demo_bookings_stay_at_home(None, databases=["default"]) == []
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("clinic", "setting", "found"),
+    [
+        ("", "", ["clinic.W015"]),
+        ("hello@lindenvale.example", "", ["clinic.W015"]),
+        ("hello@harbor.org", "", []),
+        ("", "Harbor <mail@harbor.org>", []),
+        ("", "nobody@clinic.example", ["clinic.W015"]),
+    ],
+)
+def test_mails_without_a_sender_on_a_public_site(settings, clinic, setting, found):
+    make_clinic(email=clinic)
+    settings.ON_LOOPBACK, settings.DEFAULT_FROM_EMAIL = False, setting
+    assert ids(checks.mails_have_a_sender(None, databases=["default"])) == found
+    settings.ON_LOOPBACK = True
+    assert checks.mails_have_a_sender(None, databases=["default"]) == []
+
+
+def run_check(tmp_path, **environment):
+    """What `manage.py check --deploy` says with these settings alone."""
+    names = ("SITE_URL", "EMAIL_URL", "DATABASE_URL", "SECRET_KEY", "DJANGO_ALLOW_ASYNC_UNSAFE")
+    clean = {name: value for name, value in os.environ.items() if name not in names}
+    done = subprocess.run(
+        [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"],
+        cwd=settings.BASE_DIR,
+        env=clean | {"VAR_DIR": str(tmp_path)} | environment,
+        capture_output=True,
+        text=True,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_the_command_speaks_of_all_that_is_missing(tmp_path):
+    url = "postgres://clinic@/clinic?host=/run/postgresql"
+    code, said = run_check(tmp_path, SITE_URL="https://clinic.example", DATABASE_URL=url)
+    assert code == 1
+    for words in ("EMAIL_URL", "TRUSTED_PROXIES", "SECRET_KEY"):
+        assert words in said
+
+
+def test_the_command_is_content_with_the_documented_settings(tmp_path):
+    """Those of docs/running.md, step 2."""
+    lines = (settings.BASE_DIR / "docs/running.md").read_text().split("**2. Settings**")[1]
+    block = lines.split("```sh\n")[1].split("```")[0]
+    documented = dict(line.replace('"', "").split("=", 1) for line in block.splitlines())
+    tmp_path.chmod(0o700)
+    code, said = run_check(tmp_path, **documented | {"VAR_DIR": str(tmp_path)})
+    assert said == "System check identified no issues (1 silenced).\n"
+    assert code == 0
