@@ -9,22 +9,17 @@ from django.utils.translation import gettext
 register = template.Library()
 
 TABLE = re.compile(r"<table>.*?</table>", re.DOTALL)
-CELL = re.compile(r"<t[hd][ >]")
-WIDE = 4
 
 
 def _in_scroller(match):
-    table = match[0]
-    if len(CELL.findall(table.partition("</tr>")[0])) < WIDE:
-        return table
-    label = gettext("Table, scrolls sideways")
-    return f'<div class="scroller" role="group" tabindex="0" aria-label="{label}">{table}</div>'
+    label = gettext("Table, can be scrolled sideways")
+    return f'<div class="scroller" role="group" tabindex="0" aria-label="{label}">{match[0]}</div>'
 
 
 @register.filter
 def prose(html):
-    """Body text of an edition, which is clean already, with wide tables in a box that scrolls.
+    """Body text of an edition, which is clean already, with each table in a box that scrolls.
 
-    A table of four columns or more does not fit a phone; the box can be reached by keyboard.
+    With large text on a phone a table is wider than the screen; the box is reached by keyboard.
     """
     return mark_safe(TABLE.sub(_in_scroller, html))  # noqa: S308 - cleaned when the edition is built

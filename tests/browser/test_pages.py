@@ -50,6 +50,22 @@ def test_320_pixels(visit):
         watched.fits()
 
 
+def test_text_twice_as_large_on_a_phone(visit):
+    """Whoever sets their browser's text to 200 % scrolls no page sideways; a table has its box."""
+    watched = visit(PHONE)
+    watched.complaints = Quiet()
+    for path in PAGES:
+        watched.open(path)
+        watched.page.evaluate(
+            """() => {
+                const larger = new CSSStyleSheet();
+                larger.replaceSync("html {font-size: 200%}");
+                document.adoptedStyleSheets = [larger];
+            }"""
+        )
+        watched.fits()
+
+
 def test_help_is_in_the_same_place_on_each_step(visit):
     watched = visit(DESKTOP)
     places = set()
