@@ -27,6 +27,7 @@ from django.utils import timezone
 from bookings import availability, draft, times
 from bookings.models import Booking, Message
 from clinic.models import Clinic, Practitioner
+from conditions import editions
 from conditions.models import Edition
 from tests.server import person
 
@@ -81,7 +82,12 @@ def _signed_in(user):
 
 def _at_step_two():
     session = SessionStore()
-    answers = draft.Draft(condition=draft.OTHER, visit_type="in_person", signs_read=draft.OTHER)
+    answers = draft.Draft(
+        condition=draft.OTHER,
+        visit_type="in_person",
+        signs_read=draft.OTHER,
+        asked=editions.emergency_signs(None).edition.pk,
+    )
     session[draft.SESSION_KEY] = asdict(answers)
     return session
 

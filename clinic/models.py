@@ -16,6 +16,7 @@ from django.db import models
 from django.db.models import F, Q
 from phonenumber_field.modelfields import PhoneNumberField
 
+from . import public_words
 from .constraints import Frozen
 from .mail_addresses import MailAddressField
 
@@ -188,6 +189,8 @@ class Clinic(models.Model):
 
     PERSONAL = ()
 
+    PUBLIC_WORDS = ("access_note", "video_note")
+
     objects = ClinicManager()
 
     class Meta:
@@ -196,6 +199,9 @@ class Clinic(models.Model):
 
     def __str__(self):
         return self.name
+
+    def clean(self):
+        public_words.require_sound(self)
 
     @property
     def sender(self):
@@ -269,6 +275,8 @@ class Practitioner(models.Model):
 
     PERSONAL = ()
 
+    PUBLIC_WORDS = ("role", "credentials", "bio")
+
     objects = PractitionerQuerySet.as_manager()
 
     class Meta:
@@ -276,6 +284,9 @@ class Practitioner(models.Model):
 
     def __str__(self):
         return self.name
+
+    def clean(self):
+        public_words.require_sound(self)
 
     @property
     def visit_types(self):
@@ -366,6 +377,8 @@ class Closure(models.Model):
 
     PERSONAL = ()
 
+    PUBLIC_WORDS = ("public_note",)
+
     objects = ClosureQuerySet.as_manager()
 
     class Meta:
@@ -389,6 +402,9 @@ class Closure(models.Model):
     def __str__(self):
         who = self.practitioner or "Whole clinic"
         return f"{who}: {self.first_day:%d %b %Y} to {self.last_day:%d %b %Y}"
+
+    def clean(self):
+        public_words.require_sound(self)
 
 
 class AuditEvent(models.Model):

@@ -6,9 +6,11 @@ class ConditionsConfig(AppConfig):
     verbose_name = "Pages and conditions"
 
     def ready(self):
+        from clinic import public_words
         from clinic.operations import setup
 
-        from . import checks  # noqa: F401 - registers the start-up checks
+        from . import checks, lint  # noqa: F401 - checks registers the start-up checks
         from .publishing import signed_page_step
 
         setup.MORE.append(signed_page_step)
+        public_words.CHECKS.append(lint.claims)

@@ -255,6 +255,11 @@ def overclaims(text, form):
     return found
 
 
+def claims(text):
+    """The phrases of an overclaim in words that no page's evidence stands beside."""
+    return [claim.phrase for claim in overclaims(text, "off_label")]
+
+
 def _denied(sentence, match):
     """Whether the words just before the claim, or in it, deny it or leave it open."""
     clause = re.split(r"[;:]|, (?:but|and)\b", sentence[: match.start()])[-1]
