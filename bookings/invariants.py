@@ -13,6 +13,7 @@ from django.utils.dateparse import parse_datetime
 
 from clinic import audit
 from clinic.models import AuditEvent
+from clinic.staff import addresses
 from conditions import editions
 from conditions.models import Page
 
@@ -129,6 +130,7 @@ INVARIANTS = {
     "confirmed or cancelled bookings without exactly one message": unannounced,
     "bookings kept longer than was promised": erasure.overdue,
     "erased bookings of which something is left": erasure.remains,
+    "staff accounts whose address the sign-in library has otherwise": addresses.disagreements,
     "places where the audit record is not as it was sealed": audit.broken,
 }
 

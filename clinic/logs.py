@@ -3,8 +3,9 @@
 import logging
 import re
 
-# /booking/<secret>/ and /preview/<signed>/: the addresses that open something by themselves.
-_SECRET_IN_PATH = re.compile(r"(/(?:booking|preview)/)[A-Za-z0-9_:-]{20,}")
+# /booking/<secret>/, /preview/<signed>/ and the links in mails about staff accounts: the addresses
+# that open something by themselves.
+_SECRET_IN_PATH = re.compile(r"(/(?:booking|preview|reset/key|email/confirm)/)[A-Za-z0-9_:-]{20,}")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 
 

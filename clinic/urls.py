@@ -1,6 +1,7 @@
 """Composition root: which address belongs to which room."""
 
 from allauth.account.decorators import secure_admin_login
+from allauth.account.urls import urlpatterns as account_pages
 from django.conf.urls.i18n import i18n_patterns
 from django.contrib import admin
 from django.contrib.sitemaps.views import sitemap
@@ -10,6 +11,7 @@ from bookings import outbox
 from conditions.sitemaps import SITEMAPS
 
 from . import views
+from .staff import account
 
 admin.site.login = secure_admin_login(admin.site.login)
 
@@ -20,6 +22,9 @@ clinic_pages = [
     path("accessibility/", views.accessibility, name="accessibility"),
 ]
 
+# With the library's own pages an account could have several addresses, and unverified ones.
+REPLACED = {"account_email", "account_confirm_email"}
+
 urlpatterns = [
     path("health/live", views.live),
     path("health/ready", views.ready, {"more": {"worker": outbox.trouble}}),
@@ -27,7 +32,9 @@ urlpatterns = [
     path("sitemap.xml", sitemap, {"sitemaps": SITEMAPS}),
     path("admin/", admin.site.urls),
     path("account/2fa/", include("allauth.mfa.urls")),
-    path("account/", include("allauth.account.urls")),
+    path("account/email/", account.address, name="account_email"),
+    path("account/email/confirm/<str:token>/", account.confirm_address, name="confirm_address"),
+    path("account/", include([page for page in account_pages if page.name not in REPLACED])),
 ]
 # Reserved for the other languages; these lines go when settings.LANGUAGES has them.
 urlpatterns += [

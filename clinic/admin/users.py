@@ -4,20 +4,43 @@ import allauth.account.admin  # noqa: F401
 import allauth.mfa.admin  # noqa: F401 - registers what is taken off again below
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
+from django import forms
 from django.apps import apps
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
 from django.contrib.auth.models import Group, User
 from django.db.models import EmailField
+from django.urls import reverse
+from django.utils.html import format_html
 
 from clinic import audit, roles
 from clinic.mail_addresses import MailAddressFormField
+from clinic.staff import addresses
 
 from .audit import RecordsChanges
 
 # What these show is on a user's page here, or on the person's own sign-in pages.
 apps.get_app_config("auth").verbose_name = "Staff and roles"
 admin.site.unregister([EmailAddress, Authenticator, User, Group])
+
+
+class OwnAddress:
+    """For a form of an account: no two accounts have one address."""
+
+    def clean_email(self):
+        address = self.cleaned_data["email"]
+        if addresses.taken(address, self.instance):
+            raise forms.ValidationError(addresses.AddressTaken().message)
+        return address
+
+
+class StaffForm(OwnAddress, UserChangeForm):
+    pass
+
+
+class NewStaffForm(OwnAddress, AdminUserCreationForm):
+    pass
 
 
 @admin.register(User)
@@ -28,6 +51,7 @@ class StaffAdmin(RecordsChanges, UserAdmin):
     Others give and take the roles of roles.grantable_by() and never touch their own.
     """
 
+    form, add_form = StaffForm, NewStaffForm
     list_display = ["username", "full_name", "email", "role_names", "is_active", "last_login"]
     list_filter = ["is_active", "groups"]
     filter_horizontal = []
@@ -57,18 +81,24 @@ class StaffAdmin(RecordsChanges, UserAdmin):
     def get_fieldsets(self, request, obj=None):
         if obj is None:
             return self.add_fieldsets
+        where = ""
+        if obj.pk == request.user.pk:
+            words = '<a href="{}">Change your own address here</a>: it is verified first.'
+            where = format_html(words, reverse("account_email"))
         rights = ["is_active", "is_staff", "groups"]
         if request.user.is_superuser:
             rights += ["is_superuser", "user_permissions"]
         return [
             (None, {"fields": ["username", "password"]}),
-            ("Person", {"fields": ["first_name", "last_name", "email"]}),
+            ("Person", {"fields": ["first_name", "last_name", "email"], "description": where}),
             ("May sign in, and as what", {"fields": rights}),
             ("Dates", {"fields": ["last_login", "date_joined"]}),
         ]
 
     def get_readonly_fields(self, request, obj=None):
         fields = ["last_login", "date_joined"]
+        if obj is not None and obj.pk == request.user.pk:
+            fields.append("email")  # one's own is changed where it is verified
         if obj is not None and obj.pk == request.user.pk and not request.user.is_superuser:
             fields += ["is_active", "is_staff", "groups"]
         return fields
@@ -81,7 +111,14 @@ class StaffAdmin(RecordsChanges, UserAdmin):
     def save_model(self, request, obj, form, change):
         if not change:
             obj.is_staff = True  # the only accounts there are
+        address = obj.email
+        if change and "email" in form.changed_data:
+            obj.email = form.initial["email"]
         super().save_model(request, obj, form, change)
+        if address != obj.email:
+            addresses.change(obj, address, by=request.user)
+        else:
+            addresses.mirror(obj)
 
     def save_related(self, request, form, formsets, change):
         """Groups that the form could not show must survive it."""

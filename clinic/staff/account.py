@@ -1,0 +1,41 @@
+"""Pages of one's own account, beside those of the sign-in library."""
+
+from allauth.account.decorators import reauthentication_required
+from allauth.decorators import rate_limit
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.shortcuts import redirect, render
+
+from . import addresses
+from .forms import AddressForm
+
+
+@login_required
+@reauthentication_required(allow_get=True)
+@rate_limit(action="manage_email")
+def address(request):
+    """One address per account; a new one counts once its link was opened and pressed."""
+    form = AddressForm(request.POST or None, user=request.user)
+    if request.method == "POST" and form.is_valid():
+        addresses.ask(request.user, form.cleaned_data["email"])
+        words = "We sent a link to {}. Open it within an hour, in this browser. Until then nothing changes."
+        messages.success(request, words.format(form.cleaned_data["email"]))
+        return redirect("account_email")
+    return render(request, "clinic/staff_address.html", {"form": form})
+
+
+@login_required
+def confirm_address(request, token):
+    """The link in the mail to the new address; pressing the button makes it count."""
+    new = addresses.asked(token, request.user)
+    if new and request.method == "POST":
+        try:
+            addresses.change(request.user, new, by=request.user)
+        except addresses.AddressTaken as error:
+            messages.error(request, error.message)
+        else:
+            messages.success(request, f"Your address is now {new}. We told the old one.")
+        return redirect("account_email")
+    return render(
+        request, "clinic/staff_address_confirm.html", {"new": new}, status=200 if new else 410
+    )

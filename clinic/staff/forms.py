@@ -1,0 +1,40 @@
+"""Forms of the sign-in pages where ours ask for more than the library's own."""
+
+from allauth.account import forms as account
+from django import forms
+
+from clinic.mail_addresses import MailAddressFormField
+
+from . import addresses
+
+
+class AddressForm(forms.Form):
+    """The new address of one's own account."""
+
+    email = MailAddressFormField(label="New e-mail address")
+
+    def __init__(self, *args, user, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.user = user
+
+    def clean_email(self):
+        address = self.cleaned_data["email"]
+        if address.lower() == self.user.email.lower():
+            raise forms.ValidationError("This is your address already.")
+        if addresses.taken(address, self.user):
+            raise forms.ValidationError(addresses.AddressTaken().message)
+        return address
+
+
+class ResetPasswordForm(account.ResetPasswordForm):
+    """Who gets a link is who has this address on the account itself, at that address only."""
+
+    def clean_email(self):
+        address = super().clean_email()
+        self.users = addresses.owners(address)
+        return address
+
+    def save(self, request, **kwargs):
+        for user in self.users:
+            addresses.mirror(user)  # the library's token covers its rows as well
+        return super().save(request, **kwargs)
