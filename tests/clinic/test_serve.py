@@ -5,8 +5,10 @@ import signal
 import socket
 import sys
 import time
+from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.core.management.base import CommandError
 
 from clinic.management.commands import serve
@@ -62,6 +64,11 @@ def test_children_get_the_address_unless_one_is_set(monkeypatch):
     assert serve.environment("http://127.0.0.1:8001")["SITE_URL"] == "http://127.0.0.1:8001"
     monkeypatch.setenv("SITE_URL", "https://clinic.example")
     assert serve.environment("http://127.0.0.1:8001")["SITE_URL"] == "https://clinic.example"
+
+
+def test_the_documents_name_how_long_a_stop_may_take():
+    words = Path(settings.BASE_DIR, "docs/running.md").read_text()
+    assert f"waiting up to {serve.STOP_SECONDS} seconds" in words
 
 
 @pytest.fixture
