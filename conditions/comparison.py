@@ -1,9 +1,19 @@
-"""What changed between two documents, in words. Pure."""
+"""What changed between two documents, in words, the most dangerous first. Pure.
 
-import difflib
+It walks all of both documents by their declaration (document.py), so that "nothing differs" is
+said of equal documents only.
+"""
+
+import json
+import re
+from collections import Counter
+from difflib import SequenceMatcher
+from html import unescape
 from typing import NamedTuple
 
-from .lint import texts
+from django.utils.html import strip_tags
+
+from .document import FIELDS, GROUPS, Kind, Risk, digest, field_at, group_of, leaves
 
 
 class Difference(NamedTuple):
@@ -11,72 +21,247 @@ class Difference(NamedTuple):
 
     heading: str
     lines: list
+    risk: Risk = Risk.WORDS
+    medical: bool = True
 
 
-_MARKS = {"+ ": "added", "- ": "removed", "  ": "same"}
+RAW = "What the words above do not show"
+NEAR = 2  # unchanged lines kept on either side of a change
+ALIKE = 0.5  # share of equal words from which two headings are one section, renamed
+# Words that tell people what to do in danger: a change of such a line is read first.
+_URGENT = re.compile(
+    r"\b(?:911|988|112|emergency|ambulance|right away|at once|same day|do not|must not|stop)\b",
+    re.I,
+)
+_NUMBER = re.compile(r"\d[\d,.]*")
 
 
 def compare(old, new):
-    """The parts of two documents that differ, in page order, as a list of Difference."""
-    before, after = _parts(old), _parts(new)
-    headings = [*after, *(heading for heading in before if heading not in after)]
-    return [
-        Difference(heading, _lines(before.get(heading, []), after.get(heading, [])))
-        for heading in headings
-        if before.get(heading, []) != after.get(heading, [])
-    ]
+    """The parts of two documents that differ, as a list of Difference, the most dangerous first.
+
+    Empty only for documents with the same digest.
+    """
+    if digest(old) == digest(new):
+        return []
+    before, after = (_parts(one, _sources(one)) for one in _where_they_differ(old, new))
+    _join_renamed(before, after)
+    found, derived = [], []
+    for key in [*after, *(key for key in before if key not in after)]:
+        part, follows = _compare_part(before.get(key), after.get(key))
+        found += [part] if part else []
+        derived += follows
+    found += _orders(before, after)
+    if derived:
+        found.append(Difference(Risk.DERIVED.words, derived, Risk.DERIVED, medical=False))
+    if not found:
+        raw = _marked(_raw(old), _raw(new))
+        found.append(Difference(RAW, raw, Risk.DANGER))
+    return sorted(found, key=lambda part: (part.risk, not part.medical))
 
 
-def _lines(before, after):
-    return [
-        (_MARKS[line[:2]], line[2:]) for line in difflib.ndiff(before, after) if line[:2] in _MARKS
-    ]
+# --- taking a document apart ----------------------------------------------------------------------
+class _Part(NamedTuple):
+    """``values`` is {path of a leaf: (field, value)}; a list of plain words is one value."""
+
+    heading: str
+    group: object
+    values: dict
 
 
-def _parts(document):
-    """{heading: lines}; sections and questions by their own heading, so that a move shows."""
+def _where_they_differ(old, new):
+    """Both documents without what is the same in both; sources are what the texts cite."""
+    if old.get("references") != new.get("references"):
+        return old, new
+    same = {name for name in old if name in new and old[name] == new[name]} - {"references"}
+    return [{name: one[name] for name in one if name not in same} for one in (old, new)]
+
+
+def _parts(document, sources):
+    """{key: _Part} in page order. A key is (path of the group, which of it) or (part's name, 0)."""
     parts = {}
-    for field, text in texts(document):
-        lines = text.splitlines()
-        if field in {"sections", "faqs", "safety"}:
-            name = {"sections": "Section", "faqs": "Question", "safety": "Shared text"}[field]
-            parts.setdefault(f"{name}: {lines[0]}", []).extend(lines[1:])
+    for leaf in leaves(document):
+        field = leaf.field
+        group = group_of(field.path)
+        if group:
+            depth = group.path.count(".") + 2
+            record = _at(document, leaf.keys[:depth])
+            key = (group.path, leaf.keys[depth - 1])
+            heading = f"{group.noun}: {record.get(group.title, '')}"
         else:
-            parts.setdefault(_NAMES[field], []).extend(lines)
-    parts["Order of the sections"] = [s["heading"] for s in document["sections"]]
-    parts["Order of the questions"] = [faq["question"] for faq in document["faqs"]]
-    parts["Charts"] = [
-        f"{s['heading']}: {s['chart']['placebo']} and {s['chart']['treatment']} of 100"
-        for s in document["sections"]
-        if s["chart"]
-    ]
-    condition = document["condition"] or {}
-    parts["Approval and evidence"] = [
-        f"{key}: {condition[key]}"
-        for key in ("form", "product", "approval_year", "evidence", "adults_only")
-        if key in condition
-    ]
-    parts["Asked before booking"] = list(document["gate"])
-    parts["References"] = [
-        f"{entry['citation']} {entry['url']} ({entry['status']})"
-        for entry in document["references"]
-    ]
-    parts["Related"] = [card["title"] for card in document["related"]]
-    reviewer = document["reviewer"] or {"name": "nobody"}
-    parts["Review"] = [
-        f"by {reviewer['name']}",
-        f"last reviewed {document['last_reviewed'] or 'never'}",
-        f"next review {document['next_review_due'] or 'no date'}",
-    ]
-    return parts
+            key, heading = (field.part or field.label, 0), field.part or field.label
+        part = parts.setdefault(key, _Part(heading, group, {}))
+        value = _with_sources(leaf.value, sources) if field.kind is Kind.HTML else leaf.value
+        if field.path.endswith("[]"):
+            part.values.setdefault(field.path, (field, []))[1].append(value)
+        else:
+            part.values[field.path] = (field, value)
+    return _named(parts)
 
 
-_NAMES = {
-    "title": "Title",
-    "description": "Description",
-    "lead": "Lead",
-    "summary": "Card line",
-    "condition": "Clinical record",
-    "red_flags": "Warning signs",
-    "after_treatment": "Warning signs after treatment",
-}
+def _at(document, keys):
+    for key in keys:
+        document = document[key]
+    return document
+
+
+def _named(parts):
+    """The same parts, those of a group by what their records are known by, not by their place."""
+    found, seen = {}, Counter()
+    for (path, _place), part in parts.items():
+        known_by = part.values.get(f"{path}.{part.group.key}") if part.group else None
+        name = (path, known_by[1] if known_by else "")
+        seen[name] += 1
+        found[(*name, seen[name])] = part
+    return found
+
+
+def _sources(document):
+    return {str(entry["number"]): entry["key"] for entry in document.get("references") or []}
+
+
+def _with_sources(html, sources):
+    """A citation by what it cites: its number changes with each source before it."""
+    return re.sub(
+        r'<sup><a href="#ref-(\d+)" aria-label="Reference \1">\[\1\]</a></sup>',
+        lambda match: f" [{sources.get(match[1], match[1])}]",
+        html,
+    )
+
+
+def _join_renamed(before, after):
+    """Give a section or question that only got another name the key of its new one."""
+    gone = [key for key in before if key not in after and before[key].group]
+    come = [key for key in after if key not in before and after[key].group]
+    for old in gone:
+        words = _words(before[old])
+        best = max(
+            (key for key in come if key[0] == old[0]),
+            key=lambda key: SequenceMatcher(None, words, _words(after[key])).ratio(),
+            default=None,
+        )
+        if best and SequenceMatcher(None, words, _words(after[best])).ratio() > ALIKE:
+            come.remove(best)
+            order = list(before.items())
+            before.clear()
+            before.update((best if key == old else key, part) for key, part in order)
+
+
+def _words(part):
+    return " ".join(str(value) for _field, value in part.values.values()).split()
+
+
+# --- one part -------------------------------------------------------------------------------------
+def _compare_part(old, new):
+    """(Difference or None, lines of what only follows from other changes)."""
+    part = new or old
+    before, after = (old.values if old else {}), (new.values if new else {})
+    lines, follows, risks, medical = [], [], [], False
+    name = f"{part.group.path}.{part.group.key}" if part.group else ""
+    declared = [path for path in FIELDS if path in before or path in after]
+    for path in [*declared, *(path for path in {**before, **after} if path not in FIELDS)]:
+        field = (after.get(path) or before[path])[0]
+        old_value, new_value = (values.get(path, (field, None))[1] for values in (before, after))
+        changed = old_value != new_value or type(old_value) is not type(new_value)
+        marked = _value_lines(field, old_value, new_value) if changed else []
+        if field.derived:
+            where = "" if part.heading == field.label else f"{part.heading} › "
+            follows += [(mark, f"{where}{text}") for mark, text in marked]
+        elif changed and not (path == name and not (old and new)):
+            lines += marked
+            risks.append(_risk(field, marked, old_value, new_value))
+            medical = medical or field.medical
+    if old is None or new is None:
+        lines = lines or [("removed" if new is None else "added", part.heading)]
+        risks += [field_at(name).risk] if name else []
+        medical, follows = True, []
+    if not lines:
+        return None, follows
+    return Difference(part.heading, lines, min(risks), medical), follows
+
+
+def _value_lines(field, old, new):
+    """The marked lines of one changed value."""
+    before, after = _lines(field, old), _lines(field, new)
+    if before == after:  # what differs is in the markup alone
+        before, after = _raw(old), _raw(new)
+    marked = _marked(before, after)
+    alone = sum(other.part == field.part for other in FIELDS.values()) == 1 and field.part
+    if field.kind is Kind.HTML or (alone and not field.path.endswith("[]")):
+        return marked
+    return [(mark, f"{field.label}: {text}") for mark, text in marked]
+
+
+def _lines(field, value):
+    if value is None:
+        return []
+    if isinstance(value, list):
+        return [str(entry) for entry in value]
+    return outline(value) if field.kind is Kind.HTML else (str(value).splitlines() or [str(value)])
+
+
+def _raw(value):
+    if isinstance(value, str):
+        return re.sub(r"(?<=>)(?=<)", "\n", value).splitlines()
+    return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False).splitlines()
+
+
+def _risk(field, marked, old, new):
+    """A field's own risk, or a higher one for words of danger, numbers; a lower for mere order."""
+    if isinstance(old, list) and isinstance(new, list) and Counter(old) == Counter(new):
+        return Risk.ORDER
+    if field.risk is not Risk.WORDS or not field.medical or field.kind not in {
+        Kind.WORDS, Kind.HTML,
+    }:  # fmt: skip
+        return field.risk
+    sides = {
+        mark: " ".join(text for m, text in marked if m == mark) for mark in ("added", "removed")
+    }
+    if any(_URGENT.search(text) for text in sides.values()):
+        return Risk.DANGER
+    numbers = [Counter(_NUMBER.findall(text)) for text in sides.values()]
+    return Risk.EVIDENCE if numbers[0] != numbers[1] else Risk.WORDS
+
+
+def _marked(before, after):
+    """Two lists of lines as (mark, line), without what is far from any change."""
+    lines = []
+    matcher = SequenceMatcher(None, before, after, autojunk=False)
+    for opcodes in matcher.get_grouped_opcodes(NEAR):
+        for what, a, b, c, d in opcodes:
+            if what == "equal":
+                lines += [("same", line) for line in before[a:b]]
+            else:
+                lines += [("removed", line) for line in before[a:b]]
+                lines += [("added", line) for line in after[c:d]]
+    return lines
+
+
+# --- order ----------------------------------------------------------------------------------------
+def _orders(before, after):
+    """Where records that both documents have stand in another order."""
+    for path, group in GROUPS.items():
+        old = [key for key in before if key[0] == path and key in after]
+        new = [key for key in after if key[0] == path and key in before]
+        if old != new:
+            lines = _marked(*([_name(after[key]) for key in keys] for keys in (old, new)))
+            yield Difference(f"Order of the {group.plural}", lines, Risk.ORDER, medical=False)
+
+
+def _name(part):
+    return part.heading.partition(": ")[2]
+
+
+# --- HTML in words --------------------------------------------------------------------------------
+_BLOCK = re.compile(r"<(/?)(p|li|h3|h4|dt|dd|tr|div|ul|ol|dl|table|br)\b[^>]*>")
+_SIGN = {"li": "• ", "h3": "### ", "h4": "#### ", "dt": "— "}
+
+
+def outline(html):
+    """Cleaned HTML as lines of words that show what a reader could miss: bold, links, cells."""
+    html = re.sub(r"<li>\s*<p>", "<li>", re.sub(r"</?strong>", "**", html))
+    html = re.sub(r'<a\b[^>]*?href="([^"]*)"[^>]*>(.*?)</a>', r"\2 (link to \1)", html, flags=re.S)
+    html = re.sub(r"</t[hd]>\s*(?=<t[hd])", " | ", html)
+    html = re.sub(r"<th\b[^>]*>(.*?)(?=</th>| \| |</tr>)", r"\1", html, flags=re.S)
+    html = _BLOCK.sub(lambda m: "\n" + ("" if m[1] else _SIGN.get(m[2], "")), html)
+    lines = (" ".join(line.split()) for line in unescape(strip_tags(html)).splitlines())
+    return [line for line in lines if line and line not in {"•", "—", "###", "####"}]

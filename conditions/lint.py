@@ -8,6 +8,7 @@ import re
 from datetime import date
 from typing import NamedTuple
 
+from .document import Kind, leaves
 from .snapshot import BOXED_WARNING, CITED, plain_text
 
 # Guides that make no medical claim and so need no references.
@@ -16,6 +17,19 @@ PRACTICAL_GUIDES = {"your-free-consultation"}
 TREATMENT_BLOCKS = {"contraindications", "cautions"}
 LONGEST_REVIEW_MONTHS = 36
 FEWEST_REFERENCES = 2
+# Texts that many pages share: they may name a dose, as a limit.
+GENERAL = {"safety", "after_treatment"}
+# What is no sentence of the page's own, so nobody is asked to make it plainer.
+NOT_PROSE = {
+    "safety",
+    "after_treatment",
+    "description",
+    "slug",
+    "references",
+    "reviewer",
+    "related",
+    "gate",
+}
 FEWEST_ALTERNATIVES = 2
 LONGEST_SENTENCE = 20  # words
 LONGEST_PARAGRAPH = 3  # sentences
@@ -47,15 +61,16 @@ def gaps(document):
         *_missing_evidence(document),
         *_review_gaps(document),
     ]
-    for field, text in texts(document):
-        found += _marks(text, field)
-        if field not in {"safety", "after_treatment"}:
-            found += [
-                Gap(f"Says more than the evidence: “{claim.phrase}” in “{claim.sentence}”", field)
-                for claim in overclaims(text, form_of(document))
-            ]
-            found += _doses(document, text, field)
-    return found
+    for leaf, text in seen_texts(document):
+        place = leaf.field.place
+        found += _marks(text, place)
+        found += [
+            Gap(f"Says more than the evidence: “{claim.phrase}” in “{claim.sentence}”", place)
+            for claim in overclaims(text, _form_at(document, leaf))
+        ]
+        if place not in GENERAL:
+            found += _doses(document, text, place)
+    return list(dict.fromkeys(found))
 
 
 def form_of(document):
@@ -64,28 +79,30 @@ def form_of(document):
 
 
 def texts(document):
-    """Every (field, plain text) that a reader sees, references excepted."""
-    condition = document["condition"] or {}
-    yield "title", document["title"]
-    yield "description", document["description"]
-    yield "lead", document["lead"]
-    yield "summary", document["summary"]
-    yield (
-        "condition",
-        "\n".join(filter(None, (condition.get(key) for key in ("approval_text", "evidence_note")))),
-    )
-    for fact in condition.get("timing", []):
-        yield "condition", f"{fact['label']}: {fact['value']}. {fact['note']}"
-    for section in document["sections"]:
-        yield "sections", f"{section['heading']}\n{plain_text(section['body'])}"
-    for signs in document["red_flags"].values():
-        yield "red_flags", "\n".join(signs)
-    for signs in document["after_treatment"].values():
-        yield "after_treatment", "\n".join(signs)
-    for block in document["safety"]:
-        yield "safety", f"{block['title']}\n{plain_text(block['body'])}"
-    for faq in document["faqs"]:
-        yield "faqs", f"{faq['question']}\n{plain_text(faq['answer'])}"
+    """Every (place where it is mended, plain text) that a reader sees."""
+    for leaf, text in seen_texts(document):
+        yield leaf.field.place, text
+
+
+def seen_texts(document):
+    """Every (Leaf, plain text) that a reader sees; an address as the words that it is made of."""
+    for leaf in leaves(document):
+        field, value = leaf.field, leaf.value
+        if not field.seen or not isinstance(value, str):
+            continue
+        if field.kind is Kind.HTML:
+            yield leaf, plain_text(value)
+        elif field.kind is Kind.WORDS:
+            yield leaf, value
+        elif field.kind is Kind.SLUG:
+            yield leaf, value.replace("-", " ")
+
+
+def _form_at(document, leaf):
+    """A card of another page stands for that page, whose use may be approved where this is not."""
+    if leaf.keys[0] == "related":
+        return document["related"][leaf.keys[1]].get("form", "guide")
+    return form_of(document)
 
 
 def _missing_words(document):
@@ -291,8 +308,11 @@ def average_sentence(texts_):
 
 def hints(document):
     """Where the words could be plainer, as a list of Hint. Never a reason to refuse."""
-    skipped = {"safety", "after_treatment", "description"}
-    own = [(field, text) for field, text in texts(document) if field not in skipped]
+    own = [
+        (leaf.field.place, text)
+        for leaf, text in seen_texts(document)
+        if leaf.keys[0] not in NOT_PROSE and leaf.field.kind is not Kind.SLUG
+    ]
     found = []
     for field, text in own:
         for sentence in sentences(text):

@@ -77,9 +77,9 @@ def submit(page, *, by):
         raise PublishingError("The page is not complete.", missing)
     mark = snapshot.digest(document)
     open_editions = page.editions.filter(published_at=None, sent_back_at=None)
-    if open_editions.filter(digest=mark).exists():
+    if any(not snapshot.has_changed(page, waiting) for waiting in open_editions):
         raise PublishingError("This text is waiting for review already.")
-    if page.editions.filter(live=True, digest=mark).exists():
+    if any(not snapshot.has_changed(page, live) for live in page.editions.filter(live=True)):
         raise PublishingError("This text is on the site already. Nothing has changed since.")
     edition = _new_edition(page, document, by=by)
     for older in open_editions.exclude(pk=edition.pk):
@@ -322,7 +322,7 @@ def _refuse_authors(page, user, *, sent_by=None):
 
 
 def _refuse_stale(page, edition):
-    if snapshot.digest(snapshot.build_document(page)) != edition.digest:
+    if snapshot.is_stale(page, edition):
         raise PublishingError(
             "The page, or a text it shares, has changed since this edition was made. "
             "Send it for review again."

@@ -1,7 +1,5 @@
 """From the rows that editors change to the JSON document that a public page is rendered from."""
 
-import hashlib
-import json
 import re
 from html import unescape
 
@@ -9,10 +7,10 @@ import nh3
 from django.utils.html import escape, strip_tags
 from django.utils.text import slugify
 
+from .document import Kind, at_schema, digest, leaves, mapped, names
 from .html import ATTRIBUTES, SCHEMES, TAGS, clean_html
 from .models import Condition, Faq, Page, RedFlag, SharedBlock
 
-SCHEMA = 1
 BOXED_WARNING = "boxed-warning"
 # Ids that the page's template already uses.
 TAKEN_ANCHORS = {"main", "help", "safety", "questions", "references", "guides", "book"}
@@ -24,8 +22,12 @@ _TABLE = re.compile(r"<table>(.*?)</table>", re.DOTALL)
 _ROW = re.compile(r"<tr>.*?</tr>", re.DOTALL)
 
 
-def build_document(page):
-    """The whole of ``page`` as a JSON-ready dict, with its shared texts. Reads, never writes."""
+def build_document(page, schema=None):
+    """The whole of ``page`` as a JSON-ready dict, with its shared texts. Reads, never writes.
+
+    ``schema`` is the newest unless the document is for comparison with an older one. Raises
+    UndeclaredError for what document.py does not declare.
+    """
     condition = page.condition
     numbers, references = _references(page)
     shared = list(RedFlag.objects.filter(condition=None))
@@ -33,8 +35,8 @@ def build_document(page):
     # A guide carries the signs that are asked of people who do not know what their concern is.
     gate = [flag.text for flag in (own_flags if condition else shared) if flag.gate]
     flags = [flag for flag in shared if not flag.gate]
-    return {
-        "schema": SCHEMA,
+    built = {
+        "schema": schema,
         "kind": page.kind,
         "slug": page.slug,
         "language": page.language,
@@ -55,21 +57,35 @@ def build_document(page):
         "next_review_due": page.next_review_due.isoformat() if page.next_review_due else "",
         "related": [_card(other) for other in _related(page)],
     }
+    return at_schema(built, schema)
+
+
+def is_stale(page, edition):
+    """Whether ``page`` builds another text than ``edition`` froze, told in the edition's schema.
+
+    A field that the format got later cannot make a text stale that nobody changed.
+    """
+    return digest(build_document(page, edition.document["schema"])) != edition.digest
+
+
+def has_changed(page, edition):
+    """Whether a new edition of ``page`` would say anything that ``edition`` does not."""
+    if is_stale(page, edition):
+        return True
+    since = edition.document["schema"]
+    return any(
+        leaf.value
+        for leaf in leaves(build_document(page))
+        if leaf.field.since > since and not leaf.field.derived
+    )
 
 
 def build_card(document):
     """What lists show of a page; kept beside the document so that a list reads no documents."""
     if document["condition"] is None:
         return {key: document[key] for key in ("slug", "title", "summary")}
-    condition = document["condition"]
-    keys = ("summary", "form", "evidence", "evidence_label", "evidence_bars", "body_area")
-    return {"slug": document["slug"], "title": document["title"]} | {k: condition[k] for k in keys}
-
-
-def digest(document):
-    """SHA-256 of the document's canonical JSON, as 64 hexadecimal digits."""
-    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    values = document["condition"] | {key: document[key] for key in ("slug", "title")}
+    return {name: values[name] for name in names("related[]") if name in values}
 
 
 def clean_built(html):
@@ -90,12 +106,13 @@ def clean_built(html):
 
 def clean_document(document):
     """``document`` with its HTML cleaned once more: the last step before a template trusts it."""
-    return document | {
-        "sections": [s | {"body": clean_built(s["body"])} for s in document["sections"]],
-        "safety": [block | {"body": clean_built(block["body"])} for block in document["safety"]],
-        "faqs": [faq | {"answer": clean_built(faq["answer"])} for faq in document["faqs"]],
-        "references": [r | {"url": _https(r["url"])} for r in document["references"]],
-    }
+    return mapped(document, _cleaned)
+
+
+def _cleaned(field, value):
+    if field.kind is Kind.HTML:
+        return clean_built(value)
+    return _https(value) if field.kind is Kind.URL else value
 
 
 def plain_text(html):
@@ -139,28 +156,16 @@ def _references(page):
 
 
 def _condition(condition):
-    return {
-        "slug": condition.slug,
-        "name": condition.name,
-        "medical_name": condition.medical_name,
+    special = {
         "synonyms": [name.strip() for name in condition.synonyms.split(";") if name.strip()],
-        "body_area": condition.body_area,
-        "summary": condition.summary,
-        "form": condition.form,
-        "product": condition.product,
-        "approval_text": condition.approval_text,
-        "approval_year": condition.approval_year,
-        "evidence": condition.evidence,
         "evidence_label": condition.get_evidence_display(),
-        "evidence_bars": condition.evidence_bars,
-        "evidence_note": condition.evidence_note,
-        "adults_only": condition.adults_only,
-        "specialty": condition.specialty,
         "timing": [
-            {"key": key, "label": label, "value": value, "note": note}
-            for key, label, value, note in condition.timing
+            dict(zip(("key", "label", "value", "note"), fact, strict=True))
+            for fact in condition.timing
         ],
     }
+    plain = [name for name in names("condition") if name not in special]
+    return {name: getattr(condition, name) for name in plain} | special
 
 
 def _card(condition):
@@ -199,8 +204,7 @@ def _sections(page, numbers):
 def _chart(section):
     if section.chart_placebo is None or section.chart_treatment is None:
         return None
-    names = ("title", "placebo", "treatment", "placebo_label", "treatment_label", "rest_label")
-    return {name: getattr(section, f"chart_{name}") for name in names}
+    return {name: getattr(section, f"chart_{name}") for name in names("sections[].chart")}
 
 
 def _by_level(flags, levels):
@@ -238,7 +242,7 @@ def _faqs(page, numbers):
 def _reviewer(reviewer):
     if reviewer is None:
         return None
-    return {key: getattr(reviewer, key) for key in ("name", "credentials", "role", "slug")}
+    return {name: getattr(reviewer, name) for name in names("reviewer")}
 
 
 def _finish(html, numbers, label):

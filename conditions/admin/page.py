@@ -20,6 +20,7 @@ from . import release
 from .prose import NonceMediaMixin, PositionedFormSet
 
 DUE_SOON = timedelta(days=60)
+PAGE_TEXTS = {"title", "lead", "description", "summary", "sections", "faqs"}
 
 
 class PageForm(forms.ModelForm):
@@ -238,7 +239,8 @@ class PageAdmin(NonceMediaMixin, admin.ModelAdmin):
 
     def _newer(self, context):
         newer = getattr(context["adminform"].form, "newer", None)
-        return list(lint.texts(snapshot.build_document(newer))) if newer else None
+        texts = lint.texts(snapshot.build_document(newer)) if newer else ()
+        return [text for place, text in texts if text and place in PAGE_TEXTS]
 
     # --- verbs ---
     def get_urls(self):

@@ -1,0 +1,278 @@
+"""One declaration: every leaf is compared, checked and shown as it says, and none can be forgotten."""
+
+import copy
+import tomllib
+from pathlib import Path
+
+import pytest
+from django.template.loader import render_to_string
+
+from clinic import starter_clinic
+from clinic.models import Clinic
+from conditions import document, lint, publishing, snapshot, starter_content, structured_data
+from conditions.comparison import compare
+from conditions.document import FIELDS, Field, Kind, Risk, UndeclaredError
+from conditions.models import Condition, Edition, Page, RedFlag, Section
+from tests.conditions.pages import make_editor, make_page, make_reviewer, put_live
+from tests.factories import make_clinic, make_condition
+
+SCHEMAS = Path(__file__).with_name("document_schemas.toml")
+CLAIM = "It cures everybody for good."
+
+
+@pytest.fixture
+def rich(db):
+    """A document that has every leaf that is declared."""
+    page = make_page()
+    condition = page.condition
+    condition.medical_name, condition.synonyms, condition.body_area = (
+        "Gnathalgia",
+        "jaw ache",
+        "Jaw",
+    )
+    condition.product, condition.evidence_note, condition.specialty = (
+        "Botox",
+        "A note.",
+        "Dentistry",
+    )
+    condition.onset, condition.onset_note = "2 weeks", "It varies."
+    condition.save()
+    condition.related.add(make_condition(name="Other", body_area="Ear"))
+    reviewer = page.reviewer
+    reviewer.role = "Dentist"
+    reviewer.save()
+    RedFlag.objects.create(condition=condition, level="see_doctor", text="an ache that stays")
+    RedFlag.objects.create(level="urgent", text="you have a fever")
+    Section.objects.filter(page=page, kind="in_short").update(
+        chart_title="Better?", chart_placebo=29, chart_treatment=61, chart_placebo_label="with dummies",
+        chart_treatment_label="with treatment", chart_rest_label="not better",
+    )  # fmt: skip
+    return snapshot.build_document(Page.objects.get(pk=page.pk))
+
+
+@pytest.fixture
+def starter(db):
+    starter_clinic.load()
+    starter_content.load()
+    return [edition.document for edition in Edition.objects.live()]
+
+
+def changed(built, leaf, value):
+    """A copy of ``built`` with another value in one leaf."""
+    other = copy.deepcopy(built)
+    place = other
+    for key in leaf.keys[:-1]:
+        place = place[key]
+    place[leaf.keys[-1]] = value
+    return other
+
+
+def another(leaf):
+    """A value that this leaf could have instead."""
+    if isinstance(leaf.value, bool):
+        return not leaf.value
+    if isinstance(leaf.value, int):
+        return leaf.value + 1
+    if leaf.field.kind is Kind.HTML:
+        return f"{leaf.value}<p>More.</p>"
+    return f"{leaf.value or ''}x"
+
+
+# --- the declaration ------------------------------------------------------------------------------
+def test_the_rich_document_has_every_declared_leaf(rich):
+    assert {leaf.field.path for leaf in document.leaves(rich)} == set(FIELDS)
+
+
+def test_a_published_schema_is_closed():
+    """Documents of each schema are kept for good, so its fields are, too: a new field, a new one."""
+    written = tomllib.loads(SCHEMAS.read_text("utf-8"))
+    numbers = range(1, document.newest_schema() + 1)
+    assert written == {
+        f"schema-{number}": sorted(f.path for f in FIELDS.values() if f.since == number)
+        for number in numbers
+    }
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda d: d.update(price_note="$500"),
+        lambda d: d["condition"].update(price_note="$500"),
+        lambda d: d["sections"][0]["chart"].update(footnote="In 2012."),
+        lambda d: d.pop("gate"),
+        lambda d: d["faqs"][0].pop("answer"),
+        lambda d: d.update(title=["A", "B"]),
+        lambda d: d.update(title=None, gate="chest pain"),
+    ],
+)
+def test_what_is_not_declared_cannot_be_built(rich, spoil):
+    spoil(rich)
+    with pytest.raises(UndeclaredError):
+        document.at_schema(rich)
+
+
+def test_an_undeclared_leaf_of_a_stored_document_is_still_compared_and_checked(rich):
+    """As after a return to an older release."""
+    other = copy.deepcopy(rich)
+    other["condition"]["price_note"] = CLAIM
+    (difference,) = compare(rich, other)
+    assert difference.risk is Risk.DANGER
+    assert difference.lines == [("added", f"condition.price_note: {CLAIM}")]
+    assert [gap.field for gap in lint.gaps(other)] == ["condition"]
+
+
+def test_every_danger_and_number_is_medical():
+    for field in FIELDS.values():
+        assert field.medical or field.risk not in {Risk.DANGER, Risk.EVIDENCE}, field.path
+
+
+# --- every leaf -----------------------------------------------------------------------------------
+def missed(built):
+    """Leaves whose change the reviewer would not be told."""
+    return [
+        leaf.keys
+        for leaf in document.leaves(built)
+        if not compare(built, changed(built, leaf, another(leaf)))
+    ]
+
+
+def unchecked(built):
+    """Leaves in which a reader would see a claim that nothing stops."""
+    texts = [
+        leaf
+        for leaf in document.leaves(built)
+        if leaf.field.seen and leaf.field.kind in {Kind.WORDS, Kind.HTML, Kind.SLUG}
+    ]
+    spoiled = built
+    for number, leaf in enumerate(texts):
+        claim = f"It cures everybody in ward {number}"
+        html, slug = f"<p>{claim}</p>", claim.replace(" ", "-")
+        value = {Kind.HTML: html, Kind.SLUG: slug}.get(leaf.field.kind, claim)
+        spoiled = changed(spoiled, leaf, value)
+    found = {gap.message.partition(" in “")[2] for gap in lint.gaps(spoiled)}
+    return [
+        leaf.keys
+        for number, leaf in enumerate(texts)
+        if f"It cures everybody in ward {number}”" not in found
+    ]
+
+
+def test_every_change_of_a_leaf_is_a_difference(rich):
+    assert missed(rich) == []
+
+
+def test_every_text_that_a_reader_sees_is_checked(rich):
+    assert unchecked(rich) == []
+
+
+def test_every_leaf_of_the_starter_content_is_compared_and_checked(starter):
+    assert len(starter) == 15
+    for built in starter:
+        assert document.at_schema(built) == built
+        assert missed(built) == [], built["slug"]
+        assert unchecked(built) == [], built["slug"]
+
+
+def shown(built):
+    """What a reader gets to see of a document: the page, its data for search engines, its card."""
+    clinic = Clinic.objects.current()
+    clean = snapshot.clean_document(built)
+    return "".join(
+        [
+            render_to_string("conditions/condition.html", {"document": clean, "clinic": clinic}),
+            structured_data.page_data(clean, None, path="/here/", clinic=clinic),
+            render_to_string("conditions/index.html", {"cards": [snapshot.build_card(built)]}),
+        ]
+    )
+
+
+# Words that the booking flow shows, or the home page's body map.
+SHOWN_ELSEWHERE = {"gate[]", "condition.body_area", "language", "summary"}
+
+
+def test_a_field_is_seen_by_readers_as_declared(rich):
+    """Another value in a leaf changes what readers get exactly when the declaration says so."""
+    make_clinic()
+    before = shown(rich)
+    values = {
+        "condition.form": "off_label", "related[].form": "off_label", "sections[].kind": "off_label",
+        "references[].status": "retired", "last_reviewed": "2026-10-02",
+        "next_review_due": "2027-10-02", "references[].url": "https://example.org/",
+        "condition.evidence_bars": 1, "related[].evidence_bars": 1,
+    }  # fmt: skip
+    wrong = []
+    for leaf in document.leaves(rich):
+        field = leaf.field
+        if field.path in SHOWN_ELSEWHERE:
+            continue
+        other = changed(rich, leaf, values.get(field.path, another(leaf)))
+        if (shown(other) != before) != field.seen:
+            wrong.append(field.path)
+    assert wrong == [], wrong
+
+
+# --- a field that came later ----------------------------------------------------------------------
+@pytest.fixture
+def later_field(monkeypatch):
+    """A function that adds a price note to the record, declared since schema 2."""
+
+    def declare(said=""):
+        field = Field("condition.price_note", "Price", "Price", medical=False, since=2)
+        monkeypatch.setitem(FIELDS, field.path, field)
+        monkeypatch.setattr(Condition, "price_note", said, raising=False)
+
+    return declare
+
+
+def test_a_new_field_makes_no_signed_page_changed(db, later_field):
+    page = make_page()
+    live = put_live(page)
+    assert live.document["schema"] == 1
+    later_field()
+    assert snapshot.build_document(page)["schema"] == 2
+    assert not snapshot.is_stale(page, live)
+    assert not snapshot.has_changed(page, live)
+    with pytest.raises(publishing.PublishingError, match="Nothing has changed since"):
+        publishing.submit(page, by=make_editor())
+
+
+def test_what_is_said_in_a_new_field_is_a_change(db, later_field):
+    page = make_page()
+    live = put_live(page)
+    later_field("From $500")
+    assert snapshot.has_changed(page, live)
+    edition = publishing.submit(page, by=make_editor())
+    assert edition.document["schema"] == 2
+    assert [(d.heading, d.lines) for d in compare(live.document, edition.document)] == [
+        ("Price", [("added", "From $500")]),
+        (Risk.DERIVED.words, [("removed", "Format: 1"), ("added", "Format: 2")]),
+    ]
+
+
+@pytest.mark.parametrize("said", ["", "From $500"])
+def test_a_waiting_page_is_not_refused_for_a_new_field(db, later_field, said):
+    page, editor = make_page(), make_editor()
+    edition = publishing.submit(page, by=editor)
+    later_field(said)
+    edition = publishing.sign(edition, by=make_reviewer())
+    edition = publishing.publish(edition, by=editor)
+    assert edition.live
+    assert edition.document["schema"] == 1
+
+
+def test_a_change_of_words_still_makes_a_waiting_page_stale(db, later_field):
+    page = make_page()
+    edition = publishing.submit(page, by=make_editor())
+    later_field()
+    Page.objects.filter(pk=page.pk).update(lead="It may help some people, not all.")
+    with pytest.raises(publishing.PublishingError, match="has changed since"):
+        publishing.sign(edition, by=make_reviewer())
+
+
+def test_a_new_field_with_a_claim_is_checked_and_compared(db, later_field):
+    page = make_page()
+    live = put_live(page)
+    later_field("We cure it for good, for $500")
+    built = snapshot.build_document(page)
+    assert [gap.field for gap in lint.gaps(built)] == ["condition"]
+    assert compare(live.document, built)
