@@ -334,6 +334,7 @@ class Section(models.Model):
 
     class Kind(models.TextChoices):
         IN_SHORT = "in_short", "In short"
+        ABOUT = "about", "What it is"
         OFF_LABEL = "off_label", "What off-label means here"
         WHO = "who", "Who it may suit"
         DAY = "day", "What happens on the day"

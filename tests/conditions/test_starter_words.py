@@ -12,7 +12,7 @@ from conditions.starter_content import read
 SHARED, CONDITIONS, GUIDES = read()
 PAGES = CONDITIONS + GUIDES
 SECTION_ORDER = [
-    "in_short", "off_label", "who", "day", "how_well", "risks", "next_steps", "alternatives",
+    "in_short", "about", "off_label", "who", "day", "how_well", "risks", "next_steps", "alternatives",
     "text",
 ]  # fmt: skip
 every_page = pytest.mark.parametrize("content", PAGES, ids=[page["slug"] for page in PAGES])
@@ -93,7 +93,7 @@ def test_references_are_https_with_a_year(content):
 def test_sections_come_in_the_order_of_the_page(content):
     kinds = [section["kind"] for section in content["page"]["sections"]]
     assert kinds == sorted(kinds, key=SECTION_ORDER.index)
-    assert {"in_short", "day", "how_well", "risks", "alternatives"} <= set(kinds)
+    assert {"in_short", "about", "day", "how_well", "risks", "alternatives"} <= set(kinds)
     assert ("off_label" in kinds) == (content["status"] == "off_label")
 
 
@@ -145,3 +145,83 @@ def test_shared_texts_claim_nothing_either():
     texts += [f"{faq['question']}\n{plain_text(faq['answer'])}" for faq in SHARED["faqs"]]
     assert [claim for text in texts for claim in lint.overclaims(text, "approved")] == []
     assert lint.average_sentence(texts) <= lint.LONGEST_SENTENCE
+
+
+@every_condition
+def test_people_learn_what_it_is_how_it_is_noticed_and_what_makes_it_worse(content):
+    about = next(s["body"] for s in content["page"]["sections"] if s["kind"] == "about")
+    assert "more likely or worse</h3>" in about or "makes it worse</h3>" in about
+    assert len(re.findall("<h3>", about)) >= 2
+
+
+@pytest.mark.parametrize(
+    ("slug", "words"),
+    [
+        ("bruxism", ["Stress", "worn down"]),
+        ("chronic-migraine", ["migraine day", "throbs", "nauseated", "light and sound", "aura"]),
+        ("chronic-migraine", ["Topiramate can harm an unborn baby"]),
+        ("tmj-disorders", ["Headache, often at the temples", "Trouble chewing"]),
+        ("how-it-works", ["substance P"]),
+        ("upper-limb-spasticity", ["stiff leg after a stroke", "one total limit"]),
+        ("overactive-bladder", ["In the days after", "Take all the antibiotics", "At night"]),
+        ("overactive-bladder", ["Anticholinergics in older people", "dementia"]),
+        ("your-free-consultation", ["Coming from abroad", "How long to stay", "Care at home"]),
+        ("restless-legs", ["Ferritin shows how much iron"]),
+    ],
+)
+def test_what_patients_ask_first_is_there(slug, words):
+    text = "\n".join(own_words(next(page for page in PAGES if page["slug"] == slug)))
+    assert [word for word in words if word not in text] == []
+
+
+BRITISH = re.compile(
+    r"\b(?:carers?|drip|tablets?|talking therapy|feeling sick|straight away|breast-feeding|disk"
+    r"|ask for a lift|whilst|anaesthetic)\b",
+    re.I,
+)
+
+
+@every_page
+def test_the_words_are_american(content):
+    assert [text for text in own_words(content) if BRITISH.search(text)] == []
+
+
+# A hard word, and what explains it on the same page.
+EXPLAINED = {
+    "anticholinergic": r"pills that calm the bladder|such as bladder pills|calm the bladder muscle",
+    "triptan": r"medicines? that stops? an attack",
+    "prolapse": r"have dropped",
+    "sling": r"strip of mesh",
+    "ferritin": r"iron your body has in store",
+    r"\bALS\b": r"Lou Gehrig",
+    "Lambert-Eaton": r"make muscles? weak|makes muscles weak|react far more strongly",
+    "phenol": r"dulls the nerve",
+    "baclofen pump": r"gives a muscle relaxant|nerve blocks",
+}
+
+
+@every_page
+def test_hard_words_are_explained_where_they_stand(content):
+    text = "\n".join(own_words(content))
+    for word, explained in EXPLAINED.items():
+        if re.search(word, text, re.I):
+            assert re.search(explained, text), word
+
+
+@every_page
+def test_no_sentence_and_no_paragraph_is_long(content):
+    for text in own_words(content):
+        if text in {content.get("approval_text"), content["page"]["lead"]}:
+            continue
+        assert [s for s in lint.sentences(text) if lint.word_count(s) > 20] == []
+        assert [p for p in text.splitlines() if len(lint.sentences(p)) > 3] == []
+
+
+@every_condition
+def test_every_quick_fact_says_where_it_comes_from(content):
+    source = re.compile(
+        r"product label|guideline|review|trial|J Clin Med|clinical experience|study"
+    )
+    for key in ("onset", "peak", "duration", "session", "repeat"):
+        if content[key]:
+            assert source.search(content[f"{key}_note"]), key
