@@ -20,11 +20,13 @@ from django.utils.http import urlencode
 
 from .models import Clinic
 from .sign_in import may_skip_second_factor
+from .staff import sessions
 
 log = logging.getLogger(__name__)
 
 PRIVATE_PREFIXES = ("/book/", "/booking/", "/admin/", "/account/")
 PATIENT_PREFIXES = ("/book/", "/booking/")
+STAFF_PREFIXES = ("/admin/", "/account/")
 METHODS = {"GET", "HEAD", "POST", "OPTIONS"}
 # NUL and other control characters; %00 in an address is a 500 on PostgreSQL otherwise.
 _HOSTILE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
@@ -109,11 +111,23 @@ def database_trouble(get_response):
     return middleware
 
 
+def staff_sessions(get_response):
+    """Keep the list of where staff are signed in; last, since signing in makes a new session."""
+
+    def middleware(request):
+        response = get_response(request)
+        if request.path_info.startswith(STAFF_PREFIXES) and request.user.is_authenticated:
+            sessions.note(request)
+        return response
+
+    return middleware
+
+
 def clinic_time_for_staff(get_response):
     """Staff read and write times in the clinic's zone; everybody else chooses a zone per page."""
 
     def middleware(request):
-        if not request.path_info.startswith("/admin/"):
+        if not request.path_info.startswith(STAFF_PREFIXES):
             return get_response(request)
         request.clinic = Clinic.objects.current()
         with timezone.override(request.clinic.zone):

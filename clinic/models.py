@@ -270,7 +270,9 @@ class Practitioner(models.Model):
     sees_by_video = models.BooleanField("by video", default=True)
     sees_by_phone = models.BooleanField("by phone", default=True)
     accepts_bookings = models.BooleanField(default=True)
-    archived = models.BooleanField(default=False, help_text="Left the clinic. Past bookings stay.")
+    archived = models.BooleanField(
+        default=False, help_text="Left the clinic. Past bookings stay; their sign-in ends."
+    )
     position = models.PositiveSmallIntegerField(default=0, help_text="Order on the site.")
 
     PERSONAL = ()
@@ -477,3 +479,29 @@ class AuditSeal(models.Model):
 
     def __str__(self):
         return f"Seal {self.number}"
+
+
+class StaffSession(models.Model):
+    """One browser in which somebody of the staff is signed in; it goes with its session.
+
+    Only what tells its owner which one it is: no address of the network, no full name of the browser.
+    """
+
+    session = models.OneToOneField(
+        "sessions.Session", on_delete=models.CASCADE, related_name="staff_session"
+    )
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="staff_sessions"
+    )
+    device = models.CharField(max_length=60)
+    created_at = models.DateTimeField(auto_now_add=True)
+    seen_at = models.DateTimeField()
+
+    PERSONAL = ()
+
+    class Meta:
+        default_permissions = ()
+        ordering = ["-seen_at", "-pk"]
+
+    def __str__(self):
+        return self.device

@@ -97,6 +97,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "clinic.middleware.staff_sessions",
     "clinic.middleware.clinic_time_for_staff",
     "clinic.middleware.second_factor_for_staff",
     "clinic.middleware.opening_soon",
@@ -273,7 +274,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000  # bytes; a long page in the admin is ab
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 2000
 
 # --- staff sign-in ------------------------------------------------------------------------------
-AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTHENTICATION_BACKENDS = ["clinic.staff.access.StaffBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {

@@ -34,6 +34,7 @@ urlpatterns = [
     path("account/2fa/", include("allauth.mfa.urls")),
     path("account/email/", account.address, name="account_email"),
     path("account/email/confirm/<str:token>/", account.confirm_address, name="confirm_address"),
+    path("account/sessions/", account.open_sessions, name="staff_sessions"),
     path("account/", include([page for page in account_pages if page.name not in REPLACED])),
 ]
 # Reserved for the other languages; these lines go when settings.LANGUAGES has them.

@@ -39,6 +39,11 @@ def sign_in(client, role):
     return user
 
 
+def prove_it_again(client):
+    """Whoever changes accounts gives their password once more."""
+    client.post(reverse("account_reauthenticate"), {"password": "correct horse battery"})
+
+
 def registered():
     return [model._meta.label_lower for model in admin.site._registry]
 
@@ -94,6 +99,43 @@ def test_pages_about_personal_data_open_as_the_table_says(client, role):
         assert response.status_code == (302 if may else 403), name
         if may:  # the password again
             assert response["Location"].startswith(reverse("account_reauthenticate"))
+
+
+@pytest.mark.parametrize("role", TABLE["roles"])
+def test_pages_about_accounts_open_as_the_table_says(client, role):
+    sign_in(client, role)
+    prove_it_again(client)
+    for name, row in TABLE["account_pages"].items():
+        for user in (make_user(roles.EDITOR), make_user("superuser")):
+            status = client.get(reverse(f"admin:{name}", args=[user.pk])).status_code
+            may = row[TABLE["roles"].index(role)] == "y"
+            may = may and (role == "superuser" or not user.is_superuser)
+            assert status == (200 if may else 403), name
+
+
+def test_an_open_session_alone_changes_no_account(client):
+    """Who sits down at a manager's open browser makes no account, and gives nobody a password."""
+    sign_in(client, roles.MANAGER)
+    user = make_user(roles.EDITOR)
+    change = reverse("admin:auth_user_change", args=[user.pk])
+    page = reverse("admin:auth_user_password_change", args=[user.pk])
+    secret = [reverse("admin:auth_user_add"), page]
+    new = {"password1": "battery staple 123", "password2": "battery staple 123"}
+    for address in secret:
+        answer = client.post(address, new, follow=True)
+        assert answer.redirect_chain[-1][0].startswith(reverse("account_reauthenticate")), address
+    assert "battery" not in str(dict(client.session))
+    answer = client.post(change, {"email": "evil@evil.test"})
+    assert answer["Location"].startswith(reverse("account_reauthenticate"))
+    for address in secret:
+        assert client.get(address).status_code == 302
+    assert client.get(change).status_code == 200
+    reset = {"action": "reset_second_factor", "_selected_action": [user.pk]}
+    assert client.post(reverse("admin:auth_user_changelist"), reset).status_code == 302
+    assert not AuditEvent.objects.filter(object_type="auth.user").exists()
+    mine = User.objects.get(groups__name=roles.MANAGER)
+    own = client.get(reverse("admin:auth_user_password_change", args=[mine.pk]))
+    assert own["Location"] == reverse("account_change_password")
 
 
 def test_every_admin_page_sends_a_stranger_to_the_sign_in_page(client):
@@ -183,6 +225,7 @@ def post_user(client, user, **values):
         "is_active": "on",
         "is_staff": "on",
     } | values
+    prove_it_again(client)
     return client.post(reverse("admin:auth_user_change", args=[user.pk]), values)
 
 
@@ -240,6 +283,7 @@ def test_manager_cannot_change_a_superuser(client):
 
 def test_accounts_and_roles_are_never_deleted_or_rewritten(client):
     sign_in(client, "superuser")
+    prove_it_again(client)
     user, group = make_user(roles.EDITOR), Group.objects.get(name=roles.EDITOR)
     assert client.post(reverse("admin:auth_user_delete", args=[user.pk])).status_code == 403
     assert client.post(reverse("admin:auth_group_change", args=[group.pk]), {}).status_code == 403
@@ -248,6 +292,7 @@ def test_accounts_and_roles_are_never_deleted_or_rewritten(client):
 
 def test_new_accounts_are_staff_and_have_no_role(client):
     sign_in(client, roles.MANAGER)
+    prove_it_again(client)
     client.post(
         reverse("admin:auth_user_add"),
         {

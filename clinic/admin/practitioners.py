@@ -8,6 +8,7 @@ from django.utils.html import format_html
 
 from clinic import roles
 from clinic.models import Closure, OpeningHours, Practitioner
+from clinic.staff import access
 
 from .audit import RecordsChanges
 
@@ -20,6 +21,25 @@ def _tell_to_look(request):
             '<a href="{}">See which are now outside opening hours</a>.'
         )
         messages.info(request, format_html(words, reverse("admin:bookings_booking_outside")))
+
+
+def _tell_who_signs_in(request, practitioner, ended=None):
+    """What archiving or bringing back did to the sign-in, and where to change that."""
+    user = practitioner.user
+    if user is None:
+        return
+    if ended:
+        words = "The account {} can no longer sign in and was signed out everywhere. {}"
+    elif practitioner.archived and user.is_active:
+        words = "The account {} can still sign in, but reads no patients as a practitioner. {}"
+    elif not user.is_active:
+        words = "The account {} stays inactive: it cannot sign in. {}"
+    else:
+        return
+    link = format_html(
+        '<a href="{}">Open the account</a>', reverse("admin:auth_user_change", args=[user.pk])
+    )
+    messages.warning(request, format_html(words, user, link))
 
 
 class ClosureForm(forms.ModelForm):
@@ -93,24 +113,31 @@ class PractitionerAdmin(OwnRows, RecordsChanges, admin.ModelAdmin):
     def has_delete_permission(self, request, obj=None):
         return False
 
+    def save_model(self, request, obj, form, change):
+        super().save_model(request, obj, form, change)
+        if "archived" in form.changed_data:
+            ended = access.archive(obj, by=request.user) if obj.archived else None
+            _tell_who_signs_in(request, obj, ended)
+
     def save_related(self, request, form, formsets, change):
         super().save_related(request, form, formsets, change)
         times = [rows for rows in formsets if rows.model in (OpeningHours, Closure)]
         if "archived" in form.changed_data or any(rows.has_changed() for rows in times):
             _tell_to_look(request)
 
-    @admin.action(description="Archive: off the site, bookings stay", permissions=["change"])
+    @admin.action(
+        description="Archive: off the site, sign-in ends, bookings stay", permissions=["change"]
+    )
     def archive(self, request, queryset):
-        self._set_archived(request, queryset, True)
+        self._each(request, queryset.filter(archived=False), access.archive)
 
-    @admin.action(description="Bring back from the archive", permissions=["change"])
+    @admin.action(description="Bring back: the sign-in stays as it is", permissions=["change"])
     def bring_back(self, request, queryset):
-        self._set_archived(request, queryset, False)
+        self._each(request, queryset.filter(archived=True), access.bring_back)
 
-    def _set_archived(self, request, queryset, archived):
-        for practitioner in queryset.exclude(archived=archived):
-            practitioner.archived = archived
-            practitioner.save(update_fields=["archived"])
+    def _each(self, request, queryset, verb):
+        for practitioner in queryset:
+            _tell_who_signs_in(request, practitioner, verb(practitioner, by=request.user))
             self.log_change(request, practitioner, [{"changed": {"fields": ["archived"]}}])
         messages.success(request, "Done.")
         _tell_to_look(request)

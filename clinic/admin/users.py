@@ -2,6 +2,10 @@
 
 import allauth.account.admin  # noqa: F401
 import allauth.mfa.admin  # noqa: F401 - registers what is taken off again below
+from allauth.account.internal.flows.reauthentication import (
+    did_recently_reauthenticate,
+    raise_if_reauthentication_required,
+)
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from django import forms
@@ -10,13 +14,16 @@ from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
 from django.contrib.auth.models import Group, User
+from django.core.exceptions import PermissionDenied
 from django.db.models import EmailField
-from django.urls import reverse
+from django.shortcuts import get_object_or_404, redirect
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
 from django.utils.html import format_html
 
 from clinic import audit, roles
 from clinic.mail_addresses import MailAddressFormField
-from clinic.staff import addresses
+from clinic.staff import account, addresses, sessions
 
 from .audit import RecordsChanges
 
@@ -91,12 +98,12 @@ class StaffAdmin(RecordsChanges, UserAdmin):
         return [
             (None, {"fields": ["username", "password"]}),
             ("Person", {"fields": ["first_name", "last_name", "email"], "description": where}),
-            ("May sign in, and as what", {"fields": rights}),
+            ("May sign in, and as what", {"fields": [*rights, "open_sessions"]}),
             ("Dates", {"fields": ["last_login", "date_joined"]}),
         ]
 
     def get_readonly_fields(self, request, obj=None):
-        fields = ["last_login", "date_joined"]
+        fields = ["last_login", "date_joined", "open_sessions"]
         if obj is not None and obj.pk == request.user.pk:
             fields.append("email")  # one's own is changed where it is verified
         if obj is not None and obj.pk == request.user.pk and not request.user.is_superuser:
@@ -119,6 +126,8 @@ class StaffAdmin(RecordsChanges, UserAdmin):
             addresses.change(obj, address, by=request.user)
         else:
             addresses.mirror(obj)
+        if change and "is_active" in form.changed_data:
+            sessions.end(obj, by=request.user)  # for good: also when the sign-in is given back
 
     def save_related(self, request, form, formsets, change):
         """Groups that the form could not show must survive it."""
@@ -136,6 +145,64 @@ class StaffAdmin(RecordsChanges, UserAdmin):
 
     def has_delete_permission(self, request, obj=None):
         return False
+
+    def get_urls(self):
+        page = self.admin_site.admin_view(self.sessions_page)
+        return [path("<int:pk>/sessions/", page, name="auth_user_sessions"), *super().get_urls()]
+
+    def sessions_page(self, request, pk):
+        """Where somebody is signed in, and the buttons that end it."""
+        user = get_object_or_404(self.get_queryset(request), pk=pk)
+        if not self.has_change_permission(request, user):
+            raise PermissionDenied
+        if request.method == "POST":
+            account.end(request, user)
+            return redirect("admin:auth_user_sessions", pk)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Where they are signed in",
+            "person": user,
+            "rows": sessions.of(user),
+            "here": request.session.session_key,
+        }
+        return TemplateResponse(request, "admin/auth/user/sessions.html", context)
+
+    def changelist_view(self, request, extra_context=None):
+        return self._prove(request) or super().changelist_view(request, extra_context)
+
+    def changeform_view(self, request, object_id=None, form_url="", extra_context=None):
+        return self._prove(request, secret=object_id is None) or super().changeform_view(
+            request, object_id, form_url, extra_context
+        )
+
+    def user_change_password(self, request, id, form_url=""):
+        """One's own password is changed where the old one is asked for."""
+        if id == str(request.user.pk):
+            return redirect("account_change_password")
+        if asked := self._prove(request, secret=True):
+            return asked
+        response = super().user_change_password(request, id, form_url)
+        if request.method == "POST" and response.status_code == 302:
+            sessions.end(User.objects.get(pk=id), by=request.user)
+        return response
+
+    def _prove(self, request, *, secret=False):
+        """Ask a manager for proof before an account changes; None when there is nothing to ask.
+
+        What was typed waits in the session meanwhile. A new password (``secret``) must not: its
+        page asks before it shows the form, and opens anew.
+        """
+        if self.has_change_permission(request) and (secret or request.method == "POST"):
+            if secret and request.method == "POST" and not did_recently_reauthenticate(request):
+                return redirect(request.path)
+            raise_if_reauthentication_required(request, app="")
+        return None
+
+    @admin.display(description="signed in")
+    def open_sessions(self, user):
+        page = reverse("admin:auth_user_sessions", args=[user.pk])
+        words = '{} now. <a href="{}">See where, and end it</a>'
+        return format_html(words, sessions.of(user).count(), page)
 
     @admin.display(description="name", ordering="last_name")
     def full_name(self, user):

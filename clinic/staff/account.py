@@ -6,7 +6,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.shortcuts import redirect, render
 
-from . import addresses
+from . import addresses, sessions
 from .forms import AddressForm
 
 
@@ -39,3 +39,26 @@ def confirm_address(request, token):
     return render(
         request, "clinic/staff_address_confirm.html", {"new": new}, status=200 if new else 410
     )
+
+
+@login_required
+def open_sessions(request):
+    """Where this person is signed in; each can be ended, or all but this one."""
+    if request.method == "POST":
+        end(request, request.user, but=request.session.session_key)
+        return redirect("staff_sessions")
+    here = request.session.session_key
+    context = {"rows": sessions.of(request.user), "here": here}
+    return render(request, "clinic/staff_sessions.html", context)
+
+
+def end(request, user, *, but=None):
+    """End what the pressed button names: one session, or all of them ``but`` one."""
+    which = request.POST.get("end", "")
+    if which == "all":
+        number = sessions.end(user, by=request.user, but=but)
+    elif which.isdecimal() and len(which) < 19:
+        number = sessions.end(user, by=request.user, only=int(which))
+    else:
+        number = 0
+    messages.success(request, f"Ended: {number}.")

@@ -212,6 +212,7 @@ def test_resetting_a_second_factor(client, manager):
     Authenticator.objects.create(user=user, type="totp", data={})
     address = reverse("admin:auth_user_changelist")
     picked = [user.pk, manager.pk]
+    client.post(reverse("account_reauthenticate"), {"password": "correct horse battery"})
     client.post(address, {"action": "reset_second_factor", "_selected_action": picked})
     assert not Authenticator.objects.filter(user=user).exists()
     event = AuditEvent.objects.get(action="second_factor_reset")

@@ -151,6 +151,7 @@ def manager(client):
     manager = make_user(roles.MANAGER, username="mara")
     manager.groups.add(Group.objects.get_or_create(name=DEMO_GROUP)[0])
     client.force_login(manager)
+    prove_it_again(client)
     return manager
 
 
@@ -189,6 +190,7 @@ def test_nobody_changes_their_own_address_in_the_admin(client, manager):
     for me in (manager, make_user("superuser", username="root")):
         me.groups.add(Group.objects.get_or_create(name=DEMO_GROUP)[0])
         client.force_login(me)
+        prove_it_again(client)
         before = me.email
         groups = [group.pk for group in me.groups.all()]
         save(client, me, email="evil@evil.test", is_superuser="on", groups=groups)
