@@ -31,6 +31,29 @@ def sentences(template):
     return set(found) | {" ".join(re.sub(r"<[^>]+>", "", block).split()) for block in blocks}
 
 
+# What a sentence of the guide speaks of when it says something about this site.
+ABOUT_THE_SITE = re.compile(
+    r"\b(?:book|booking|form|account|link|online|reference|cancel|e-?mail|reminders?|times?|free)\b",
+    re.IGNORECASE,
+)
+
+
+def sentences_of_the_guide():
+    """Those of the guide to the consultation that could promise something about the site."""
+    path = ROOT / "conditions/starter/guides/your-free-consultation.toml"
+    guide = tomllib.loads(path.read_text())
+    texts = [section["body"] for section in guide["page"]["sections"]]
+    texts += [f"{faq['question']}\n{faq['answer']}" for faq in guide["faqs"]]
+    lines = [line.strip() for text in texts for line in re.sub(r"<[^>]+>", "\n", text).splitlines()]
+    found = {part for line in lines for part in re.split(r"(?<=[.!?])\s+", line)}
+    return {sentence for sentence in found if ABOUT_THE_SITE.search(sentence)}
+
+
+def test_the_guide_to_the_consultation_too():
+    rows = PROMISES["consultation"]
+    assert sentences_of_the_guide() == {*rows["words"], *rows["facts"]}
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_each_sentence_is_listed_with_what_holds_it(page):
     rows = PROMISES[page]
