@@ -95,7 +95,6 @@ class BookingAdmin(OfferedLookups, OwnRows, RecordsChanges, admin.ModelAdmin):
                     "concern",
                     "visit_type",
                     "held_until",
-                    "danger_signs",
                 ]
             },
         ),
@@ -123,6 +122,7 @@ class BookingAdmin(OfferedLookups, OwnRows, RecordsChanges, admin.ModelAdmin):
                     "confirmed",
                     "cancellation",
                     "consent",
+                    "danger_signs",
                 ]
             },
         ),
