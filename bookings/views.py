@@ -55,9 +55,10 @@ def why_not_label(slug=""):
     key = f"why-not:{slug}"
     why = caches["memory"].get(key)
     if why is None:
-        condition = editions.condition_at(slug) if slug else None
-        open_to_somebody = not slug and editions.bookable()
-        why = "" if open_to_somebody else str(editions.why_not_bookable(condition))
+        why = editions.why_not_bookable(editions.condition_at(slug) if slug else None)
+        if why and not slug:
+            why = "" if editions.bookable() else editions.NOTHING
+        why = str(why)
         caches["memory"].set(key, why, NEXT_FREE_SECONDS)
     return why
 
@@ -182,7 +183,7 @@ def start(request):
         draft.save(request, answers)
         return redirect("bookings:signs")
     if not form.fields["condition"].choices:
-        return _closed(request, draft.Draft(), editions.NO_GENERAL_SIGNS)
+        return _closed(request, draft.Draft(), editions.NOTHING)
     tiles = {c.slug: c for c in concerns}
     return _page(
         request, "bookings/start.html", answers, 1, form=form, tiles=tiles, why=why,

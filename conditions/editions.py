@@ -27,6 +27,10 @@ NO_GENERAL_SIGNS = _(
     "Before a booking we ask about emergency signs. No general signs that a doctor has signed are "
     "on our site at the moment, so nothing can be booked here without a concern. Please call us."
 )
+NOTHING = _(
+    "Before a booking we ask about emergency signs. None that a doctor has signed are on our site "
+    "at the moment, so nothing can be booked here. Please call us."
+)
 
 
 @dataclass(frozen=True)

@@ -294,8 +294,8 @@ class BookingAdmin(OfferedLookups, OwnRows, RecordsChanges, admin.ModelAdmin):
         words = f"Asked, from {asked}"
         if booking.condition_id and asked.kind == Page.Kind.GUIDE:
             words += ". The concern had no signed signs on the site, so these are the general ones"
-        signs = format_html_join("", "<li>{}</li>", ((sign,) for sign in booking.asked_signs))
-        return format_html("{}:<ul>{}</ul>", words, signs)
+        signs = format_html_join("", "<br>• {}", ((sign,) for sign in booking.asked_signs))
+        return format_html("{}:{}", words, signs)
 
     @admin.display(description="asked")
     def created(self, booking):
