@@ -12,13 +12,11 @@ from phonenumber_field.modelfields import PhoneNumberField
 
 from clinic.constraints import NoOverlap
 from clinic.mail_addresses import MailAddressField
-from clinic.models import Practitioner, VisitType, validate_time_zone
+from clinic.models import MailQuerySet, MailState, Practitioner, VisitType, validate_time_zone
 from conditions.models import Condition, Edition
 
 # No 0 O, 1 I L, U: a reference is read out on the phone.
 REFERENCE_ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
-
-LEASE = timedelta(seconds=120)  # of a message; renewed before each send (4 × EMAIL_TIMEOUT at most)
 
 
 def new_reference():
@@ -349,21 +347,6 @@ class ManageLink(models.Model):
         return f"Link of {self.booking_id}, issued {self.issued_at:%d %b %Y %H:%M}"
 
 
-class MessageQuerySet(models.QuerySet):
-    def waiting(self):
-        return self.filter(state=Message.State.QUEUED)
-
-    def due(self, at=None):
-        """Messages to send now that no worker has leased.
-
-        A lease that ends much later than one taken now would is from before the clock was put back;
-        a little later is one renewed while this worker waited for its turn.
-        """
-        at = at or timezone.now()
-        unleased = Q(lease_until=None) | Q(lease_until__lte=at) | Q(lease_until__gt=at + 2 * LEASE)
-        return self.waiting().filter(unleased, due_at__lte=at).order_by("due_at", "pk")
-
-
 class Message(models.Model):
     """One message about a booking: what, to whom, when due, when sent, tries, error.
 
@@ -386,11 +369,7 @@ class Message(models.Model):
         DESK_CANCELLED = "desk_cancelled", "To the desk: cancelled by the patient"
         DESK_OUTCOME = "desk_outcome", "To the desk: please tell us the outcome"
 
-    class State(models.TextChoices):
-        QUEUED = "queued", "Waiting"
-        SENT = "sent", "Sent"
-        DROPPED = "dropped", "No longer needed"
-        FAILED = "failed", "Failed"
+    State = MailState
 
     booking = models.ForeignKey(Booking, on_delete=models.PROTECT, related_name="messages")
     kind = models.CharField(max_length=16, choices=Kind.choices)
@@ -410,8 +389,9 @@ class Message(models.Model):
 
     PERSONAL = ("message_id", "error")
     NOT_PERSONAL = ("key",)
+    FORGETS = ()  # it holds no text
 
-    objects = MessageQuerySet.as_manager()
+    objects = MailQuerySet.as_manager()
 
     class Meta:
         ordering = ["-due_at", "-pk"]

@@ -1,10 +1,12 @@
 """The outbox: sends what is due, each message once, whatever the mail server does.
 
-Workers call drain(), any number of them at once. For each message that is due:
+Workers call drain(), any number of them at once. It holds two kinds of rows, under the same rules:
+messages about bookings, and mails about staff accounts, which go first. For each that is due:
 
     claim    lease it, so that no other worker takes it
     decide   read the booking again; drop the message if it no longer makes sense
-    write    render it with a manage link of its own; nothing rendered is stored
+    write    render it with a manage link of its own; nothing rendered is stored (an account's
+             mail was written before, and its text is deleted with the mark)
     send     over one connection a batch
     mark     sent, only after the server's 250
 
@@ -23,11 +25,11 @@ from django.core.mail import get_connection
 from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.utils import timezone
 
-from clinic import audit, mail_addresses
-from clinic.models import Clinic
+from clinic import account_mails, audit, mail_addresses
+from clinic.models import LEASE, AccountMail, Clinic
 
 from . import messages
-from .models import LEASE, Booking, Heartbeat, Message
+from .models import Booking, Heartbeat, Message
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +46,8 @@ TRIES_BEFORE_GIVING_UP = 8  # a message queued long ago for a later day gets its
 
 QUIET_TOO_LONG = timedelta(minutes=15)
 
+KINDS = (AccountMail, Message)  # in the order in which they are sent: somebody waits at a page
+
 
 def trouble(now=None):
     """What is wrong with the sending of messages, in words for the health check, or None.
@@ -55,9 +59,10 @@ def trouble(now=None):
     beat = Heartbeat.objects.filter(name="worker").first()
     if beat and abs(now - beat.at) > QUIET_TOO_LONG:
         return f"no worker since {beat.at:%Y-%m-%d %H:%M} UTC"
-    overdue = Message.objects.waiting().filter(due_at__lt=now - QUIET_TOO_LONG, tries=0)
-    if overdue.exists():
-        return "messages are waiting that no worker has tried"
+    for kind in KINDS:
+        overdue = kind.objects.waiting().filter(due_at__lt=now - QUIET_TOO_LONG, tries=0)
+        if overdue.exists():
+            return "messages are waiting that no worker has tried"
     return None
 
 
@@ -119,10 +124,10 @@ def _trouble(error):
     return f"Could not be written: {type(error).__name__}", False, False
 
 
-def claim(count=BATCH, now=None):
+def claim(count=BATCH, now=None, kind=Message):
     """Lease up to ``count`` due messages to this worker and return them, oldest first."""
     now = now or timezone.now()
-    due = Message.objects.due(now)
+    due = kind.objects.due(now)
     if not due.exists():  # an idle worker takes no write lock
         return []
     with transaction.atomic():  # on SQLite this begins IMMEDIATE: one worker at a time
@@ -130,7 +135,7 @@ def claim(count=BATCH, now=None):
             due = due.select_for_update(skip_locked=True)
         claimed = list(due[:count])
         lease = now + LEASE
-        Message.objects.filter(pk__in=[message.pk for message in claimed]).update(lease_until=lease)
+        kind.objects.filter(pk__in=[message.pk for message in claimed]).update(lease_until=lease)
     for message in claimed:
         message.lease_until = lease
     return claimed
@@ -138,9 +143,11 @@ def claim(count=BATCH, now=None):
 
 def _update_mine(message, **values):
     """Write to the row if this worker still holds its lease; says whether it did."""
-    mine = Message.objects.filter(
-        pk=message.pk, state=State.QUEUED, lease_until=message.lease_until
-    ).update(**values)
+    mine = (
+        type(message)
+        .objects.filter(pk=message.pk, state=State.QUEUED, lease_until=message.lease_until)
+        .update(**values)
+    )
     for field, value in values.items():
         setattr(message, field, value)
     return bool(mine)
@@ -157,6 +164,11 @@ def _begin_try(message, booking, now):
     )
 
 
+def _done(message):
+    """What a row holds once nothing is to be sent any more."""
+    return {"lease_until": None} | dict.fromkeys(message.FORGETS, "")
+
+
 def _after_trouble(message, error, now):
     """Put it off, or give up and record it; the other messages go on either way."""
     words, for_good, server = _trouble(error)
@@ -164,11 +176,14 @@ def _after_trouble(message, error, now):
     # A reminder ends by itself when the visit begins.
     if for_good or (too_old and message.kind != Kind.REMINDER):
         with transaction.atomic():
-            _update_mine(message, state=State.FAILED, error=words[:200], lease_until=None)
+            _update_mine(message, state=State.FAILED, error=words[:200], **_done(message))
             details = {"kind": message.kind, "error": message.error, "tries": message.tries}
-            audit.record(
-                "booking.message_failed", message.booking, by="system", details=details, at=now
-            )
+            if isinstance(message, AccountMail):
+                audit.record("account_mail_failed", message, by="system", details=details, at=now)
+            else:
+                audit.record(
+                    "booking.message_failed", message.booking, by="system", details=details, at=now
+                )
         return State.FAILED
     longest = LONGEST_WAIT_FOR_SERVER if server else LONGEST_WAIT
     wait = min(timedelta(minutes=2 ** min(message.tries, 10)), longest)
@@ -183,12 +198,20 @@ def deliver(message, post, now=None):
     database's own goes up to the worker.
     """
     now = now or timezone.now()
-    booking = Booking.objects.select_related("practitioner").get(pk=message.booking_id)
-    clinic = Clinic.objects.current()
-    address = messages.recipient(message, booking, clinic)
-    if not address or not messages.still_makes_sense(message, booking, now):
-        _update_mine(message, state=State.DROPPED, error="", lease_until=None)
-        return State.DROPPED
+    booking = None
+    if isinstance(message, AccountMail):
+        address, write = message.to, lambda: account_mails.compose(message)
+    else:
+        booking = Booking.objects.select_related("practitioner").get(pk=message.booking_id)
+        clinic = Clinic.objects.current()
+        address = messages.recipient(message, booking, clinic)
+        if not address or not messages.still_makes_sense(message, booking, now):
+            _update_mine(message, state=State.DROPPED, error="", lease_until=None)
+            return State.DROPPED
+
+        def write():
+            return messages.compose(message, booking, clinic, now)
+
     try:
         mail_addresses.validate(address)
         post.open()
@@ -198,7 +221,7 @@ def deliver(message, post, now=None):
     if not _begin_try(message, booking, timezone.now()):
         return "taken"
     try:
-        post.send(messages.compose(message, booking, clinic, now))
+        post.send(write())
     except (DatabaseError, InterfaceError):
         raise
     except Exception as error:  # whatever it is, it is this message's trouble only
@@ -207,8 +230,8 @@ def deliver(message, post, now=None):
         log.info("message %s (%s) %s: %s", message.pk, message.kind, outcome, message.error)
         return outcome
     # By key alone: it is sent, whoever holds the lease by now.
-    Message.objects.filter(pk=message.pk, state=State.QUEUED).update(
-        state=State.SENT, sent_at=timezone.now(), error="", lease_until=None
+    type(message).objects.filter(pk=message.pk, state=State.QUEUED).update(
+        state=State.SENT, sent_at=timezone.now(), error="", **_done(message)
     )
     return State.SENT
 
@@ -225,7 +248,7 @@ def drain(may_go_on=lambda: True):
     ``may_go_on`` is asked before each message: a worker beats its heart there, and stops.
     """
     counts = Counter()
-    while claimed := claim():
+    while claimed := next(filter(None, (claim(kind=kind) for kind in KINDS)), None):
         with Post() as post:
             for position, message in enumerate(claimed):
                 if not may_go_on():

@@ -1,17 +1,15 @@
 """How staff sign in: no sign-up, encrypted second factors, demo accounts on loopback only."""
 
-import base64
-import hashlib
 import logging
-from smtplib import SMTPException
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.core import context as request_of_library
 from allauth.mfa.adapter import DefaultMFAAdapter
-from cryptography.fernet import Fernet, MultiFernet
 from django.conf import settings
+from django.contrib.sites.shortcuts import get_current_site
 from django.core.exceptions import ValidationError
 
-from . import mail_addresses, roles
+from . import account_mails, encryption, mail_addresses, roles
 from .models import Clinic
 
 log = logging.getLogger(__name__)
@@ -34,33 +32,29 @@ class StaffAccounts(DefaultAccountAdapter):
         return Clinic.objects.current().sender
 
     def send_mail(self, template_prefix, email, context):
-        """A mail server that is down breaks no page: the second factor is set up all the same.
+        """Into the outbox: no mail server's trouble breaks a page.
 
         Nothing goes to an account's address that is no plain one.
         """
         try:
-            super().send_mail(template_prefix, mail_addresses.normal(email), context)
-        except (OSError, SMTPException, ValidationError) as error:
-            log.error("an account mail was not sent: %s", type(error).__name__)
-
-
-def _cipher():
-    """Encrypts with a key made from SECRET_KEY; reads what the fallback keys wrote, too."""
-    keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
-    return MultiFernet(
-        Fernet(base64.urlsafe_b64encode(hashlib.sha256(b"second factor:" + key.encode()).digest()))
-        for key in keys
-    )
+            address = mail_addresses.normal(email)
+        except ValidationError:
+            log.error("an account mail was not sent: its address is no plain one")
+            return
+        request = request_of_library.request
+        here = {"request": request, "email": address, "current_site": get_current_site(request)}
+        mail = self.render_mail(template_prefix, address, here | context)
+        account_mails.queue(mail, template_prefix.rpartition("/")[2])
 
 
 class EncryptedSecondFactors(DefaultMFAAdapter):
     """allauth stores TOTP secrets and recovery seeds in clear text unless told otherwise."""
 
     def encrypt(self, text):
-        return _cipher().encrypt(text.encode()).decode()
+        return encryption.encrypt(text, "second factor")
 
     def decrypt(self, encrypted_text):
-        return _cipher().decrypt(encrypted_text.encode()).decode()
+        return encryption.decrypt(encrypted_text, "second factor")
 
 
 def may_skip_second_factor(user):

@@ -12,7 +12,8 @@ import time_machine
 
 from bookings import limits, outbox, scheduling
 from bookings.management.commands.run_worker import housekeeping
-from bookings.models import LEASE, Booking, Heartbeat, Message
+from bookings.models import Booking, Heartbeat, Message
+from clinic.models import LEASE
 from tests.factories import asked_of, make_clinic, make_hours, make_practitioner, queue_message
 
 pytestmark = pytest.mark.django_db

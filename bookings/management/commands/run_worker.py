@@ -14,7 +14,7 @@ from django.utils import timezone
 from bookings import limits, messages, outbox, scheduling
 from bookings.lifecycle import erasure
 from bookings.models import Heartbeat
-from clinic import audit, health
+from clinic import account_mails, audit, health
 
 log = logging.getLogger("bookings.worker")
 
@@ -31,6 +31,7 @@ def housekeeping(now):
     every("seals", timedelta(minutes=1), now, lambda: audit.seal(now, since=recent))
     every("anchors", timedelta(days=1), now, lambda: audit.anchor(now))
     every("write log", timedelta(minutes=10), now, warn_of_long_write_log)
+    every("account mails", timedelta(days=1), now, lambda: account_mails.purge(now))
     every("tallies", timedelta(days=1), now, lambda: limits.purge(now))
     return every("housekeeping", timedelta(days=1), now, lambda: call_command("clearsessions"))
 
