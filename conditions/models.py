@@ -555,6 +555,8 @@ class StarterText(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
     )
 
+    PERSONAL = ()
+
     class Meta:
         default_permissions = ()
         ordering = ["key"]
