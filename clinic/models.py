@@ -278,7 +278,7 @@ class Practitioner(models.Model):
 
     PERSONAL = ()
 
-    PUBLIC_WORDS = ("role", "credentials", "bio")
+    PUBLIC_WORDS = ("role", "credentials", "bio", "languages")
 
     objects = PractitionerQuerySet.as_manager()
 

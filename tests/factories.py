@@ -91,7 +91,7 @@ def make_gate(condition=None, signs=("chest pain",), **values):
         RedFlag.objects.create(condition=condition, level="emergency", text=text, gate=True)
     page = values.pop("page", None) or Page.objects.create(
         kind=Page.Kind.CONDITION if condition else Page.Kind.GUIDE,
-        slug=condition.slug if condition else f"guide-{number}",
+        slug=values.get("slug") or (condition.slug if condition else f"guide-{number}"),
         condition=condition,
         title=condition.name if condition else "A guide",
     )

@@ -120,6 +120,30 @@ def test_a_concern_without_signs_is_not_offered(client, concern):
         assert answer.status_code == 422
 
 
+def test_a_renamed_page_asks_the_same_signs(client):
+    """Page and concern have addresses of their own; the page's button leads to its concern."""
+    make_clinic()
+    make_hours()
+    condition = make_condition(slug="cervical-dystonia")
+    condition.practitioners.add(make_practitioner())
+    make_gate(condition, ["No air"], slug="twisted-neck")
+    page = client.get("/conditions/twisted-neck/").content.decode()
+    assert "?condition=twisted-neck" in page
+    assert "Next free time" in page
+    start = client.get("/book/?condition=twisted-neck").content.decode()
+    assert re.search(r'value="cervical-dystonia"[^>]*checked', start)
+    client.post("/book/", {"condition": "cervical-dystonia", "visit_type": "video"})
+    assert "<li>No air</li>" in client.get("/book/signs/").content.decode()
+
+
+def test_a_page_of_a_concern_that_takes_no_bookings_says_so(client, concern):
+    Condition.objects.update(accepts_bookings=False)
+    page = client.get("/conditions/jaw-pain/").content.decode()
+    assert "We take no bookings for this concern" in page
+    assert "btn-point" not in page
+    assert "Next free time" not in page
+
+
 def test_nothing_signed_books_nothing(client, concern):
     withdraw(concern)
     for address in ("/book/", "/book/?condition=jaw-pain"):

@@ -1,5 +1,6 @@
 """What may be asked of editions: danger signs by the page's concern, signed and live only."""
 
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -20,6 +21,7 @@ from tests.conditions.pages import (
     put_live,
 )
 from tests.factories import make_clinic, make_concern, make_condition, make_gate
+from tests.shared_database import SharedDatabase
 
 pytestmark = pytest.mark.django_db
 
@@ -129,6 +131,39 @@ def test_the_last_general_signs_cannot_be_replaced_by_none():
     make_general()
     with pytest.raises(PublishingError, match="general emergency signs"):
         put_live(page, editor=editor, reviewer=reviewer)
+
+
+WITHDRAW = """
+import time
+from django.contrib.auth.models import User
+from conditions import publishing
+from conditions.models import Edition
+time.sleep(max(0, {at} - time.time()))
+try:
+    publishing.withdraw(Edition.objects.get(pk={edition}), by=User.objects.get(pk={user}))
+except publishing.PublishingError:
+    print("refused")
+"""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_who_withdraw_at_the_same_moment_leave_one(tmp_path):
+    """Each sees the other's guide on the site; only one may go."""
+    make_clinic()
+    editor, reviewer = make_editor(), make_reviewer()
+    make_general()
+    guides = [
+        put_live(make_guide(slug=slug), editor=editor, reviewer=reviewer) for slug in ("one", "two")
+    ]
+    with SharedDatabase(tmp_path) as shared:
+        codes = [
+            WITHDRAW.format(at=time.time() + 6, edition=edition.pk, user=editor.pk)
+            for edition in guides
+        ]
+        started = [shared.start("shell", "-c", code) for code in codes]
+        said = [process.communicate(timeout=60)[0] for process in started]
+    assert sorted("refused" in words for words in said) == [False, True], said
+    assert emergency_signs(None).signs == ("no air",)
 
 
 def test_the_page_that_withdraws_says_why_not(client):
