@@ -30,9 +30,11 @@ NEAR = 2  # unchanged lines kept on either side of a change
 ALIKE = 0.5  # share of equal words from which two headings are one section, renamed
 # Words that tell people what to do in danger: a change of such a line is read first.
 _URGENT = re.compile(
-    r"\b(?:911|988|112|emergency|ambulance|right away|at once|same day|do not|must not|stop)\b",
+    r"\b(?:911|988|112|999|emergency|ambulance|right away|at once|same day|must not|never"
+    r"|(?:do not|don['’]t|stop) (?:take|taking|drive|driving|wait|use|using|eat|drink|have))\b",
     re.I,
 )
+_SENTENCE = re.compile(r"(?<=[.!?])\s+")
 _NUMBER = re.compile(r"\d[\d,.]*")
 
 
@@ -213,12 +215,14 @@ def _risk(field, marked, old, new):
         Kind.WORDS, Kind.HTML,
     }:  # fmt: skip
         return field.risk
-    sides = {
-        mark: " ".join(text for m, text in marked if m == mark) for mark in ("added", "removed")
-    }
-    if any(_URGENT.search(text) for text in sides.values()):
+    sides = [
+        Counter(part for mark, text in marked if mark == side for part in _SENTENCE.split(text))
+        for side in ("removed", "added")
+    ]
+    changed = ["\n".join((one - other).elements()) for one, other in (sides, sides[::-1])]
+    if any(_URGENT.search(text) for text in changed):
         return Risk.DANGER
-    numbers = [Counter(_NUMBER.findall(text)) for text in sides.values()]
+    numbers = [Counter(_NUMBER.findall(text)) for text in changed]
     return Risk.EVIDENCE if numbers[0] != numbers[1] else Risk.WORDS
 
 

@@ -261,6 +261,15 @@ class SharedBlock(models.Model):
         return self.title
 
 
+class PageQuerySet(models.QuerySet):
+    def whole(self):
+        """With all that their documents are built from, in a fixed number of queries."""
+        return self.select_related("condition", "reviewer").prefetch_related(
+            "sections", "faqs", "citations", "related",
+            "condition__red_flags", "condition__related",
+        )  # fmt: skip
+
+
 class Page(models.Model):
     """What editors change: the words of a condition page or a guide. The public never reads it."""
 
@@ -301,6 +310,8 @@ class Page(models.Model):
     )
 
     PERSONAL = ()
+
+    objects = PageQuerySet.as_manager()
 
     class Meta:
         ordering = ["kind", "position", "slug"]
@@ -398,6 +409,13 @@ class Faq(models.Model):
         return self.question
 
 
+class CitationManager(models.Manager):
+    """A citation is never read without its source."""
+
+    def get_queryset(self):
+        return super().get_queryset().select_related("reference")
+
+
 class Citation(models.Model):
     """A page cites a reference, at a place in its list."""
 
@@ -406,6 +424,8 @@ class Citation(models.Model):
     position = models.PositiveSmallIntegerField(default=0)
 
     PERSONAL = ()
+
+    objects = CitationManager()
 
     class Meta:
         ordering = ["position", "pk"]

@@ -2,6 +2,7 @@
 
 import re
 from html import unescape
+from typing import NamedTuple
 
 import nh3
 from django.utils.html import escape, strip_tags
@@ -28,15 +29,31 @@ def build_document(page, schema=None):
     ``schema`` is the newest unless the document is for comparison with an older one. Raises
     UndeclaredError for what document.py does not declare.
     """
+    return at_schema(_built(page, _shared()), schema)
+
+
+class _Shared(NamedTuple):
+    """What many pages show, read once."""
+
+    flags: list
+    blocks: list
+    faqs: list
+
+
+def _shared():
+    flags, faqs = RedFlag.objects.filter(condition=None), Faq.objects.filter(page=None)
+    return _Shared(list(flags), list(SharedBlock.objects.all()), list(faqs))
+
+
+def _built(page, shared):
     condition = page.condition
     numbers, references = _references(page)
-    shared = list(RedFlag.objects.filter(condition=None))
     own_flags = list(condition.red_flags.all()) if condition else []
     # A guide carries the signs that are asked of people who do not know what their concern is.
-    gate = [flag.text for flag in (own_flags if condition else shared) if flag.gate]
-    flags = [flag for flag in shared if not flag.gate]
-    built = {
-        "schema": schema,
+    gate = [flag.text for flag in (own_flags if condition else shared.flags) if flag.gate]
+    flags = [flag for flag in shared.flags if not flag.gate]
+    return {
+        "schema": None,
         "kind": page.kind,
         "slug": page.slug,
         "language": page.language,
@@ -49,15 +66,14 @@ def build_document(page, schema=None):
         "red_flags": _by_level(own_flags, RedFlag.Level.values),
         "after_treatment": _by_level(flags, ["emergency", "urgent"]),
         "gate": gate,
-        "safety": _safety(condition),
-        "faqs": _faqs(page, numbers),
+        "safety": _safety(condition, shared.blocks),
+        "faqs": _faqs(page, numbers, shared.faqs),
         "references": references,
         "reviewer": _reviewer(page.reviewer),
         "last_reviewed": page.last_reviewed.isoformat() if page.last_reviewed else "",
         "next_review_due": page.next_review_due.isoformat() if page.next_review_due else "",
         "related": [_card(other) for other in _related(page)],
     }
-    return at_schema(built, schema)
 
 
 def is_stale(page, edition):
@@ -70,12 +86,24 @@ def is_stale(page, edition):
 
 def has_changed(page, edition):
     """Whether a new edition of ``page`` would say anything that ``edition`` does not."""
-    if is_stale(page, edition):
-        return True
+    return _says_more(_built(page, _shared()), edition)
+
+
+def that_differ(editions):
+    """The keys of those ``editions`` whose page says something else by now, in few queries."""
+    editions, shared = list(editions), _shared()
+    pages = Page.objects.whole().in_bulk({edition.page_id for edition in editions})
+    built = {key: _built(page, shared) for key, page in pages.items()}
+    return {edition.pk for edition in editions if _says_more(built[edition.page_id], edition)}
+
+
+def _says_more(built, edition):
     since = edition.document["schema"]
+    if digest(at_schema(built, since)) != edition.digest:
+        return True
     return any(
         leaf.value
-        for leaf in leaves(build_document(page))
+        for leaf in leaves(at_schema(built))
         if leaf.field.since > since and not leaf.field.derived
     )
 
@@ -140,7 +168,7 @@ def _https(url):
 
 def _references(page):
     """{key: number} and the list of references, numbered in the page's order."""
-    cited = [c.reference for c in page.citations.select_related("reference")]
+    cited = [citation.reference for citation in page.citations.all()]
     listed = [
         {
             "number": number,
@@ -211,9 +239,9 @@ def _by_level(flags, levels):
     return {level: [flag.text for flag in flags if flag.level == level] for level in levels}
 
 
-def _safety(condition):
+def _safety(condition, blocks):
     """The shared blocks of this kind of page, the boxed warning first; guides carry only that."""
-    blocks = sorted(SharedBlock.objects.all(), key=lambda block: block.key != BOXED_WARNING)
+    blocks = sorted(blocks, key=lambda block: block.key != BOXED_WARNING)
     return [
         {"key": block.key, "title": block.title, "body": _finish(block.body, {}, block.title)}
         for block in blocks
@@ -229,10 +257,10 @@ def _applies(block, condition):
     return treated
 
 
-def _faqs(page, numbers):
+def _faqs(page, numbers, shared):
     faqs = list(page.faqs.all())
     if page.kind == Page.Kind.CONDITION and page.condition.service != Condition.Service.ADVICE:
-        faqs += Faq.objects.filter(page=None)
+        faqs += shared
     return [
         {"question": faq.question, "answer": _finish(faq.answer, numbers, faq.question)}
         for faq in faqs

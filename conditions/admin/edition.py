@@ -69,7 +69,10 @@ class EditionAdmin(admin.ModelAdmin):
         signers = obj.page.signers
         may_sign = signers.filter(user=user).exists()
         live = Edition.objects.live().filter(page=obj.page_id).exclude(pk=obj.pk)
+        other = self._other(obj)
         context |= {
+            "other": other,
+            "changes": compare(other.document, obj.document) if other else [],
             "waits": obj.state == "to review",
             "signers": signers,
             "can_sign": obj.state == "to review"
@@ -135,11 +138,7 @@ class EditionAdmin(admin.ModelAdmin):
     def compare(self, request, pk):
         """What this edition changes, beside the live one or the one before it."""
         edition = self._edition(request, pk)
-        others = Edition.objects.filter(page=edition.page_id).exclude(pk=edition.pk)
-        other = (
-            others.filter(live=True).first()
-            or others.filter(number__lt=edition.number).order_by("-number").first()
-        )
+        other = self._other(edition)
         context = {
             **self.admin_site.each_context(request),
             "edition": edition,
@@ -149,6 +148,12 @@ class EditionAdmin(admin.ModelAdmin):
             "title": f"What changes in {edition}",
         }
         return render(request, "admin/conditions/edition/compare.html", context)
+
+    def _other(self, edition):
+        """The live edition, for its successor; else the one before."""
+        others = Edition.objects.filter(page=edition.page_id).exclude(pk=edition.pk)
+        before = others.filter(number__lt=edition.number).order_by("-number")
+        return others.filter(live=True).first() or before.first()
 
     def _edition(self, request, pk):
         if not self.has_view_permission(request):

@@ -5,20 +5,23 @@ from functools import partial
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Prefetch
+from django.db.models import Exists, OuterRef, Prefetch, Q
 from django.http import HttpResponseNotAllowed
-from django.shortcuts import get_object_or_404, redirect
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import path, reverse
 from django.utils import timezone
 
 from conditions import lint, publishing, snapshot, views
+from conditions.comparison import compare
 from conditions.models import Citation, Edition, Faq, Page, Section
 
 from . import release
 from .prose import NonceMediaMixin, PositionedFormSet
 
+WAITING = Q(published_at=None, sent_back_at=None)
 DUE_SOON = timedelta(days=60)
 PAGE_TEXTS = {"title", "lead", "description", "summary", "sections", "faqs"}
 
@@ -119,6 +122,7 @@ class OnTheSite(admin.SimpleListFilter):
     def lookups(self, request, model_admin):
         return [
             ("live", "On the site"),
+            ("changed", "Says something else than the site"),
             ("off", "Not on the site"),
             ("review", "To review"),
             ("signed", "Signed, not published"),
@@ -126,15 +130,29 @@ class OnTheSite(admin.SimpleListFilter):
 
     def queryset(self, request, queryset):
         editions = Edition.objects.filter(page=OuterRef("pk"))
-        waiting = editions.filter(published_at=None, sent_back_at=None)
+        waiting = editions.filter(WAITING)
         conditions = {
             "live": Exists(editions.filter(live=True)),
             "off": ~Exists(editions.filter(live=True)),
             "review": Exists(waiting.filter(signed_at=None)),
             "signed": Exists(waiting.filter(signed_at__isnull=False)),
         }
+        if self.value() == "changed":
+            differ = snapshot.that_differ(Edition.objects.live())
+            return queryset.filter(editions__in=differ)
         chosen = conditions.get(self.value())
         return queryset.filter(chosen) if chosen else queryset
+
+
+class PageList(ChangeList):
+    """Knows which editions are not what their page, or a text it shares, says by now."""
+
+    def get_results(self, request):
+        super().get_results(request)
+        shown = Edition.objects.filter(page__in=[page.pk for page in self.result_list])
+        differ = snapshot.that_differ(shown.filter(Q(live=True) | WAITING))
+        for page in self.result_list:
+            page.differ = differ
 
 
 @admin.register(Page)
@@ -171,21 +189,18 @@ class PageAdmin(NonceMediaMixin, admin.ModelAdmin):
         pages = super().get_queryset(request).select_related("reviewer", "condition")
         return pages.prefetch_related(Prefetch("editions", queryset=editions))
 
+    def get_changelist(self, request, **kwargs):
+        return PageList
+
     @admin.display(description="on the site")
     def live_edition(self, page):
         live = next((edition for edition in page.editions.all() if edition.live), None)
-        return f"edition {live.number}" if live else "no"
+        return f"edition {live.number}{_since(page, live)}" if live else "no"
 
     @admin.display(description="latest edition")
     def state(self, page):
         latest = next(iter(page.editions.all()), None)
-        if latest is None:
-            return "none yet"
-        return (
-            f"{latest.state}, page changed since"
-            if page.updated_at > latest.created_at
-            else (latest.state)
-        )
+        return f"{latest.state}{_since(page, latest)}" if latest else "none yet"
 
     # --- saving ---
     def get_readonly_fields(self, request, obj=None):
@@ -230,6 +245,7 @@ class PageAdmin(NonceMediaMixin, admin.ModelAdmin):
                 "editions": page.editions.defer("document", "card").order_by("-number")[:5],
                 "preview_path": views.preview_path(page),
                 "newer": self._newer(context),
+                "changes": _changes(page, document),
                 "signers": page.signers,
                 "may_sign": page.signers.filter(user=request.user).exists(),
                 "today": timezone.localdate(),
@@ -245,12 +261,30 @@ class PageAdmin(NonceMediaMixin, admin.ModelAdmin):
     # --- verbs ---
     def get_urls(self):
         act = self.admin_site.admin_view(self.act)
+        compare_ = self.admin_site.admin_view(self.compare)
         corrections = self.admin_site.admin_view(partial(release.corrections, self))
         return [
             path("release/", corrections, name="conditions_page_release"),
+            path("<int:pk>/compare/", compare_, name="conditions_page_compare"),
             path("<int:pk>/<str:verb>-page/", act, name="conditions_page_act"),
             *super().get_urls(),
         ]
+
+    def compare(self, request, pk):
+        """What the saved page would change on the site."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        page = get_object_or_404(Page.objects.select_related("condition", "reviewer"), pk=pk)
+        live = page.editions.filter(live=True).first()
+        context = {
+            **self.admin_site.each_context(request),
+            "page": page,
+            "other": live,
+            "differences": _changes(page, snapshot.build_document(page)),
+            "opts": self.opts,
+            "title": f"What changes on the site: {page}",
+        }
+        return render(request, "admin/conditions/page/compare.html", context)
 
     def act(self, request, pk, verb):
         """POST only: submit, or reviewed with the dates "on" and "next_due"."""
@@ -282,9 +316,21 @@ class ReviewForm(forms.Form):
     next_due = forms.DateField()
 
 
+def _since(page, edition):
+    return "; the page says something else now" if edition.pk in page.differ else ""
+
+
 def _fresh(page):
     """The page as the database has it, not as a half-valid form left it."""
     return Page.objects.select_related("condition", "reviewer").get(pk=page.pk)
+
+
+def _changes(page, document):
+    """What ``document`` changes on the site; nothing while the page is not there."""
+    live = page.editions.filter(live=True).first()
+    if live is None or not snapshot.has_changed(page, live):
+        return []
+    return compare(live.document, document)
 
 
 def _with_link(finding, page):

@@ -3,6 +3,8 @@
 from django.contrib import admin, messages
 from django.db import models
 from django.template.defaultfilters import pluralize
+from django.urls import reverse
+from django.utils.html import format_html
 
 from conditions import publishing
 from conditions.models import Condition, Faq, RedFlag, Reference, SharedBlock
@@ -33,11 +35,16 @@ class SharedTextMixin:
         publishing.record_change(obj, by=request.user, fields=fields)
         pages = len(publishing.pages_showing(obj))
         if pages:
+            listed = reverse("admin:conditions_page_changelist")
             messages.warning(
                 request,
-                f"This text is part of {pages} page{pluralize(pages)}. The site shows the old text "
-                "until each of them is sent for review, signed and published.",
-            )
+                format_html(
+                    "This text is part of {} page{}. The site shows the old text until each of "
+                    'them is sent for review, signed and published. <a href="{}?state=changed">'
+                    "See the pages that say something else than the site</a>.",
+                    pages, pluralize(pages), listed,
+                ),
+            )  # fmt: skip
 
 
 class RedFlagInline(admin.TabularInline):

@@ -74,6 +74,13 @@ def test_an_editor_changes_a_page_and_publishes_it(visit, site, logins):
     assert words not in public.get("/conditions/restless-legs/").text, "a draft never leaks"
     page.get_by_role("button", name="Send for review").click()
     expect(page.locator(".messagelist")).to_be_visible()
+    editor.page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
+    page.get_by_role("link", name="Compare with edition").click()
+    expect(page.get_by_role("heading", name="Other words")).to_be_visible()
+    expect(page.locator("ins").get_by_text(words)).to_be_visible()
+    editor.axe()
+    editor.fits()
+    editor.page.set_viewport_size({"width": DESKTOP[0], "height": DESKTOP[1]})
     editor.open("/admin/conditions/edition/?q=restless-legs")
     page.locator("#result_list tbody th a").first.click()
     edition = page.url.partition(editor.origin)[2]

@@ -430,7 +430,8 @@ def test_lists_take_the_same_queries_at_any_size(page, owner, model):
 
 @pytest.mark.parametrize(
     ("query", "found"),
-    [("state=live", 1), ("state=off", 1), ("state=review", 0), ("review=overdue", 0),
+    [("state=live", 1), ("state=off", 1), ("state=review", 0), ("state=changed", 0),
+     ("review=overdue", 0),
      ("review=none", 1), ("q=jaw", 1), ("kind__exact=guide", 1)],
 )  # fmt: skip
 def test_filters_and_search_of_pages(page, editor, query, found):
@@ -438,6 +439,42 @@ def test_filters_and_search_of_pages(page, editor, query, found):
     make_guide(title="Plain", next_review_due=None)
     response = editor.get(f"{reverse('admin:conditions_page_changelist')}?{query}")
     assert response.context["cl"].result_count == found
+
+
+def test_a_changed_safety_text_shows_on_every_page_that_has_it(page, editor):
+    """Also where the page itself was not touched, and where a text waits for its reviewer."""
+    put_live(page)
+    publishing.submit(make_guide(title="Waiting"), by=make_editor())
+    listed, differs = reverse("admin:conditions_page_changelist"), "the page says something else"
+    assert differs not in editor.get(listed).content.decode()
+    block = SharedBlock.objects.get(key="boxed-warning")
+    values = {"title": block.title, "body": "<p>Less.</p>", "position": 0}
+    changed = editor.post(change_url(block), values, follow=True).content.decode()
+    assert f"{listed}?state=changed" in changed
+    assert editor.get(listed).content.decode().count(differs) == 3
+    shown = editor.get(listed, {"state": "changed"}).context["cl"].result_list
+    assert [page.title for page in shown] == [page.title]
+    panel = editor.get(change_url(page)).content.decode()
+    assert "Danger signs and safety: 1" in panel
+    compared = editor.get(reverse("admin:conditions_page_compare", args=[page.pk]))
+    text = compared.content.decode()
+    assert "<del>The effect can spread.</del>" in text
+    assert "<ins>Less.</ins>" in text
+
+
+def test_the_reviewer_sees_how_many_dangerous_changes_there_are_beside_the_signature(
+    page, editor, reviewer
+):
+    put_live(page)
+    RedFlag.objects.filter(text="a locked jaw").update(level="see_doctor")
+    edition = publishing.submit(page, by=make_editor())
+    text = reviewer.get(change_url(edition)).content.decode()
+    assert "Danger signs and safety: 1." in text
+    compared = reviewer.get(reverse("admin:conditions_edition_compare", args=[edition.pk]))
+    text = compared.content.decode()
+    assert "<del>The same day: a locked jaw</del>" in text
+    assert "<ins>See a doctor: a locked jaw</ins>" in text
+    assert "Nothing differs" not in text
 
 
 @pytest.mark.parametrize(

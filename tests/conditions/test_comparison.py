@@ -178,12 +178,23 @@ def test_the_most_dangerous_change_comes_first(document):
         ("<p>A lot.</p>", Risk.WORDS),
         ("<p>For 2 in 10 people.</p>", Risk.EVIDENCE),
         ("<p>Go to an emergency department.</p>", Risk.DANGER),
+        ("<p>A little. Do not drive home.</p>", Risk.DANGER),
+        ("<p>We do not think so.</p>", Risk.WORDS),
     ],
 )
 def test_numbers_and_words_of_danger_raise_the_risk_of_a_text(document, answer, risk):
     changed = copy.deepcopy(document)
     changed["faqs"][0]["answer"] = answer
     assert [part.risk for part in compare(document, changed)] == [risk]
+
+
+def test_only_sentences_that_changed_raise_the_risk(document):
+    body("<p>Call 911 if you choke. It lasts 3 weeks. It may ache.</p>")(document)
+    changed = copy.deepcopy(document)
+    body("<p>Call 911 if you choke. It lasts 3 weeks. It may itch.</p>")(changed)
+    assert [part.risk for part in compare(document, changed)] == [Risk.WORDS]
+    body("<p>Call 911 if you cough. It lasts 3 weeks. It may ache.</p>")(changed)
+    assert [part.risk for part in compare(document, changed)] == [Risk.DANGER]
 
 
 def test_the_order_of_signs_shows_last(document):
