@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test test-sqlite test-postgresql faults lint bench screenshots browser clean
+.PHONY: help run install test test-sqlite test-postgresql faults lint bench screenshots browser postgresql clean
 
 help:
 	@echo "make run           start the clinic at http://$(HOST):$(PORT)   (HOST=… PORT=… choose the address)"
@@ -47,12 +47,19 @@ browser:
 			&& apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; } \
 		|| { echo "The browser tests need Chromium: install the package chromium"; exit 1; }
 
+# Debian's own: the one in the wheel has no TLS. Its programs alone; the tests start a server of theirs.
+postgresql:
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 \
+		|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+			&& apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql >/dev/null; } \
+		|| { echo "The tests of docs/running.md need PostgreSQL: install the package postgresql"; exit 1; }
+
 test: test-sqlite test-postgresql
 
 test-sqlite: $(VENV)/installed-dev browser
 	$(BIN)/pytest -n 2
 
-test-postgresql: $(VENV)/installed-dev browser
+test-postgresql: $(VENV)/installed-dev browser postgresql
 	$(BIN)/pytest -n 2 --pg
 
 # The long rounds of the fault tests, half an hour or more on each database; as root they also fill

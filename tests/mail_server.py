@@ -13,7 +13,7 @@ import ssl
 from email import message_from_bytes, policy
 
 from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP
+from aiosmtpd.smtp import SMTP, AuthResult
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -88,9 +88,12 @@ class _Session(SMTP):
 class MailServer:
     """Set its attributes at any time; stop() refuses connections until start() is called again."""
 
-    def __init__(self, certificate=None):
+    def __init__(self, certificate=None, *, tls="starttls", login=None):
         self.port = _free_port()
-        self.certificate = certificate  # offers STARTTLS when set
+        self.certificate = certificate  # encrypts when set,
+        self.tls = tls  # after STARTTLS or from the start ("implicit")
+        self.login = login  # (user name, password): takes no mail without them
+        self.logins = 0
         self.starttls = "works"  # or "refused", "broken"
         self.rcpt_replies = {}  # address → reply to RCPT, such as "550 No such user"
         self.data_replies = []  # replies to the next DATAs, before it is friendly again
@@ -102,15 +105,34 @@ class MailServer:
         self.connections = 0
         self._controller = None
 
+    def _context(self):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.certificate)
+        return context
+
     def _new_session(self):
         options = {}
-        if self.certificate:
-            options["tls_context"] = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            options["tls_context"].load_cert_chain(self.certificate)
+        if self.certificate and self.tls == "starttls":
+            options["tls_context"] = self._context()
+        if self.login:
+            starts_in_clear = not self.certificate or self.tls == "implicit"
+            options |= {
+                "authenticator": self._knows,
+                "auth_required": True,
+                "auth_require_tls": not starts_in_clear,
+            }
         return _Session(self, hostname="mail.example", **options)
 
+    def _knows(self, _server, _session, _envelope, _mechanism, data):
+        known = (data.login.decode(), data.password.decode()) == self.login
+        self.logins += known
+        return AuthResult(success=known)
+
     def start(self):
-        self._controller = Controller(self, hostname="127.0.0.1", port=self.port)
+        context = self._context() if self.certificate and self.tls == "implicit" else None
+        self._controller = Controller(
+            self, hostname="127.0.0.1", port=self.port, ssl_context=context
+        )
         self._controller.factory = self._new_session
         self._controller.start()
         self.connections = 0  # the controller made one to see whether it answers
