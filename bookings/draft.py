@@ -6,6 +6,8 @@ from datetime import datetime
 
 from django.utils.dateparse import parse_datetime
 
+from . import links
+
 SESSION_KEY = "booking"
 OTHER = "other"  # "Something else, or not sure": no condition
 
@@ -52,6 +54,7 @@ def load(request):
 
 
 def save(request, draft):
+    links.browser_of(request.session)  # there before the press that makes the booking
     request.session[SESSION_KEY] = asdict(draft)
 
 

@@ -217,7 +217,7 @@ def admitted(*, network, email, phone, key, scripted=False, holds_time=True, now
         tallies = _locked(
             now, network=network, unproved=network, all="all", mailbox=box, phone=phone
         )
-        if Booking.objects.filter(idempotency_key=key).exists():
+        if Booking.objects.made_with(key).exists():
             yield None
             return
         by_network = settings.NETWORK_LIMITS

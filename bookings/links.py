@@ -1,7 +1,12 @@
-"""Manage links: a random secret opens one booking; the database keeps only its SHA-256.
+"""Manage links and visits: a random secret opens one booking; the database keeps only its SHA-256.
 
-The secret is not derived from anything, so it cannot be rebuilt from a booking, a clock or
-SECRET_KEY, and changing the key breaks no link.
+A link comes by mail and shows the time and the place. A visit is what one browser gets for half an
+hour, by making the booking or by a second fact: it shows the rest and may change it. Its secret, in
+a cookie, works only beside the secret in the session of that browser. Both are rows of one table,
+so that whatever ends a booking's links ends its visits in the same moment.
+
+No secret is derived from anything, so it cannot be rebuilt from a booking, a clock or SECRET_KEY,
+and changing the key breaks no link.
 """
 
 import hashlib
@@ -18,10 +23,19 @@ from .models import ManageLink
 
 LIFE_AFTER_VISIT = timedelta(hours=24)
 LIFE_WITHOUT_VISIT = timedelta(days=30)  # a call-back has no visit yet
+VISIT = timedelta(minutes=30)
+SESSION_KEY = "browser"
 
 
 def _digest(secret):
     return hashlib.sha256(str(secret).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _ends(booking, now):
+    return booking.ends_at + LIFE_AFTER_VISIT if booking.ends_at else now + LIFE_WITHOUT_VISIT
+
+
+# --- links ----------------------------------------------------------------------------------------
 
 
 def issue(booking, now=None, *, at_least=None):
@@ -32,8 +46,7 @@ def issue(booking, now=None, *, at_least=None):
     not break the first.
     """
     now = now or timezone.now()
-    secret = secrets.token_urlsafe(32)
-    ends = booking.ends_at + LIFE_AFTER_VISIT if booking.ends_at else now + LIFE_WITHOUT_VISIT
+    secret, ends = secrets.token_urlsafe(32), _ends(booking, now)
     ends = max(ends, at_least or ends)
     ManageLink.objects.create(
         booking=booking, digest=_digest(secret), issued_at=now, expires_at=ends
@@ -51,6 +64,7 @@ def look_up(secret, now=None):
     link = ManageLink.objects.select_related("booking").filter(digest=_digest(secret)).first()
     alive = (
         link is not None
+        and not link.browser
         and link.revoked_at is None
         and link.expires_at > now
         and link.booking.erased_at is None
@@ -58,22 +72,92 @@ def look_up(secret, now=None):
     return link if alive else None
 
 
-def revoke_all(booking, now=None, keep=None):
-    """Stop every link of the booking at once; returns how many were still alive.
+# --- visits ---------------------------------------------------------------------------------------
 
-    ``keep`` is the link of the browser that makes the change: its secret dies with the others, the
-    browser stays signed in, so that a second press of the same button is answered and not refused.
+
+def browser_of(session):
+    """The secret that tells this browser's session from all others; made when first asked for."""
+    if SESSION_KEY not in session:
+        session[SESSION_KEY] = secrets.token_urlsafe(32)
+    return session[SESSION_KEY]
+
+
+def browser_digest(session):
+    """How the rows name this browser; "" for one that never had a secret."""
+    return _digest(session[SESSION_KEY]) if SESSION_KEY in session else ""
+
+
+def admit(booking, session, *, mailed=False, now=None):
+    """Begin a visit of this browser and return the secret for its cookie.
+
+    ``mailed``: it began with a link out of the mailbox.
+    """
+    now = now or timezone.now()
+    secret = secrets.token_urlsafe(32)
+    ManageLink.objects.create(
+        booking=booking,
+        digest=_digest(secret),
+        browser=_digest(browser_of(session)),
+        mailed=mailed,
+        issued_at=now,
+        expires_at=min(now + VISIT, _ends(booking, now)),
+    )
+    return secret
+
+
+def has_visited(booking, session):
+    """Whether this browser was ever admitted to the booking."""
+    browser = browser_digest(session)
+    return bool(browser) and booking.links.filter(browser=browser).exists()
+
+
+def admit_who_made(booking, session, now=None):
+    """Admit the browser that pressed the button, at every press; None once its visit has ended.
+
+    A repeated press gets a secret of its own, because the first may be lost with its answer.
+    """
+    now = now or timezone.now()
+    if has_visited(booking, session):
+        browser = browser_digest(session)
+        if not booking.links.valid(now).filter(browser=browser).exists():
+            return None
+    return admit(booking, session, now=now)
+
+
+def visited(secret, session, now=None):
+    """The row of a visit that goes on in this very browser, or None."""
+    rows = ManageLink.objects.open(now).exclude(browser="")
+    return rows.filter(digest=_digest(secret), browser=browser_digest(session)).first()
+
+
+@transaction.atomic
+def leave(session, now=None):
+    """End every visit of this browser, of whatever booking, and forget its secret."""
+    browser = browser_digest(session)
+    if browser:
+        rows = ManageLink.objects.filter(browser=browser, revoked_at=None)
+        rows.update(revoked_at=now or timezone.now())
+        del session[SESSION_KEY]
+
+
+# --- ending both ----------------------------------------------------------------------------------
+
+
+def revoke_all(booking, now=None, keep=None):
+    """Stop every link and visit of the booking at once; returns how many were still alive.
+
+    ``keep`` is the visit that makes the change: its browser stays, so that a second press of the
+    same button is answered and not refused.
     """
     alive = ManageLink.objects.filter(booking=booking, revoked_at=None)
-    if keep is None:
-        return alive.update(revoked_at=now or timezone.now())
-    kept = alive.filter(pk=keep.pk).update(digest=_digest(secrets.token_urlsafe(32)))
-    return kept + alive.exclude(pk=keep.pk).update(revoked_at=now or timezone.now())
+    if keep is not None and keep.browser:
+        alive = alive.exclude(browser=keep.browser)
+    return alive.update(revoked_at=now or timezone.now())
 
 
 @transaction.atomic
 def revoke_every(*, by, now=None):
-    """Stop all links of all bookings, as after a leak; returns how many were still alive.
+    """Stop all links and visits of all bookings, as after a leak; returns how many were alive.
 
     Bookings stay as they are. Patients get a new link from the page for lost links or the desk.
     """

@@ -1,7 +1,8 @@
 """The manage link: see, move or cancel one booking, without an account.
 
 Opening the link trades its secret for a short-lived cookie and a clean address. Nothing changes on
-GET. Name, contact and concern stay hidden, and nothing can be changed, until a second fact is given.
+GET. Name, contact and concern stay hidden, and nothing can be changed, until a second fact is given:
+it begins a visit, as making the booking does (bookings.links), and "Sign out" ends it.
 A request that waits for proof of its mailbox shows one button, and nothing else can be done with it.
 """
 
@@ -22,20 +23,20 @@ from clinic.models import Clinic
 from conditions import editions
 from conditions.models import Page
 
-from . import calendars, limits, links, messages, offers, scheduling, times, week
+from . import calendars, draft, limits, links, messages, offers, scheduling, times, week
 from .forms import CancelForm, LostLinkForm, SecondFactForm
 from .models import Booking, ManageLink, Message
 
 COOKIE = f"{settings.COOKIE_PREFIX}manage"
 COOKIE_SALT = "bookings.manage"
-COOKIE_SECONDS = 30 * 60
+LINK = "link "  # no secret of a visit begins so
 # Known addresses take longer, and nobody shall read that off the clock.
 LOST_LINK_SECONDS = 0.1
 
 
 class Visit(NamedTuple):
-    """What this browser holds: a live link or None; whether a second fact is still needed; whether
-    the link came out of the mailbox, or from the confirmation page of whoever typed the address.
+    """What this browser holds: a live row or None; whether it may change the booking, or a second
+    fact is still needed; whether it came out of the mailbox, or whoever asked typed the address.
     """
 
     link: ManageLink | None
@@ -43,14 +44,16 @@ class Visit(NamedTuple):
     mailed: bool = False
 
 
-def remember(response, booking, *, link=None, proven=False, mailed=False):
-    """Let this browser manage the booking for half an hour; see Visit."""
-    link = link or links.look_up(links.issue(booking))
+def remember(response, value):
+    """Keep in this browser, for half an hour, the secret of its visit, or which link it opened.
+
+    The link itself is not kept, only its key: this cookie can do less than the mail.
+    """
     response.set_signed_cookie(
         COOKIE,
-        f"{link.pk}:{int(proven)}:{int(mailed)}",
+        value,
         salt=COOKIE_SALT,
-        max_age=COOKIE_SECONDS,
+        max_age=links.VISIT,
         secure=settings.HTTPS,
         httponly=True,
         samesite="Lax",
@@ -59,20 +62,24 @@ def remember(response, booking, *, link=None, proven=False, mailed=False):
     return response
 
 
-def _opened(request):
+def opened(request):
+    """The Visit of this browser."""
     try:
-        value = request.get_signed_cookie(COOKIE, salt=COOKIE_SALT, max_age=COOKIE_SECONDS)
-        key, proven, mailed = value.split(":")
-        link = (
-            ManageLink.objects.valid()
-            .select_related("booking__practitioner", "booking__condition", "booking__asked_edition")
-            .defer("booking__asked_edition__document")
-            .filter(pk=int(key), booking__erased_at=None)
-            .first()
-        )
-    except (KeyError, BadSignature, ValueError):
+        value = request.get_signed_cookie(COOKIE, salt=COOKIE_SALT, max_age=links.VISIT)
+    except (KeyError, BadSignature):
         return Visit(None)
-    return Visit(link, proven == "1", mailed == "1") if link else Visit(None)
+    if value.startswith(LINK):
+        link = ManageLink.objects.open().filter(pk=value.removeprefix(LINK), browser="").first()
+        return Visit(link, mailed=True) if link else Visit(None)
+    link = links.visited(value, request.session)
+    return Visit(link, proven=True, mailed=link.mailed) if link else Visit(None)
+
+
+def _opened(request):
+    """The same, but nothing before the mailbox of a request is proved, except by its link."""
+    visit = opened(request)
+    unproved = visit.link and visit.link.booking.is_unproved and not visit.mailed
+    return Visit(None) if unproved else visit
 
 
 def _unknown(request):
@@ -121,7 +128,7 @@ def _manage_page(request, visit, status=200, form=None, problem=""):
             "zone": zone,
             "clinic_zone": clinic.zone,
             "may_change": scheduling.may_change_online(booking, clinic=clinic),
-            "may_remind": (visit.proven or visit.mailed) and messages.may_remind(booking),
+            "may_remind": messages.may_remind(booking),
             "offers": list(booking.offers.open_offers().select_related("practitioner")),
             "deadline": booking.starts_at and booking.change_deadline(clinic),
             "answer_by": booking.answer_by(clinic),
@@ -142,7 +149,7 @@ def open_link(request, secret):
             return _unknown(request)
     except limits.TooMany as error:
         return too_many(request, error)
-    return remember(redirect("bookings:manage"), link.booking, link=link, mailed=True)
+    return remember(redirect("bookings:manage"), f"{LINK}{link.pk}")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -158,8 +165,8 @@ def manage(request):
         return _manage_page(request, visit)
     form = SecondFactForm(request.POST)
     if form.is_valid() and not _wrong_fact(link, form):
-        answer = redirect("bookings:manage")
-        return remember(answer, link.booking, link=link, proven=True, mailed=mailed)
+        secret = links.admit(link.booking, request.session, mailed=mailed)
+        return remember(redirect("bookings:manage"), secret)
     return _manage_page(request, visit, status=422, form=form)
 
 
@@ -292,14 +299,13 @@ def reschedule(request):
             if at is None:
                 raise scheduling.SchedulingError(_("Choose a time"))
             with _counted(visit):
-                moved = scheduling.reschedule(booking, start=at, by="patient", link=link, now=now)
+                scheduling.reschedule(booking, start=at, by="patient", link=link, now=now)
         except limits.TooMany:
             return _too_many_mails(request, visit)
         except scheduling.SchedulingError as error:
             problem = error.message
         else:
-            answer = redirect("bookings:manage")
-            return remember(answer, moved, link=link, proven=True, mailed=visit.mailed)
+            return redirect("bookings:manage")
     return _times_page(request, booking, clinic, now, problem)
 
 
@@ -331,21 +337,29 @@ def choose(request):
     try:
         if (wanted := request.POST.get("offer", "")) not in held:
             raise scheduling.SchedulingError(_("Choose one of the times"))
-        chosen = offers.choose(link.booking, offered=held[wanted], link=link)
+        offers.choose(link.booking, offered=held[wanted], link=link)
     except scheduling.SchedulingError as error:
         return _manage_page(request, visit, status=409, problem=error.message)
-    return remember(
-        redirect("bookings:manage"), chosen, link=link, proven=True, mailed=visit.mailed
-    )
+    return redirect("bookings:manage")
+
+
+@require_POST
+def sign_out(request):
+    """End this browser's visits and forget its answers; what the mailbox holds goes on working."""
+    links.leave(request.session)
+    draft.forget(request)
+    response = render(request, "bookings/signed_out.html")
+    response.delete_cookie(COOKIE, path="/", samesite="Lax")
+    return response
 
 
 @require_POST
 def reminders(request):
     """Reminder mails of this visit, on or off; whoever came from the mailbox need not prove more."""
-    link, proven, mailed = _opened(request)
+    link = _opened(request).link
     if link is None:
         return _unknown(request)
-    if (proven or mailed) and not link.booking.is_unproved:
+    if not link.booking.is_unproved:
         wanted = request.POST.get("wanted") == "yes"
         messages.set_reminders(link.booking, wanted=wanted, by="patient")
     return redirect("bookings:manage")

@@ -1,5 +1,6 @@
 """Consultation requests and what became of them, their messages, and their manage links."""
 
+import hashlib
 import secrets
 import uuid
 from datetime import timedelta
@@ -24,7 +25,16 @@ def new_reference():
     return "".join(secrets.choice(REFERENCE_ALPHABET) for _ in range(8))
 
 
+def hashed_key(key):
+    """A form's key (a UUID) as it is stored: it cannot be read back from the database."""
+    return uuid.UUID(bytes=hashlib.sha256(key.bytes).digest()[:16])
+
+
 class BookingQuerySet(models.QuerySet):
+    def made_with(self, key):
+        """What the form with this key has made: one booking, or none yet."""
+        return self.filter(idempotency_key=hashed_key(key)) if key else self.none()
+
     def pending(self):
         """Requests that wait for the clinic's answer, oldest first: with a time or to be called."""
         return self.filter(status__in=[Booking.Status.PENDING, Booking.Status.WAITLIST]).order_by(
@@ -150,7 +160,13 @@ class Booking(models.Model):
     consent_version = models.CharField(max_length=20, blank=True)
 
     source = models.CharField(max_length=8, choices=Source.choices, default=Source.WEB)
-    idempotency_key = models.UUIDField(unique=True, null=True, blank=True, editable=False)
+    idempotency_key = models.UUIDField(
+        unique=True,
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="Of the form that made it: the first half of the SHA-256 of its key.",
+    )
     request_digest = models.CharField(
         max_length=64,
         blank=True,
@@ -319,32 +335,53 @@ class Booking(models.Model):
 
 class ManageLinkQuerySet(models.QuerySet):
     def valid(self, at=None):
-        """Links that still open their booking."""
+        """Links and visits that have not ended."""
         return self.filter(revoked_at=None, expires_at__gt=at or timezone.now())
+
+    def open(self, at=None):
+        """Those that still open their booking, with what its pages show."""
+        rows = self.valid(at).filter(booking__erased_at=None)
+        return rows.select_related(
+            "booking__practitioner", "booking__condition", "booking__asked_edition"
+        ).defer("booking__asked_edition__document")
 
 
 class ManageLink(models.Model):
-    """One secret that opens one booking's manage page; only its SHA-256 is kept.
+    """One secret that opens one booking, of a link or of one browser's visit: see bookings.links.
 
-    Each mail carries a link of its own, so that a repeated mail never breaks an earlier one.
-    All are revoked when the booking changes.
+    Only its SHA-256 is kept. Each mail carries a link of its own, so that a repeated mail never
+    breaks an earlier one. All are revoked when the booking is moved or its contact changes.
     """
 
     booking = models.ForeignKey(Booking, on_delete=models.CASCADE, related_name="links")
     digest = models.CharField(max_length=64, unique=True)
+    browser = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="SHA-256 of the secret in the session of the visiting browser. Empty: a link.",
+    )
+    mailed = models.BooleanField(
+        default=True,
+        db_default=True,
+        help_text="It came, or the visit began, with a mail. Else whoever asked typed the address.",
+    )
     issued_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     revoked_at = models.DateTimeField(null=True, blank=True)
 
-    PERSONAL = ("digest",)
+    PERSONAL = ("digest", "browser")
 
     objects = ManageLinkQuerySet.as_manager()
 
     class Meta:
         ordering = ["-issued_at"]
+        indexes = [models.Index(fields=["browser"], name="link_browser")]
 
     def __str__(self):
-        return f"Link of {self.booking_id}, issued {self.issued_at:%d %b %Y %H:%M}"
+        kind = "Visit" if self.browser else "Link"
+        return f"{kind} of {self.booking_id}, issued {self.issued_at:%d %b %Y %H:%M}"
 
 
 class Message(models.Model):

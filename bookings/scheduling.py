@@ -22,7 +22,7 @@ from clinic.models import Clinic, Practitioner
 
 from . import holding, links, messages
 from .holding import KeyReused, NotAllowed, SchedulingError, SignsChanged, SlotTaken
-from .models import Booking, Message
+from .models import Booking, Message, hashed_key
 
 __all__ = [
     "KeyReused", "NotAllowed", "SchedulingError", "SignsChanged", "SlotTaken",
@@ -45,9 +45,7 @@ def _digest(**answers):
 
 def _already_made(idempotency_key, digest):
     """The booking that this key made, if any; raises KeyReused if it came with other answers."""
-    if idempotency_key is None:
-        return None
-    booking = Booking.objects.filter(idempotency_key=idempotency_key).first()
+    booking = Booking.objects.made_with(idempotency_key).first()
     if booking and booking.request_digest != digest:
         raise KeyReused
     return booking
@@ -58,7 +56,7 @@ def _new(status, details, *, clinic, idempotency_key, digest, now):
         kept_days_after_visit=clinic.retention_days_after_visit,
         kept_days_after_cancelled=clinic.retention_days_after_cancelled,
         status=status,
-        idempotency_key=idempotency_key,
+        idempotency_key=idempotency_key and hashed_key(idempotency_key),
         request_digest=digest,
         created_at=now,
         consent_at=now,

@@ -27,6 +27,7 @@ urlpatterns = [
     path("booking/cancel/", manage.cancel, name="cancel"),
     path("booking/reschedule/", manage.reschedule, name="reschedule"),
     path("booking/calendar.ics", manage.calendar, name="calendar"),
+    path("booking/sign-out/", manage.sign_out, name="sign_out"),
     path("booking/lost/", manage.lost_link, name="lost_link"),
     path("booking/<str:secret>/", manage.open_link, name="open_link"),
 ]

@@ -1,6 +1,7 @@
 """The steps of booking, and the pages that show free times. Each works without JavaScript."""
 
 import uuid
+from contextlib import suppress
 
 from django.core.cache import caches
 from django.shortcuts import redirect, render
@@ -16,9 +17,9 @@ from conditions import editions
 from conditions.models import Condition, Edition
 from conditions.views import render_condition
 
-from . import availability, draft, limits, manage, scheduling, times, week
+from . import availability, draft, limits, links, manage, scheduling, times, week
 from .forms import CONSENT_VERSION, CallbackForm, ConcernForm, DetailsForm, SignsForm
-from .models import Booking
+from .models import Booking, hashed_key
 
 NEXT_FREE_SECONDS = 30  # how old the advertised next free time may be; booking itself looks anew
 
@@ -339,10 +340,8 @@ def _storable(cleaned):
 def check(request):
     """Step 4: everything once more, then one press that books."""
     answers = draft.load(request)
-    if request.method == "POST":
-        made = _made_by_key(request.POST.get("key", ""))
-        if made and (not answers.details or answers.key != str(made.idempotency_key)):
-            return _finish(request, made)
+    if made := _made_before(request, answers.key if answers.details else ""):
+        return _finish(request, made, links.admit_who_made(made, request.session))
     instead = _instead(request, answers, "bookings:check")
     if instead:
         return instead
@@ -351,23 +350,30 @@ def check(request):
     return _page(request, "bookings/check.html", answers, 4, practitioner=_picked(answers))
 
 
-def _made_by_key(text):
-    try:
-        return Booking.objects.filter(idempotency_key=uuid.UUID(text)).first()
-    except ValueError:
-        return None
+def _made_before(request, unsent):
+    """What the pressed button has made before in this very browser, else None.
+
+    ``unsent`` is the key of answers that are still here: these are looked at as if for the first
+    time. In any other browser a key is nobody's.
+    """
+    with suppress(ValueError):
+        key = uuid.UUID(request.POST.get("key", ""))
+        made = Booking.objects.made_with(key).first() if str(key) != unsent else None
+        return made if made and links.has_visited(made, request.session) else None
+    return None
 
 
 def _picked(answers):
     return Practitioner.objects.filter(slug=answers.practitioner).first()
 
 
-def _finish(request, booking):
-    """Remember which booking this browser made, drop its answers, show the confirmation."""
-    if draft.load(request).key == str(booking.idempotency_key):
+def _finish(request, booking, secret):
+    """Drop the answers and show the confirmation; ``secret`` is None where the visit has ended."""
+    if hashed_key(uuid.UUID(draft.load(request).key)) == booking.idempotency_key:
         draft.forget(request)  # else they belong to another booking, in another tab
-    request.session["made"] = booking.pk
-    return redirect("bookings:done")
+    if secret is None:
+        return redirect("bookings:lost_link")
+    return manage.remember(redirect("bookings:done"), secret)
 
 
 def _book(request, answers):
@@ -387,6 +393,7 @@ def _book(request, answers):
                 prove_within=prove_within,
                 **_person(answers.details),
             )
+            secret = links.admit_who_made(booking, request.session)
     except limits.TooMany as error:
         return manage.too_many(request, error, back="bookings:check")
     except scheduling.NotAllowed:
@@ -400,7 +407,7 @@ def _book(request, answers):
             request, "bookings/check.html", answers, 4, practitioner=_picked(answers),
             problem=error.message, status=409,
         )  # fmt: skip
-    return _finish(request, booking)
+    return _finish(request, booking, secret)
 
 
 def _admitted(request, answers, person, **options):
@@ -429,6 +436,8 @@ def _person(cleaned):
 def call(request):
     """Ask us to call: no time needed."""
     answers = draft.load(request)
+    if made := _made_before(request, answers.key if answers.call else ""):
+        return _finish(request, made, links.admit_who_made(made, request.session))
     instead = _instead(request, answers, "bookings:time", "bookings:details", "bookings:check")
     if instead:
         return instead
@@ -442,7 +451,7 @@ def call(request):
         answers.call = _storable(form.cleaned_data)
         draft.save(request, answers)
         try:
-            return _finish(request, _ask_for_call(request, answers))
+            return _finish(request, *_ask_for_call(request, answers))
         except limits.TooMany as error:
             return manage.too_many(request, error, back="bookings:call")
         except scheduling.NotAllowed:
@@ -458,7 +467,7 @@ def call(request):
 
 def _ask_for_call(request, answers):
     with _admitted(request, answers, answers.call, holds_time=False):
-        return scheduling.request_callback(
+        booking = scheduling.request_callback(
             condition=_condition(answers),
             visit_type=answers.visit_type,
             consent_version=CONSENT_VERSION,
@@ -467,18 +476,16 @@ def _ask_for_call(request, answers):
             idempotency_key=uuid.UUID(answers.key),
             **_person(answers.call),
         )
+        return booking, links.admit_who_made(booking, request.session)
 
 
 @require_safe
 def done(request):
     """The confirmation: read from the database again, so it is never shown for what is not stored."""
-    booking = (
-        Booking.objects.select_related("practitioner", "condition")
-        .filter(pk=request.session.get("made"), erased_at=None)
-        .first()
-    )
-    if booking is None:
+    visit = manage.opened(request)
+    if not visit.proven:
         return redirect("bookings:lost_link")
+    booking = visit.link.booking
     clinic = Clinic.objects.current()
     context = {
         "booking": booking,
@@ -490,4 +497,4 @@ def done(request):
         return render(request, "bookings/prove.html", context)
     if booking.is_unproved:  # whoever asked may manage it once the mailbox is proved
         return render(request, "bookings/unproved.html", context)
-    return manage.remember(render(request, "bookings/done.html", context), booking, proven=True)
+    return render(request, "bookings/done.html", context)

@@ -21,7 +21,7 @@ from django.db import connection, models, transaction
 from django.db.models import Max, Q
 from django.utils import timezone
 
-from bookings import holding, limits
+from bookings import holding, limits, links
 from bookings.models import Booking, Heartbeat, Message
 from clinic import audit, personal_data
 from clinic.models import Clinic
@@ -208,8 +208,9 @@ def _forget_traces(booking, now):
     holding.close_offers(booking, by="system", now=now)
     limits.forget(booking)
     if booking.created_at > now - timedelta(seconds=settings.SESSION_COOKIE_AGE):
+        browsers = set(booking.links.exclude(browser="").values_list("browser", flat=True))
         for session in Session.objects.filter(expire_date__gt=now).iterator(500):
-            if session.get_decoded().get("made") == booking.pk:
+            if links.browser_digest(session.get_decoded()) in browsers:
                 session.delete()
     forget_mail_files(lambda path: str(booking.uid) in path.read_text(errors="replace"))
 

@@ -271,9 +271,9 @@ def test_a_message_in_a_workers_hands_is_not_written():
 def test_visitors_who_just_booked_are_signed_out_of_it():
     booking = past(1, created_at=NOW - timedelta(hours=1))
     stores = []
-    for made in (booking.pk, booking.pk + 1):
+    for made in (booking, past(2, created_at=NOW - timedelta(hours=1))):
         store = SessionStore()
-        store["made"] = made
+        links.admit(made, store, now=NOW)
         store.set_expiry(NOW + timedelta(hours=12))
         store.save()
         stores.append(store)

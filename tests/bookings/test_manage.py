@@ -5,7 +5,6 @@ from types import SimpleNamespace
 
 import pytest
 import time_machine
-from django.http import HttpResponse
 
 from bookings import links, manage, offers, scheduling
 from bookings.models import Booking, Message
@@ -300,16 +299,6 @@ def test_reminders_are_stopped_and_sent_again_from_the_mailbox_without_a_second_
         assert words in opened.get("/booking/").content.decode()
     actions = AuditEvent.objects.filter(action__startswith="booking.reminders").order_by("pk")
     assert [event.action for event in actions] == ["booking.reminders_off", "booking.reminders_on"]
-
-
-def test_whoever_only_typed_the_address_cannot_stop_reminders(client, booking):
-    """The confirmation page opens its own booking, without anybody's mailbox."""
-    response = manage.remember(HttpResponse(), booking)
-    client.cookies.load(response.cookies.output(header="", attrs=[]).strip())
-    assert "Stop reminders" not in client.get("/booking/").content.decode()
-    client.post("/booking/reminders/", {"wanted": "no"})
-    booking.refresh_from_db()
-    assert booking.wants_reminders
 
 
 def test_a_link_that_opens_nothing_stops_no_reminders(client, booking):
