@@ -78,7 +78,8 @@ def test_nothing_is_left_in_sessions_and_cache(running, walked):
         "    c.execute('SELECT cache_key, value FROM cache')\n"
         "    print(c.fetchall())\n"
     )
-    assert "browser" in found
+    found, visitors = re.subn(r"'browser': '[\w-]{43}'", "", found)  # random: any letters at all
+    assert visitors
     # Other tests leave visitors on their way, with a concern and nothing else.
     assert re.search("zzq|quetzalcoatl|0188", found, re.IGNORECASE) is None
 
