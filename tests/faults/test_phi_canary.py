@@ -111,7 +111,9 @@ def test_only_columns_that_are_declared_hold_it(running, walked):
     typed = re.compile("zzq|quetzalcoatl|5550188|323-555-0188", re.IGNORECASE)
     found = [line.split(" ", 3) for line in running.python(TABLES).splitlines()]
     holding = {
-        (table, name, declared) for table, name, declared, text in found if typed.search(text)
+        (table, name, declared)
+        for table, name, declared, text in found
+        if name != "session_key" and typed.search(text)  # random letters
     }
     assert {name for table, name, _ in holding if table == "bookings.Booking"} == {
         "name", "email", "phone", "message",
