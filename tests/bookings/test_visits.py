@@ -14,7 +14,14 @@ from django.test.utils import CaptureQueriesContext
 from bookings import links, messages
 from bookings.models import Booking, ManageLink, hashed_key
 from tests.bookings.conftest import FormClient
-from tests.factories import make_booking, make_clinic, make_condition, make_hours, make_practitioner
+from tests.factories import (
+    make_booking,
+    make_clinic,
+    make_concern,
+    make_gate,
+    make_hours,
+    make_practitioner,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -38,7 +45,8 @@ def clock():
 def doctor(db):
     make_clinic(languages_spoken="English")
     make_hours()
-    condition = make_condition(slug="jaw-pain", name="Jaw pain")
+    make_gate()
+    condition = make_concern(slug="jaw-pain", name="Jaw pain")
     condition.practitioners.add(make_practitioner(slug="doctor"))
     return condition.practitioners.get()
 
