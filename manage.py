@@ -11,9 +11,16 @@ def main():
         # Who types this develops: templates reload and errors show. A check refuses DEBUG on a
         # public address; `serve` is what runs a site.
         os.environ.setdefault("DEBUG", "true")
+    from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
+    from environs import EnvError
 
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except (ImproperlyConfigured, EnvError) as error:
+        if "--traceback" in sys.argv:
+            raise
+        sys.exit(f"{sys.argv[0]}: {error}")
 
 
 if __name__ == "__main__":

@@ -7,12 +7,15 @@ with none of them set; docs/running.md lists them. A mistyped value stops the st
 import os
 import secrets
 import zoneinfo
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from environs import Env, EnvError
+from psycopg2 import ProgrammingError
+from psycopg2.extensions import make_dsn
 
 # The tzdata package wins over the system's copy, which is stale on many machines: since March 2026
 # America/Vancouver keeps -07:00 all year, and a 2025 copy would show winter bookings an hour early.
@@ -25,8 +28,12 @@ env = Env()
 VAR_DIR = Path(env.str("VAR_DIR", str(BASE_DIR / "var")))
 VAR_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
 SITE_URL = env.str("SITE_URL", "http://127.0.0.1:8000").rstrip("/")
-SITE_HOST = urlsplit(SITE_URL).hostname or ""
-if urlsplit(SITE_URL).scheme not in {"http", "https"} or urlsplit(SITE_URL).path or not SITE_HOST:
+SITE_HOST = ""
+with suppress(ValueError):  # of a port or an IPv6 address that is none
+    _site = urlsplit(SITE_URL)
+    if _site.scheme in {"http", "https"} and _site.port != 0 and _site.username is None:
+        SITE_HOST = _site.hostname or ""
+if not SITE_HOST or SITE_URL.count("/") != 2 or set(SITE_URL) & set("?# "):
     raise ImproperlyConfigured(
         f"SITE_URL={SITE_URL} is not understood. Write https://clinic.example, without a path: the "
         "site is not served from a folder of another one."
@@ -129,13 +136,16 @@ DATABASE_URL = env.str("DATABASE_URL", "")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 
+SSL_MODES = {"disable", "allow", "prefer", "require", "verify-ca", "verify-full"}
+
+
 def _database():
     """SQLite in var/ by default; PostgreSQL where DATABASE_URL says so."""
-    if not DATABASE_URL or DATABASE_URL.startswith("sqlite"):
-        path = DATABASE_URL.partition("://")[2].removeprefix("/") or VAR_DIR / "db.sqlite3"
+    file = DATABASE_URL.removeprefix("sqlite:///")
+    if not DATABASE_URL or (file not in ("", DATABASE_URL) and "?" not in file):
         return {
             "ENGINE": "django.db.backends.sqlite3",
-            "NAME": path,
+            "NAME": file or VAR_DIR / "db.sqlite3",
             "CONN_MAX_AGE": 60,
             "OPTIONS": {
                 "timeout": 10,
@@ -152,15 +162,19 @@ def _database():
         }
     try:
         config = env.dj_db_url("DATABASE_URL", conn_max_age=60, conn_health_checks=True)
-        if not config["ENGINE"].endswith("postgresql"):
+        options = config.get("OPTIONS", {})
+        if not (config["ENGINE"].endswith("postgresql") and config["NAME"]):
             raise ValueError
-    except (ValueError, KeyError, EnvError) as error:
-        # Not the value itself: it holds a password.
+        if options.get("sslmode", "prefer") not in SSL_MODES:
+            raise ValueError
+        make_dsn(**options)  # knows the names of all parameters
+    except (ValueError, KeyError, EnvError, ProgrammingError):
+        # Neither the value nor the error: they hold the password, or a part of it.
         raise ImproperlyConfigured(
             "DATABASE_URL is not understood. These are: postgres://user:password@host:5432/name, "
-            "postgres://user@/name?host=/run/postgresql and sqlite:////path/to/file. Write /, @ and "
-            ": in a password as %2F, %40 and %3A."
-        ) from error
+            "the same with ?sslmode=require, postgres://user@/name?host=/run/postgresql and "
+            "sqlite:////path/to/file. Write /, @, : and # in a password as %2F, %40, %3A and %23."
+        ) from None
     config.setdefault("OPTIONS", {})  # a URL without a query brings none
     # A URL with ?host= names a socket folder: postgresql://user@/name?host=/run/postgresql
     socket_folder = parse_qs(urlsplit(DATABASE_URL).query).get("host")
@@ -310,7 +324,7 @@ DEMO_ACCOUNTS_SKIP_SECOND_FACTOR = ON_LOOPBACK and not HTTPS
 
 # --- mail ---------------------------------------------------------------------------------------
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
-STARTTLS_PORT, TLS_PORT = 587, 465
+PLAIN_PORT, STARTTLS_PORT, TLS_PORT = 25, 587, 465
 
 
 def _mail_server():
@@ -321,13 +335,17 @@ def _mail_server():
         found = env.dj_email_url("EMAIL_URL")
         if not found["EMAIL_HOST"] or not found["EMAIL_BACKEND"].endswith("smtp.EmailBackend"):
             raise ValueError
-    except (ValueError, KeyError, EnvError) as error:
-        raise ImproperlyConfigured(  # not the value itself: it holds a password
+    except (ValueError, KeyError, EnvError):
+        # Neither the value nor the error: they hold the password, or a part of it.
+        raise ImproperlyConfigured(
             "EMAIL_URL is not understood. These are: submission://user:password@mail.example, "
-            "smtp://user:password@mail.example:465/?ssl=True and smtp://127.0.0.1:25. Write /, @ "
-            "and : in a password as %2F, %40 and %3A."
-        ) from error
-    if not (found["EMAIL_USE_TLS"] or found["EMAIL_USE_SSL"]):
+            "smtp://user:password@mail.example:465/?ssl=True and smtp://127.0.0.1:25. Write /, @, "
+            ": and # in a password as %2F, %40, %3A and %23."
+        ) from None
+    if found["EMAIL_PORT"] is None:
+        smtps = env.str("EMAIL_URL").lower().startswith("smtps:")
+        found["EMAIL_PORT"] = TLS_PORT if smtps else PLAIN_PORT
+    if found["EMAIL_PORT"] in (TLS_PORT, STARTTLS_PORT):
         found["EMAIL_USE_SSL"] = found["EMAIL_PORT"] == TLS_PORT
         found["EMAIL_USE_TLS"] = found["EMAIL_PORT"] == STARTTLS_PORT
     encrypted = found["EMAIL_USE_TLS"] or found["EMAIL_USE_SSL"]
