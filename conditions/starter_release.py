@@ -27,7 +27,8 @@ RECORD_FIELDS = [
     *starter_content.TIMING,
 ]  # fmt: skip
 PAGE_FIELDS = ["title", "description", "lead"]
-REFERENCE_FIELDS = ["citation", "year", "url", "kind", "status"]
+REFERENCE_FIELDS = ["citation", "year", "url", "kind", "status", "checked_on"]
+MAY_BE_EMPTY = {"approval_year", "checked_on"}
 
 
 class Text(NamedTuple):
@@ -149,7 +150,7 @@ def _texts():
             yield Text(f"page:{kind}:{content['slug']}", label, row, _page_of(content))
     references = {row.key: row for row in Reference.objects.all()}
     for entry in _references(conditions + guides).values():
-        says = [entry[field] for field in REFERENCE_FIELDS]
+        says = [_plain(entry.get(field)) for field in REFERENCE_FIELDS]
         yield Text(
             f"reference:{entry['key']}",
             f"Source {entry['key']}",
@@ -208,7 +209,7 @@ def _says(text):
     if kind == "faqs":
         return [[faq.question, clean_html(faq.answer)] for faq in row]
     if kind == "reference":
-        return [getattr(row, field) for field in REFERENCE_FIELDS]
+        return [_plain(getattr(row, field)) for field in REFERENCE_FIELDS]
     charts = [f"chart_{name}" for name in starter_content.CHART_FIELDS]
     return {
         "words": [getattr(row, field) for field in PAGE_FIELDS],
@@ -237,7 +238,7 @@ def _write(text):
     else:
         fields = {"record": RECORD_FIELDS, "block": ["title", "body"]}.get(kind, REFERENCE_FIELDS)
         for field, value in zip(fields, text.says, strict=True):
-            setattr(row, field, None if field == "approval_year" and value == "" else value)
+            setattr(row, field, None if field in MAY_BE_EMPTY and value == "" else value)
         row.save()
 
 
@@ -260,7 +261,7 @@ def _write_page(page, says):
     starter_content.make_faqs(page, _entries(says["faqs"]))
     known = _references(part for contents in starter_content.read()[1:] for part in contents)
     for position, key in enumerate(says["references"]):
-        values = {field: known[key][field] for field in REFERENCE_FIELDS}
+        values = {field: known[key].get(field) for field in REFERENCE_FIELDS}
         reference, _made = Reference.objects.get_or_create(key=key, defaults=values)
         Citation.objects.create(page=page, reference=reference, position=position)
 
