@@ -20,7 +20,7 @@ from django.utils.http import urlencode
 
 from .models import Clinic
 from .sign_in import may_skip_second_factor
-from .staff import sessions
+from .staff import record, sessions
 
 log = logging.getLogger(__name__)
 
@@ -118,6 +118,20 @@ def staff_sessions(get_response):
         response = get_response(request)
         if request.path_info.startswith(STAFF_PREFIXES) and request.user.is_authenticated:
             sessions.note(request)
+        return response
+
+    return middleware
+
+
+def refused_pages(get_response):
+    """An admin page that somebody who is signed in may not open is in the record, with who."""
+
+    def middleware(request):
+        response = get_response(request)
+        refused = response.status_code == 403 and request.path_info.startswith("/admin/")
+        if refused and request.user.is_authenticated:
+            page = request.resolver_match.view_name if request.resolver_match else ""
+            record.note("page_refused", request.user, by=request.user, page=page)
         return response
 
     return middleware

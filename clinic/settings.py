@@ -105,6 +105,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "clinic.middleware.staff_sessions",
+    "clinic.middleware.refused_pages",
     "clinic.middleware.clinic_time_for_staff",
     "clinic.middleware.second_factor_for_staff",
     "clinic.middleware.opening_soon",
@@ -307,13 +308,24 @@ ACCOUNT_EMAIL_VERIFICATION = "none"  # a manager makes the accounts
 ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False  # a stranger's address gets no mail, and the same answer
 ACCOUNT_FORMS = {"reset_password": "clinic.staff.forms.ResetPasswordForm"}
-ACCOUNT_RATE_LIMITS = {"manage_email": "5/h/user", "reset_password": "20/m/ip,5/h/key"}
+ACCOUNT_RATE_LIMITS = {
+    "login": None,  # it would count good sign-ins, and let one visitor of a network lock the others
+    "login_failed_known": "5/300s/key",  # as "login_failed", for one account in a browser it knows
+    "manage_email": "5/h/user",
+    "reset_password": "20/m/ip,5/h/key",
+}
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 900
 ACCOUNT_SESSION_REMEMBER = False
 ACCOUNT_LOGOUT_REDIRECT_URL = "/"
 ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXIES
 MFA_ADAPTER = "clinic.sign_in.EncryptedSecondFactors"
 MFA_ALLOW_UNVERIFIED_EMAIL = True
+MFA_FORMS = {
+    "authenticate_webauthn": "clinic.staff.forms.KeyAsSecondFactor",
+    "login_webauthn": "clinic.staff.forms.KeyAlone",
+    "reauthenticate_webauthn": "clinic.staff.forms.KeyAgain",
+}
+MFA_RATE_LIMITS = {"webauthn_login": "60/m/ip"}  # a key cannot be guessed
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_WEBAUTHN_USER_VERIFICATION = "required"

@@ -2,7 +2,6 @@
 
 import logging
 
-from allauth.account.adapter import DefaultAccountAdapter
 from allauth.core import context as request_of_library
 from allauth.mfa.adapter import DefaultMFAAdapter
 from django.conf import settings
@@ -11,13 +10,14 @@ from django.core.exceptions import ValidationError
 
 from . import account_mails, encryption, mail_addresses, roles
 from .models import Clinic
+from .staff.sign_in import CarefulSignIn
 
 log = logging.getLogger(__name__)
 
 DEMO_GROUP = "Demo account"
 
 
-class StaffAccounts(DefaultAccountAdapter):
+class StaffAccounts(CarefulSignIn):
     """Accounts are made by a manager in the admin; nobody signs up."""
 
     def is_open_for_signup(self, request):

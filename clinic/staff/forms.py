@@ -1,11 +1,13 @@
 """Forms of the sign-in pages where ours ask for more than the library's own."""
 
 from allauth.account import forms as account
+from allauth.mfa.webauthn import forms as webauthn
 from django import forms
 
 from clinic.mail_addresses import MailAddressFormField
 
-from . import addresses
+from . import addresses, passkeys
+from .record import NOBODY, note
 
 
 class AddressForm(forms.Form):
@@ -37,4 +39,32 @@ class ResetPasswordForm(account.ResetPasswordForm):
     def save(self, request, **kwargs):
         for user in self.users:
             addresses.mirror(user)  # the library's token covers its rows as well
+            note("staff_reset_asked", user, by=NOBODY)
         return super().save(request, **kwargs)
+
+
+class CountedKey:
+    """For a form that takes the answer of a key: one that was copied is refused and recorded."""
+
+    def clean_credential(self):
+        answer = self.cleaned_data["credential"]
+        authenticator = super().clean_credential()
+        if not passkeys.count(authenticator, answer):
+            note("passkey_copied", authenticator.user, by=NOBODY, key=authenticator.pk)
+            raise forms.ValidationError(
+                "This key is not taken: it answered as a copy of it would. "
+                "Sign in another way, remove the key, and tell your manager."
+            )
+        return authenticator
+
+
+class KeyAsSecondFactor(CountedKey, webauthn.AuthenticateWebAuthnForm):
+    pass
+
+
+class KeyAlone(CountedKey, webauthn.LoginWebAuthnForm):
+    pass
+
+
+class KeyAgain(CountedKey, webauthn.ReauthenticateWebAuthnForm):
+    pass
