@@ -187,8 +187,8 @@ def _value_lines(field, old, new):
     if before == after:  # what differs is in the markup alone
         before, after = _raw(old), _raw(new)
     marked = _marked(before, after)
-    alone = sum(other.part == field.part for other in FIELDS.values()) == 1 and field.part
-    if field.kind is Kind.HTML or (alone and not field.path.endswith("[]")):
+    alone = sum(other.part == field.part for other in FIELDS.values()) == 1
+    if field.kind is Kind.HTML or (field.part and alone):
         return marked
     return [(mark, f"{field.label}: {text}") for mark, text in marked]
 

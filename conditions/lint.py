@@ -5,6 +5,7 @@ Hints never block.
 """
 
 import re
+import unicodedata
 from datetime import date
 from typing import NamedTuple
 
@@ -175,6 +176,11 @@ def months_after(day, months):
 
 
 def _marks(text, field):
+    hidden = sorted(
+        {f"U+{ord(c):04X}" for c in text if unicodedata.category(c) == "Cf"} - {"U+00AD"}
+    )
+    if hidden:
+        yield Gap(f"Invisible signs ({', '.join(hidden)}) change how this is read.", field)
     if "[CLINIC" in text.upper():
         yield Gap("A [CLINIC] mark is open: only the clinic knows this.", field)
     for match in CITED.finditer(text):
@@ -193,11 +199,20 @@ def _doses(document, text, field):
 
 # --- overclaims ---------------------------------------------------------------------------------
 _NEGATED = re.compile(
-    r"\b(?:not|no|never|nor|neither|cannot|without|whether|(?:know|clear|sure|say|tell|ask) if)\b"
+    r"\b(?:not|no|none|nothing|nobody|never|nor|neither|cannot|without|whether"
+    r"|(?:know|clear|sure|say|tell|ask) if)\b"
     r"|n['’]t\b|^claims that\b",
     re.I,
 )
-_NOT_REALLY = re.compile(r"\b(?:no (?:doubt|question)|not only|without (?:a )?doubt)\b", re.I)
+_NOT_REALLY = re.compile(
+    r"\b(?:no (?:doubt|question|wonder|surprise)|not only|without (?:a )?doubt|(?:cannot|never) fails?"
+    r"|nothing (?:but|less))\b",
+    re.I,
+)
+_ILLS = (
+    r"(?:migraines?|headaches?|pain|aches?|bruxism|grinding|clenching|(?:sleep )?apnea|snoring|leaks?"
+    r"|spasms?|spasticity|dystonia|TMJ|restless legs|tension|urges?|symptoms?)\b"
+)
 _REACH = 8  # words before a claim in which a denial still belongs to it
 _EVERYWHERE = (
     r"\bcur(?:e|es|ed|ing|ative)\b",
@@ -221,7 +236,7 @@ _EVERYWHERE = (
     r"\b(?:improv|restor)\w+ (?:your )?(?:mobility|movement|function)\b",
     r"\b(?:works?|helps?) (?:where|when) .{0,30}\bfail\w*",
     r"\b(?:some|great|good) success\b",
-    r"\beffects? (?:usually |typically )?lasts? (?:for )?3(?: to | ?[–-] ?)4 months\b",
+    r"\beffects? (?:usually |typically )?lasts? (?:for |about |around )?3(?: to | ?[–-] ?)4 months\b",
     r"\bchang\w+ (?:my|your|his|her|their|our) li(?:fe|ves)\b",
     r"\bmeet [A-Z][a-z]+,",
     r"\bmost (?:cost-)?effective\b",
@@ -230,6 +245,26 @@ _EVERYWHERE = (
     r"\bmigraines? .{0,40}\b(?:linked to|caused by|due to|comes? from) .{0,30}\b(?:TMJ|jaw)\b",
     r"\b(?:treats?|stops?|reduces?) (?:night-?time (?:urination|peeing)|nocturia)\b",
     r"\bneck spasms? \(cervical dystonia\)",
+    rf"\b(?:heals?|healed|healing|ends?|ended|ending|banish\w*) (?:(?:the|your|all|any) )?{_ILLS}",
+    r"\b(?:gone )?for good\b(?! reason)",
+    r"\bforever\b",
+    r"\b(?:a |your )lifetime\b",
+    r"\b(?:works?|helps?|effective|relief) (?:for |in )?(?:everyone|everybody|every patient|all patients)\b",
+    r"\b100 ?(?:%|percent|per cent) (?:effective|success\w*|sure|certain\w*|natural|reliable)\b",
+    r"\b(?:risk|side[- ]effect)[- ]free\b",
+    r"\bgold[- ]standard\b",
+    r"\b(?:relief|success|results?) (?:where|when) .{0,30}\bfail\w*",
+    r"\b(?:works?|is|are) (?:much |far |even )?better than (?:tablets?|pills?|medicines?|drugs?|surgery"
+    r"|any|all|other|a splint|splints)\b",
+    r"\bone of our (?:patients|clients)\b",
+    r"\b(?:got|get|gets|have|has|had|gave|give|gives) .{0,20}\bli(?:fe|ves) back\b",
+    r"\bworld[- ]class\b",
+    r"\b(?:magic\w*|amazing\w*|revolution\w*|powerful|holistic|unique\w*|state[- ]of[- ]the[- ]art)\b",
+    r"\bturning point\b",
+    r"\bmakes? (?:a|the|all the) (?:big|huge|real|world of)? ?difference\b",
+    r"\bless invasive\b",
+    r"\b(?:shown|known) to (?:provide|bring|give) relief\b",
+    r"\bmost advanced\b",
 )
 # These are claims although they hold a word that denies: "no side effects".
 _DENIALS = (
@@ -238,14 +273,33 @@ _DENIALS = (
     r"\bsafest\b",
     r"\b(?:no|without) (?:an? )?(?:effect|impact) on chewing\b",
     r"\bbenefits? (?:do|does)(?:n['’]t| not) (?:stop|end) there\b",
+    r"\bno other (?:treatment|medicine|therapy|drug|clinic)\b",
+    r"\b(?:never|cannot|can['’]t) fails?\b",
+    r"\byou(?:['’]ll| will) never\b.{0,40}\bagain\b",
+    r"\b(?:there (?:are|is)|has|have|carr(?:y|ies)) (?:no|zero) (?:known |real )?risks?\b(?! (?:of|factors?))",
+    r"\bwithout (?:any )?risks?\b(?! (?:of|factors?))",
+    r"\bwithout (?:having )?(?:any )?(?:negative|bad|adverse|harmful|side)[- ]?effects? on\b",
+    r"\bnothing (?:works|helps) better\b",
 )
-_OFF_LABEL = (r"\bproven\b",)
+_OFF_LABEL = (
+    r"\bproven\b",
+    r"\bfirst[- ]line\b",
+    r"\bapproved (?:treatment|therapy|cure) (?:for|of)\b",
+    r"\bFDA (?:has |have )?(?:cleared|approved|licensed|endorsed) (?:it|this|botox|botulinum toxin)"
+    rf" (?:for|to treat) (?:this|{_ILLS})",
+)
 _FDA = r"\bFDA[- ]approved\b"
 # Where the clinic does not treat, no sentence may promise that an injection helps.
 _ADVICE = (
     r"\b(?:botulinum toxin|botox|toxin|inject\w+)\b.{0,80}"
-    r"\b(?:reduces|relieves|improves|treats|eases|helps)\b",
+    r"\b(?:reduc|reliev|improv|treat|eas|help|lessen|stop)(?:e|es|s|ing)?\b",
+    r"\b(?:botulinum toxin|botox|toxin|inject\w+|it)\b.{0,60}"
+    r"\b(?:makes? .{0,30}\bbetter|opens? (?:up )?(?:the |your )?airways?)\b",
+    r"\b(?:botulinum toxin|botox|toxin|inject\w+)\b.{0,80}\b(?:provides? relief|reduction in)\b",
+    r"\b(?:palate|tongue[- ]base)\b.{0,60}\b(?:reduc|reliev|improv|treat)(?:e|es|ed|s|ing)\b",
 )
+# A question that says what it asks: "Did you know that …?"
+_TELLS = re.compile(r"\b(?:did you know|who knew|why not|isn['’]t it)\b", re.I)
 _ALLOWED = re.compile(r"\b(?:at best|safe (?:to eat|to drink)|best[- ]known)\b", re.I)
 
 
@@ -259,11 +313,14 @@ def overclaims(text, form):
     patterns += _ADVICE if form == "advice" else ()
     denials = [*_DENIALS, *([_FDA] if form in {"off_label", "advice"} else ())]
     found = []
-    for sentence in sentences(text):
-        if sentence.endswith("?"):
+    for sentence in sentences(as_read(text)):
+        if sentence.endswith("?") and not _TELLS.search(sentence):
             continue
         plain = _ALLOWED.sub("", sentence)
         hits = [m for p in denials for m in re.finditer(p, plain, re.I)]
+        hits = [
+            m for m in hits if not (m[0].startswith("without") and _denied(plain, m, within=False))
+        ]
         for pattern in patterns:
             for match in re.finditer(pattern, plain, re.I):
                 if not _denied(plain, match):
@@ -277,11 +334,23 @@ def claims(text):
     return [claim.phrase for claim in overclaims(text, "off_label")]
 
 
-def _denied(sentence, match):
+def as_read(text):
+    """``text`` as a reader takes it: no invisible signs, wide letters narrow, look-alikes Latin."""
+    visible = "".join(c for c in text if unicodedata.category(c) != "Cf")
+    return unicodedata.normalize("NFKC", visible).translate(_LOOK_ALIKES)
+
+
+_LOOK_ALIKES = str.maketrans(
+    "АВЕКМНОРСТУХІЈЅаеорсухіјѕԁһӏΑΒΕΖΗΙΚΜΝΟΡΤΥΧαινορυ",
+    "ABEKMHOPCTYXIJSaeopcyxijsdhlABEZHIKMNOPTYXaivopu",
+)
+
+
+def _denied(sentence, match, *, within=True):
     """Whether the words just before the claim, or in it, deny it or leave it open."""
     clause = re.split(r"[;:]|, (?:but|and)\b", sentence[: match.start()])[-1]
     near = " ".join(clause.split()[-_REACH:])
-    return bool(_NEGATED.search(_NOT_REALLY.sub("", f"{near} {match[0]}")))
+    return bool(_NEGATED.search(_NOT_REALLY.sub("", f"{near} {match[0] if within else ''}")))
 
 
 # --- plain language -----------------------------------------------------------------------------

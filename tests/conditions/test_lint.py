@@ -142,7 +142,54 @@ WORDS = [
 ]
 
 
-@pytest.mark.parametrize(("form", "sentence"), LEDGER + WORDS)
+# Promises in other words: by an absolute, by comparison, by a story, by a denied doubt.
+UNSEEN = [
+    ("approved", sentence)
+    for sentence in [
+        "It heals migraine.",
+        "Your pain is gone for good.",
+        "You will never have a headache again.",
+        "It works for everyone.",
+        "It is 100% effective.",
+        "A risk-free visit.",
+        "There are no risks.",
+        "It comes without any risks.",
+        "The gold standard for headaches.",
+        "It ends grinding.",
+        "The effect lasts a lifetime.",
+        "It works better than tablets.",
+        "One of our patients, Emma, sleeps again.",
+        "Emma got her life back.",
+        "No other treatment cures migraine.",
+        "No wonder it cures migraine.",
+        "It cannot fail to cure migraine.",
+        "It gives relief where other treatments have failed.",
+        "Did you know that it is a superpower against pain?",
+        "It made all the difference: a turning point.",
+        "Toxin has been shown to provide relief.",
+        "A powerful, unique treatment.",
+        "The effects typically last about 3-4 months.",
+        "It relaxes the jaw without having negative effects on chewing.",
+    ]
+] + [
+    ("advice", "Toxin in the masseter makes sleep apnea better."),
+    ("advice", "It opens the airway."),
+    ("advice", "Injections of the palate gave a reduction in apnea."),
+    ("advice", "An injection of the tongue base, reducing apnea."),
+    ("off_label", "An approved treatment for grinding."),
+    ("off_label", "The FDA has cleared it for grinding."),
+    ("off_label", "A first-line choice."),
+]  # fmt: skip
+DISGUISED = [
+    ("approved", "It cu\u200bres migraine."),
+    ("approved", "It \uff43\uff55\uff52\uff45\uff53 migraine."),
+    ("approved", "It c\u0443res migraine.".replace("\u0443", "u\u00ad")),
+    ("approved", "A mir\u0430cle for headaches."),
+    ("approved", "It is completely s\u0430f\u0435."),
+]
+
+
+@pytest.mark.parametrize(("form", "sentence"), LEDGER + WORDS + UNSEEN + DISGUISED)
 def test_an_overclaim_is_found(form, sentence):
     assert lint.overclaims(sentence, form), sentence
 
@@ -161,6 +208,17 @@ def test_an_overclaim_is_found(form, sentence):
         "The effect is small at best.",
         "This procedure is secure.",
         "Drive only when you can do so safely.",
+        "Nothing works best for all.",
+        "No treatment is without risk.",
+        "It does not work for everyone.",
+        "The pain is not gone for good.",
+        "It is not known to work better than tablets.",
+        "It is not a first-line choice.",
+        "It is not an approved treatment for grinding.",
+        "There is no risk of addiction.",
+        "Whether injections help is not known.",
+        "The wound heals in a week.",
+        "In one man an injection helped.",
     ],
 )
 @pytest.mark.parametrize("form", ["off_label", "advice"])
@@ -177,6 +235,14 @@ def test_doses_are_found_on_off_label_pages(complete, text, count):
     document = off_label(complete)
     body(document, text)
     assert len(lint.gaps(document)) == count
+
+
+def test_invisible_signs_are_named(complete):
+    """One turns the direction in which the rest of the line is read."""
+    complete["title"] = "Jaw\u202epain"
+    (gap,) = lint.gaps(complete)
+    assert gap.field == "title"
+    assert "U+202E" in gap.message
 
 
 def test_hints_do_not_block(complete):
