@@ -198,7 +198,8 @@ def test_no_trace_is_left_in_any_table(settings):
     assert everything().count(SECRET) > 10
     booking = erasure.erase(booking, by="system", reason="asked", now=NOW)
     text = everything()
-    for trace in (SECRET, "zzq", "0188", "Istanbul"):
+    # Fewer digits of the number stand in some random key by chance.
+    for trace in (SECRET, "zzq", "5550188", "Istanbul"):
         assert trace not in text
     assert not ManageLink.objects.exists()
     assert not Tally.objects.exists()
