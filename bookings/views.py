@@ -112,8 +112,8 @@ def _instead(request, answers, *steps):
     return None if answers.next_step in steps else redirect(answers.next_step)
 
 
-def _closed(request, answers, why):
-    return _page(request, "bookings/closed.html", answers, 1, status=409, why=why)
+def _closed(request, answers, why, status=409):
+    return _page(request, "bookings/closed.html", answers, 1, status=status, why=why)
 
 
 def _zone(answers, clinic):
@@ -184,7 +184,9 @@ def start(request):
         draft.save(request, answers)
         return redirect("bookings:signs")
     if not form.fields["condition"].choices:
-        return _closed(request, draft.Draft(), editions.NOTHING)
+        # Who only opens the page asked for nothing that was refused.
+        status = 409 if request.method == "POST" else 200
+        return _closed(request, draft.Draft(), editions.NOTHING, status)
     tiles = {c.slug: c for c in concerns}
     return _page(
         request, "bookings/start.html", answers, 1, form=form, tiles=tiles, why=why,

@@ -148,8 +148,10 @@ def test_nothing_signed_books_nothing(client, concern):
     withdraw(concern)
     for address in ("/book/", "/book/?condition=jaw-pain"):
         response = client.get(address)
+        assert response.status_code == 200
         assert "nothing can be booked here" in response.content.decode()
         assert "<form" not in response.content.decode()
+    assert client.post("/book/", {"condition": "jaw-pain"}).status_code == 409
     home = client.get("/").content.decode()
     assert "Next free time" not in home
     assert "nothing can be booked here" in home
