@@ -43,12 +43,14 @@ def security_headers(get_response):
 
     def middleware(request):
         response = get_response(request)
+        response.headers.setdefault("X-Frame-Options", settings.X_FRAME_OPTIONS)
         response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
         response.headers.setdefault(
             "Permissions-Policy",
             "camera=(), microphone=(), geolocation=(), payment=(), usb=(), browsing-topics=()",
         )
-        if _without_language(request.path_info).startswith(PRIVATE_PREFIXES):
+        # With the slash that a redirect to such a page is about to add.
+        if f"{_without_language(request.path_info)}/".startswith(PRIVATE_PREFIXES):
             add_never_cache_headers(response)
             response.headers["Cache-Control"] = "no-store, private"
             response.headers["X-Robots-Tag"] = "noindex, nofollow"

@@ -92,8 +92,8 @@ MIDDLEWARE = [
     "clinic.middleware.security_headers",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "clinic.middleware.refuse_hostile_requests",
     "csp.middleware.CSPMiddleware",
+    "clinic.middleware.refuse_hostile_requests",
     "clinic.database_waiting.middleware",
     "clinic.middleware.database_trouble",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -282,6 +282,8 @@ COOKIE_PREFIX = "__Host-" if HTTPS else ""
 SESSION_COOKIE_NAME = f"{COOKIE_PREFIX}session"
 CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}csrf"
 CSRF_COOKIE_HTTPONLY = True
+CSRF_COOKIE_AGE = None  # gone with the browser's session, on a shared computer too
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"  # no cookie of its own
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 12 * 3600
 CSRF_FAILURE_VIEW = "clinic.views.csrf_failure"

@@ -29,6 +29,8 @@ urlpatterns = [
     path("health/live", views.live),
     path("health/ready", views.ready, {"more": {"worker": outbox.trouble}}),
     path("robots.txt", views.robots),
+    path(".well-known/security.txt", views.security_txt),
+    path(".well-known/change-password", views.change_password),
     path("sitemap.xml", sitemap, {"sitemaps": SITEMAPS}),
     path("admin/", admin.site.urls),
     path("account/2fa/", include("allauth.mfa.urls")),

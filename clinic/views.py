@@ -1,18 +1,20 @@
 """Pages of the clinic itself, its health checks, and its error page for stale forms."""
 
 import sys
+from datetime import timedelta
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
-from django.http import HttpResponse, JsonResponse
+from django.http import Http404, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.template import loader
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from . import health, opening
 from .middleware import PRIVATE_PREFIXES, error_page, unavailable
-from .models import Practitioner
+from .models import Clinic, Practitioner
 
 
 @require_safe
@@ -52,6 +54,28 @@ def robots(request):
     lines = ["User-agent: *", *(f"Disallow: {path}" for path in closed)]
     lines += ["", f"Sitemap: {settings.SITE_URL}/sitemap.xml", ""]
     return HttpResponse("\n".join(lines), content_type="text/plain; charset=utf-8")
+
+
+@require_safe
+def security_txt(request):
+    """Whom to tell of a fault (RFC 9116). The address is the clinic's public one."""
+    clinic = Clinic.objects.current()
+    if not clinic.email:
+        raise Http404
+    lines = [
+        f"Contact: mailto:{clinic.email}",
+        f"Expires: {timezone.now() + timedelta(days=180):%Y-%m-%dT00:00:00Z}",
+        f"Canonical: {settings.SITE_URL}{request.path}",
+        "Preferred-Languages: en",
+        "",
+    ]
+    return HttpResponse("\n".join(lines), content_type="text/plain; charset=utf-8")
+
+
+@require_safe
+def change_password(request):
+    """Where password managers look for the page that changes one."""
+    return redirect("account_change_password")
 
 
 @never_cache

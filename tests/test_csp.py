@@ -46,6 +46,50 @@ def test_every_answer_carries_the_headers(client, path):
     assert "Access-Control-Allow-Origin" not in response
 
 
+@pytest.mark.parametrize("status", [400, 405, 413, 415])
+def test_what_is_refused_before_any_page_carries_the_headers_too(client, status):
+    answer = {
+        400: lambda: client.get("/book/?a=%00"),
+        405: lambda: client.delete("/book/"),
+        413: lambda: client.post("/book/", "a" * 70_000, content_type="text/plain"),
+        415: lambda: client.post("/book/", {"a": "b"}),
+    }[status]()
+    assert answer.status_code == status
+    assert policy(answer) == POLICY
+    assert answer["X-Frame-Options"] == "DENY"
+    assert answer["Cache-Control"] == "no-store, private"
+
+
+@pytest.mark.parametrize("path", ["/book", "/booking", "/admin", "/account/login"])
+def test_a_redirect_to_a_private_page_is_stored_nowhere(client, path):
+    answer = client.get(path)
+    assert answer.status_code in (301, 302)
+    assert answer["Cache-Control"] == "no-store, private"
+    assert "Cache-Control" not in client.get("/conditions")
+
+
+def test_cookies_on_a_visitors_browser_go_with_its_session(client):
+    """W-05: a shared computer keeps nothing of a visitor for a year."""
+    client.get("/booking/lost/")
+    assert [cookie["max-age"] for cookie in client.cookies.values()] == [""]
+
+
+def test_a_message_needs_no_cookie_of_its_own(client):
+    user = make_user(username="edwin")
+    client.post("/account/login/", {"login": user.username, "password": "correct horse battery"})
+    client.post("/account/logout/")
+    assert "messages" not in client.cookies
+
+
+def test_well_known_addresses(client):
+    answer = client.get("/.well-known/security.txt")
+    assert answer["Content-Type"].startswith("text/plain")
+    assert "Contact: mailto:hello@lindenvale.example\nExpires: 20" in answer.content.decode()
+    assert client.get("/.well-known/change-password")["Location"] == "/account/password/change/"
+    make_clinic(email="")
+    assert client.get("/.well-known/security.txt").status_code == 404
+
+
 @pytest.mark.parametrize("path", PRIVATE)
 def test_private_pages_are_stored_nowhere(client, path):
     response = client.get(path)
