@@ -11,6 +11,7 @@ from django.db import transaction
 from clinic.models import Practitioner
 
 from . import publishing
+from .document import names
 from .models import (
     Citation,
     Condition,
@@ -32,9 +33,7 @@ CONDITION_FIELDS = [
     "consultation_minutes", *TIMING,
 ]  # fmt: skip
 PAGE_FIELDS = ["title", "description", "lead", "last_reviewed", "next_review_due"]
-CHART_FIELDS = [
-    "title", "placebo", "treatment", "placebo_label", "treatment_label", "rest_label"
-]  # fmt: skip
+CHART_FIELDS = names("sections[].chart")
 
 
 class StarterContentError(Exception):

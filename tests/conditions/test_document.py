@@ -1,10 +1,12 @@
 """One declaration: every leaf is compared, checked and shown as it says, and none can be forgotten."""
 
 import copy
+import re
 import tomllib
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.template.loader import render_to_string
 
 from clinic import starter_clinic
@@ -171,6 +173,79 @@ def test_every_leaf_of_the_starter_content_is_compared_and_checked(starter):
         assert document.at_schema(built) == built
         assert missed(built) == [], built["slug"]
         assert unchecked(built) == [], built["slug"]
+
+
+# What the files say to the program alone.
+NOT_IN_DOCUMENTS = {
+    "practitioners[]",
+    "signers[]",
+    "service",
+    "status",
+    "references[].kind",
+    "red_flags[].level",
+    "after_treatment[].level",
+}
+
+
+def words_of(value, path=""):
+    """(path, line) for each line of words in a starter file."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from words_of(inner, f"{path}.{name}".lstrip("."))
+    elif isinstance(value, list):
+        for inner in value:
+            yield from words_of(inner, f"{path}[]")
+    elif isinstance(value, str) and path not in NOT_IN_DOCUMENTS:
+        text = snapshot.plain_text(snapshot.CITED.sub("", value)) if "<" in value else value
+        yield from ((path, line) for line in text.splitlines())
+
+
+def test_every_word_of_the_starter_files_is_in_a_document(starter):
+    """A new key in a file that nobody reads would be text that never reaches a reader."""
+    said = {built["slug"]: lines_of(built) for built in starter}
+    shared, conditions, guides = starter_content.read()
+    files = [*((c["slug"], c) for c in conditions + guides), ("", shared)]
+    said[""] = set().union(*said.values())
+    lost = [
+        (slug, path, line)
+        for slug, content in files
+        for path, line in words_of(content)
+        if line not in said[slug]
+    ]
+    assert lost == [], lost[:9]
+
+
+def lines_of(built):
+    texts = (leaf.value for leaf in document.leaves(built) if isinstance(leaf.value, str))
+    return {
+        line
+        for text in texts
+        for line in (snapshot.plain_text(text) if "<" in text else text).splitlines()
+    }
+
+
+LOOK_UP = re.compile(
+    r"\b(document|condition|section|faq|reference|card|block|fact|chart|who)((?:\.[a-z_]+)+)"
+)
+STARTS = {
+    "document": "", "condition": "condition", "section": "sections[]", "faq": "faqs[]",
+    "reference": "references[]", "card": "related[]", "block": "safety[]", "who": "reviewer",
+    "fact": "condition.timing[]", "chart": "sections[].chart",
+}  # fmt: skip
+
+
+def test_templates_ask_for_declared_fields_alone():
+    """A mistyped or undeclared field would be empty on the page, without a word."""
+    prefixes = {path.replace("[]", "") for path in FIELDS}
+    prefixes |= {p.rpartition(".")[0] for p in prefixes} | {"condition.timing", "sections.chart"}
+    folder = settings.BASE_DIR / "templates"
+    wrong = []
+    for path in [*(folder / "conditions").glob("*.html"), folder / "clinic/_people_chart.html"]:
+        for start, names in LOOK_UP.findall(path.read_text("utf-8")):
+            full = f"{STARTS[start]}{names}".replace("[]", "").lstrip(".")
+            if full not in prefixes:
+                wrong.append(f"{path.name}: {start}{names}")
+    assert wrong == []
 
 
 def shown(built):
