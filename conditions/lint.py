@@ -325,8 +325,19 @@ def overclaims(text, form):
             for match in re.finditer(pattern, plain, re.I):
                 if not _denied(plain, match):
                     hits.append(match)
-        found += [Overclaim(match[0], sentence) for match in hits]
+        found += [Overclaim(phrase, sentence) for phrase in _phrases(plain, hits)]
     return found
+
+
+def _phrases(sentence, matches):
+    """The claimed words in their order, each told once, however many patterns know them."""
+    spans = []
+    for start, end in sorted(match.span() for match in matches):
+        if spans and start < spans[-1][1]:
+            spans[-1] = (spans[-1][0], max(end, spans[-1][1]))
+        else:
+            spans.append((start, end))
+    return [sentence[start:end] for start, end in spans]
 
 
 def claims(text):

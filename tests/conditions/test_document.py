@@ -120,7 +120,7 @@ def test_an_undeclared_leaf_of_a_stored_document_is_still_compared_and_checked(r
     (difference,) = compare(rich, other)
     assert difference.risk is Risk.DANGER
     assert difference.lines == [("added", f"condition.price_note: {CLAIM}")]
-    assert [gap.field for gap in lint.gaps(other)] == ["condition"]
+    assert {gap.field for gap in lint.gaps(other)} == {"condition"}
 
 
 def test_every_danger_and_number_is_medical():
@@ -349,5 +349,5 @@ def test_a_new_field_with_a_claim_is_checked_and_compared(db, later_field):
     live = put_live(page)
     later_field("We cure it for good, for $500")
     built = snapshot.build_document(page)
-    assert [gap.field for gap in lint.gaps(built)] == ["condition"]
+    assert {gap.field for gap in lint.gaps(built)} == {"condition"}
     assert compare(live.document, built)

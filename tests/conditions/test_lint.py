@@ -237,6 +237,23 @@ def test_doses_are_found_on_off_label_pages(complete, text, count):
     assert len(lint.gaps(document)) == count
 
 
+@pytest.mark.parametrize(
+    ("sentence", "phrases"),
+    [
+        ("It cures everybody for good.", ["cures", "for good"]),
+        ("The results are gone for good.", ["gone for good"]),
+        ("It is our safest and best care.", ["safest", "best"]),
+        ("An FDA-approved treatment for pain.", ["FDA-approved treatment for"]),
+        ("It gives some success where tablets failed.", ["some success where tablets failed"]),
+    ],
+)
+def test_each_promise_is_told_once_in_its_own_words(complete, sentence, phrases):
+    """Two patterns that know the same words are one thing to mend; two promises are two."""
+    assert [claim.phrase for claim in lint.overclaims(sentence, "off_label")] == phrases
+    body(off_label(complete), sentence)
+    assert len(lint.gaps(complete)) == len(phrases)
+
+
 def test_invisible_signs_are_named(complete):
     """One turns the direction in which the rest of the line is read."""
     complete["title"] = "Jaw\u202epain"
