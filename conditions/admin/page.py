@@ -308,6 +308,8 @@ class PageAdmin(NonceMediaMixin, admin.ModelAdmin):
                 messages.success(request, "Marked as reviewed. Send the page for review again.")
         except publishing.PublishingError as error:
             messages.error(request, error.message)
+            for gap in error.gaps:
+                messages.error(request, gap.message)
         return here
 
 

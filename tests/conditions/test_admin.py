@@ -238,7 +238,9 @@ def test_gaps_are_listed_with_links_to_the_field(page, editor):
     assert '<a href="#id_lead">Says more than the evidence' in text
     assert reverse("admin:conditions_sharedblock_changelist") in text
     response = act(editor, page, "submit")
-    assert "The page is not complete." in response.content.decode()
+    told = [str(message) for message in response.context["messages"]]
+    assert told[0] == "The page is not complete."
+    assert len(told) > 1, "the reasons, too"
     assert not Edition.objects.exists()
 
 
