@@ -105,11 +105,14 @@ class Server:
 
     def prepare(self):
         """Tables, static files and the starter clinic."""
-        if KEPT_STATIC.exists():
-            shutil.copytree(KEPT_STATIC, self.folder, dirs_exist_ok=True)
+        self.reuse_static()
         self.manage("serve", "--prepare")
         self._keep_static()
         return self
+
+    def reuse_static(self):
+        if KEPT_STATIC.exists():
+            shutil.copytree(KEPT_STATIC, self.folder, dirs_exist_ok=True)
 
     def _keep_static(self):
         names = ("static", "static.fingerprint")
@@ -135,6 +138,9 @@ class Server:
         self.wait()
         return self
 
+    def visitor(self):
+        return Visitor(self.port)
+
     def command(self):
         return [
             sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1",
@@ -150,7 +156,7 @@ class Server:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             with contextlib.suppress(OSError, http.client.HTTPException):
-                if Visitor(self.port).get("/health/live").status == 200:
+                if self.visitor().get("/health/live").status == 200:
                     return
             time.sleep(0.1)
         raise AssertionError((self.folder / "server.log").read_text()[-3000:])
@@ -192,9 +198,12 @@ class Visitor:
         # Of the forms seen last; a person who goes back after an error still has them.
         self.token = self.key = ""
 
+    def connection(self):
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=self.timeout)
+
     def send(self, method, path, body=None, headers=None, *, stay=True):
         """Send a request and return its Answer, or None with ``stay`` off: gone before it comes."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=self.timeout)
+        connection = self.connection()
         headers = dict(headers or {})
         if self.cookies:
             headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())

@@ -11,16 +11,14 @@ from urllib.parse import quote
 
 import pytest
 from allauth.mfa.totp.internal import auth as totp
-from django.conf import settings
 
-from tests.debian_postgres import PASSWORD, USER, DebianPostgres
+from tests.debian_postgres import PASSWORD as DATABASE_PASSWORD
+from tests.debian_postgres import USER, DebianPostgres
 from tests.mail_server import MailServer, make_certificate
-from tests.server import Server, Visitor
+from tests.public_site import ADDRESS, DOCUMENT, NAME, PASSWORD, PublicSite
+from tests.server import Server
 
-DOCUMENT = (settings.BASE_DIR / "docs/running.md").read_text()
 LOGIN = ("clinic@harbor.org", "mail/pa@s:s")
-HOST = "clinic.test"
-FIRST, SECOND, THIRD = "first of all words", "the second of words", "a third to end with"
 
 
 def documented(variable):
@@ -61,7 +59,7 @@ def postgres():
 
 def on(postgres, address, folder):
     """The documented address with the names of this server and this folder in the place of its own."""
-    address = address.replace("user:password@", f"{USER}:{escaped(PASSWORD)}@")
+    address = address.replace("user:password@", f"{USER}:{escaped(DATABASE_PASSWORD)}@")
     address = address.replace("user@/", f"{USER}@/").replace("/path/to", str(folder))
     address = address.replace("@host:5432/", f"@127.0.0.1:{postgres.port}/")
     address = re.sub(r"/name\b", "/clinic", address)
@@ -98,7 +96,7 @@ def test_a_server_without_tls_is_refused_where_tls_is_required(postgres, tmp_pat
         server = Server(tmp_path, env={"DATABASE_URL": on(postgres, form, tmp_path)})
         with pytest.raises(AssertionError, match="does not support SSL") as refused:
             server.python(SAYS)
-        assert PASSWORD not in str(refused.value)
+        assert DATABASE_PASSWORD not in str(refused.value)
     finally:
         postgres.sql("ALTER SYSTEM SET ssl = on")
         postgres.sql("SELECT pg_reload_conf()")
@@ -155,22 +153,38 @@ def test_a_certificate_that_nobody_vouches_for_gets_no_login(tmp_path):
 
 # --- the first hour -------------------------------------------------------------------------------
 
+SECOND, THIRD = "the second of words", "a third to end with"
+OWN_CLINIC = """
+from clinic.models import Clinic
+Clinic.objects.update(name="Harbor", email="hi@harbor.org")
+"""
+TRIED_IN_VAIN = """
+import time
+from clinic.models import AccountMail
+while AccountMail.objects.filter(state="queued", tries=0): time.sleep(0.2)
+print(set(AccountMail.objects.values_list("state", flat=True)))
+"""
+LATER = """
+from django.utils import timezone
+from clinic.models import AccountMail
+AccountMail.objects.filter(state="queued").update(due_at=timezone.now())
+"""
 
-class BehindProxy(Visitor):
-    """A browser whose requests arrive as the documented proxies send them."""
 
-    def send(self, method, path, body=None, headers=None, *, stay=True):
-        passed_on = {
-            "Host": HOST,
-            "X-Forwarded-Proto": "https",
-            "X-Forwarded-For": "203.0.113.7",
-            "Origin": f"https://{HOST}",
-        }
-        return super().send(method, path, body, passed_on | (headers or {}), stay=stay)
+def step(path):
+    """An address that the document names for a step."""
+    assert f"`{path}`" in DOCUMENT
+    return path
 
-    def sign_in(self, password):
-        self.get("/account/login/")
-        return self.post("/account/login/", {"login": "owner", "password": password})
+
+def fill(browser, path, **data):
+    """Open a page and send its form; returns the answer."""
+    assert browser.get(path).status == 200
+    return browser.post(path, data)
+
+
+def sign_in(browser, password):
+    return fill(browser, "/account/login/", login=NAME, password=password)
 
 
 def code_for(secret):
@@ -178,42 +192,30 @@ def code_for(secret):
     return totp.format_hotp_value(totp.hotp_value(secret, counter))
 
 
-def open_the_admin(browser, code):
-    """With the second factor, where it is asked for again."""
-    answer = browser.get("/admin/")
-    if answer.status == 302:
-        browser.get(answer.location)
-        browser.post(answer.location, {"code": code})
-    assert browser.get("/admin/").status == 200
-
-
-def newest(server, words):
-    """The newest mail whose subject has these words."""
-    [*_earlier, mail] = [mail for mail in server.received if words in mail["Subject"]]
-    return mail
+def mail_about(server, words, seconds=30):
+    """The mail whose subject has these words, once it came."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for mail in server.received:
+            if words in mail["Subject"]:
+                return mail
+        time.sleep(0.2)
+    raise AssertionError([mail["Subject"] for mail in server.received])
 
 
 @pytest.fixture
 def site(postgres, tmp_path):
-    """Set up as documented: PostgreSQL and mail with TLS and login, https, one proxy."""
+    """PostgreSQL and mail with TLS and login, https by a proxy, the documented service."""
     [database] = [form for form in documented("DATABASE_URL") if "sslmode=require" in form]
     with mail_server("starttls", tmp_path) as (mails, environment):
-        made = Server(
+        made = PublicSite(
             tmp_path,
-            env=environment
-            | {
-                "SITE_URL": f"https://{HOST}",
-                "ALLOWED_HOSTS": f"{HOST},127.0.0.1",  # the second for this test's own questions
-                "TRUSTED_PROXIES": "1",
-                "SECRET_KEY": "not-secret-" * 6,
-                "DATABASE_URL": on(postgres, database, tmp_path),
-                "EMAIL_URL": to(mails, documented("EMAIL_URL")[0]),
-                "DJANGO_SUPERUSER_PASSWORD": FIRST,
-            },
+            env=environment,
+            SECRET_KEY="not-secret-" * 6,
+            DATABASE_URL=on(postgres, database, tmp_path),
+            EMAIL_URL=to(mails, documented("EMAIL_URL")[0]),
         )
-        made.env.pop("ABUSE_LIMITS")
         made.mails = mails
-        made.prepare()
         try:
             yield made.start()
         finally:
@@ -223,64 +225,65 @@ def site(postgres, tmp_path):
 @pytest.mark.only_on("postgresql")
 def test_the_first_account_of_a_public_site(site):
     """First account, second factor, recovery codes, a forgotten and a changed password."""
-    site.manage("createsuperuser", "--noinput", "--username", "owner", "--email", "o@harbor.org")
-    own = "from clinic.models import Clinic; Clinic.objects.update(name='Harbor', email='hi@harbor.org')"
-    site.python(own)
-    browser = BehindProxy(site.port)
-    assert browser.get("/admin/").location.startswith("/admin/login/")
-    assert "__Host-" in str(browser.sign_in(FIRST).headers)
-    assert browser.get("/admin/").location == "/account/2fa/"
+    assert "created successfully" in site.first_account()
+    assert "clinic.W015" in site.typed("check --deploy --database default")
+    site.python(OWN_CLINIC)
+    assert "clinic.W" not in site.typed("check --deploy --database default")
+    assert "opening soon" in site.visitor().get("/").text.lower()
 
-    browser.get("/account/reauthenticate/")
-    browser.post("/account/reauthenticate/", {"password": FIRST})
+    # No page needs the mail server.
+    site.mails.stop()
+    browser = site.visitor()
+    assert browser.get(step("/admin/")).location.startswith("/admin/login/")
+    assert "__Host-" in str(sign_in(browser, PASSWORD).headers)
+    assert browser.get("/admin/").location == step("/account/2fa/")
     page = browser.get("/account/2fa/totp/activate/")
     secret = re.search(r'id="authenticator_secret" value="([A-Z2-7]+)"', page.text)[1]
     answer = browser.post("/account/2fa/totp/activate/", {"code": code_for(secret)})
-    assert answer.location == "/account/2fa/recovery-codes/", answer.text
+    assert answer.location == step("/account/2fa/recovery-codes/"), answer.text
     codes = re.findall(r"\b[0-9a-f]{8}\b", browser.get(answer.location).text)
     assert len(set(codes)) == 10
-    assert browser.get("/account/2fa/webauthn/add/").status == 200
-    open_the_admin(browser, codes[1])
+    assert browser.get("/admin/").status == 200
 
-    site.mails.stop()  # the pages answer all the same
-    stranger = BehindProxy(site.port)
-    stranger.get("/account/password/reset/")
-    answer = stranger.post("/account/password/reset/", {"email": "o@harbor.org"})
+    stranger = site.visitor()
+    answer = fill(stranger, step("/account/password/reset/"), email=ADDRESS)
     assert answer.location == "/account/password/reset/done/"
+    assert site.python(TRIED_IN_VAIN).strip() == "{'queued'}"
+    assert site.mails.received == []
     site.mails.start()
-    site.manage("run_worker", "--once")
+    site.python(LATER)
+    text = mail_about(site.mails, "Password Reset").get_content()
+    mail_about(site.mails, "Authenticator App Activated")
     for mail in site.mails.received:
         assert mail["From"] == "Harbor <hi@harbor.org>"
-        assert mail["X-Envelope-To"] == "o@harbor.org"
-    link = re.search(rf"https://{HOST}(/\S+)", newest(site.mails, "assword").get_content())[1]
-    form = stranger.get(stranger.get(link).location or link)
-    assert form.status == 200
-    answer = stranger.post(stranger_path(link), {"password1": SECOND, "password2": SECOND})
+        assert mail["X-Envelope-To"] == ADDRESS
+    link = re.search(rf"https://{site.host}(/\S+)", text)[1]
+    form = stranger.get(link).location
+    answer = fill(stranger, form, password1=SECOND, password2=SECOND)
     assert answer.location == "/account/password/reset/key/done/", answer.text
+    assert not site.visitor().get(link).location, "a link works once"
 
-    assert BehindProxy(site.port).sign_in(FIRST).status == 200, "the old password is refused"
-    again = BehindProxy(site.port)
-    assert again.sign_in(SECOND).location.startswith("/account/2fa/authenticate/")
-    again.get("/account/2fa/authenticate/")
-    assert again.post("/account/2fa/authenticate/", {"code": codes[0]}).status == 302
+    assert sign_in(site.visitor(), PASSWORD).status == 200, "the old password is refused"
+    again, third = site.visitor(), site.visitor()
+    assert sign_in(again, SECOND).location.startswith("/account/2fa/authenticate/")
+    assert fill(again, "/account/2fa/authenticate/", code=codes[0]).status == 302
     assert again.get("/admin/").status == 200
-    again.get("/account/password/change/")
-    form = {"oldpassword": SECOND, "password1": THIRD, "password2": THIRD}
-    assert again.post("/account/password/change/", form).status == 302
-    assert BehindProxy(site.port).sign_in(THIRD).status == 302
+    sign_in(third, SECOND)
+    assert fill(third, "/account/2fa/authenticate/", code=codes[0]).status == 200, "used once"
+    assert third.get("/admin/").status == 302
+    assert fill(third, "/account/2fa/authenticate/", code=codes[1]).status == 302
+    assert third.get("/admin/").status == 200
 
-    before = len(site.mails.received)
-    site.manage("run_worker", "--once")
-    assert len(site.mails.received) > before, "a changed password is told"
+    change = step("/account/password/change/")
+    answer = fill(again, change, oldpassword=SECOND, password1=THIRD, password2=THIRD)
+    assert answer.status == 302, answer.text
+    mail_about(site.mails, "Password Changed")
+    assert sign_in(site.visitor(), SECOND).status == 200
+    assert sign_in(site.visitor(), THIRD).status == 302
+
     assert site.mails.logins
     for words in (b"AUTH", b"harbor"):
         assert words not in site.mails.clear
     log = (site.folder / "server.log").read_text()
-    for hidden in (FIRST, SECOND, THIRD, secret, codes[0], link, PASSWORD, LOGIN[1]):
+    for hidden in (PASSWORD, SECOND, THIRD, secret, *codes, link, DATABASE_PASSWORD, LOGIN[1]):
         assert hidden not in log
-
-
-def stranger_path(link):
-    """Where the form of a reset link is: allauth moves its secret into the session."""
-    key = link.split("/account/password/reset/key/")[1].rstrip("/")
-    return f"/account/password/reset/key/{key.split('-')[0]}-set-password/"
