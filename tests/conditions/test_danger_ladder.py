@@ -4,8 +4,14 @@ import re
 from pathlib import Path
 
 import pytest
+from django.template.loader import render_to_string
 
+from clinic import starter_clinic
+from clinic.models import Clinic
+from clinic.templatetags.signs import unless_told
+from conditions import starter_content
 from conditions.lint import sentences
+from conditions.models import Edition
 from conditions.snapshot import plain_text
 from conditions.starter_content import FOLDER, read
 from tests.conditions.pages import make_page, put_live
@@ -173,3 +179,47 @@ def test_the_crisis_line_stands_beside_the_emergency_number_where_it_is_known(
     for html in pages:
         assert ("call or text 988" in " ".join(html.split())) == named
         assert "911" in html
+
+
+@pytest.fixture
+def cards(db):
+    """{address: (signs on the emergency card, signs on the same-day card)} of the starter's pages."""
+    starter_clinic.load()
+    starter_content.load()
+    found = {}
+    for edition in Edition.objects.live():
+        html = render_to_string(
+            "conditions/_help.html",
+            {"document": edition.document, "clinic": Clinic.objects.current()},
+        )
+        parts = html.split('<div class="care')
+        found[edition.slug] = tuple(re.findall(r"<li>(.*?)</li>", part) for part in parts[1:3])
+    return found
+
+
+def test_a_card_tells_each_sign_once(cards):
+    for slug, (emergency, same_day) in cards.items():
+        for words in [
+            "any trouble breathing",
+            "saliva",
+            r"loss of .*bowel control, with a numb groin",
+        ]:
+            assert len([sign for sign in emergency if re.search(words, sign)]) <= 1, (slug, words)
+        assert len([sign for sign in same_day if "swallow" in sign]) <= 1, slug
+        both = [sign.removeprefix("you have ") for sign in emergency + same_day]
+        assert len(both) == len(set(both)), slug
+    neck = cards["cervical-dystonia"]
+    assert "any trouble breathing, choking, or saliva that you cannot swallow" in neck[0]
+    assert sum("swallow" in sign for sign in neck[1]) == 1
+
+
+def test_what_is_told_at_the_lower_level_alone_stays_at_the_higher():
+    """A sign after an injection goes only where the page's own signs say the same, or worse."""
+    after = ["you have any trouble breathing", "you have a fever"]
+    assert unless_told(after, ["any trouble breathing"]) == ["you have a fever"]
+    document = {
+        "red_flags": {"emergency": [], "urgent": ["any trouble breathing"], "see_doctor": []},
+        "after_treatment": {"emergency": after[:1], "urgent": []},
+    }
+    html = render_to_string("conditions/_help.html", {"document": document})
+    assert "<li>you have any trouble breathing</li>" in html

@@ -35,6 +35,7 @@ EVERYTHING = "\n".join(path.read_text("utf-8") for path in FOLDER.rglob("*.toml"
         ("how-it-works", None, "six grades", "four grades"),
         ("overactive-bladder", "risks", "from under 2 to about 20 in 100", "xx"),
         ("overactive-bladder", "risks", "depends on when a clinic puts a catheter in", "xx"),
+        ("overactive-bladder", "risks", "symptoms only. That was after under 2 in 100", "xx"),
         ("overactive-bladder", None, "about 24 weeks", "6 to 12 months"),
         ("how-it-works", None, "About 24 weeks", "6 to 12 months"),
         ("overactive-bladder", None, "24 weeks", "about 6 months"),
@@ -64,6 +65,37 @@ def test_no_source_is_a_newspaper_a_draft_or_a_copy():
     for key in ("joms-trial-2024", "charles-2024", "platz-2021"):
         assert re.match(r"[A-Z][\w-]+ [A-Z]{1,3}\b", REFERENCES[key]["citation"]), key
     assert "2024;64:333" in REFERENCES["charles-2024"]["citation"]
+
+
+def test_figures_on_catheters_have_their_sources():
+    """What varies from one practice to the next names both practices."""
+    bladder = PAGES["overactive-bladder"]
+    html = [s["body"] for s in bladder["page"]["sections"]] + [f["answer"] for f in bladder["faqs"]]
+    for body in [body for body in html if "under 2 to about 20" in body]:
+        assert "[ref:catheter-rate-2018]" in body
+        assert "[ref:fpmrs-2018]" in body
+
+
+WHO_SPEAKS = re.compile(
+    r"[A-Z][\w’-]+(?: [\w’-]+)* [A-Z]{1,3}\b|.*\b(?:Academy|Institute|University|AbbVie"
+    r"|US Food and Drug Administration|US Centers for Disease Control)\b|.*Authors: see the journal"
+)
+
+
+@pytest.mark.parametrize("key", REFERENCES)
+def test_every_source_names_its_authors_or_says_why_not(key):
+    """An author, the institution that speaks, or an open word that the copy named none."""
+    assert WHO_SPEAKS.match(REFERENCES[key]["citation"])
+
+
+@pytest.mark.parametrize("slug", [c["slug"] for c in CONDITIONS if c["status"] == "off_label"])
+def test_off_label_is_explained_once(slug):
+    """In the shared text; what a page says of it is what is special there."""
+    shared = next(block["body"] for block in SHARED["blocks"] if block["key"] == "off-label")
+    assert "legal" in shared
+    assert "insurance" in shared
+    own = words(slug, "off_label")
+    assert not re.search(r"\b(?:legal|law allows|insurers often|research behind)\b", own)
 
 
 def test_a_status_that_nobody_read_again_is_not_called_retired():
