@@ -7,8 +7,8 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.core.checks import Error, Tags, Warning, register
-from django.db import connections
+from django.core.checks import Error, Tags, Warning, register, run_checks
+from django.db import DatabaseError, connections
 
 KEY_LENGTH = 50
 
@@ -158,6 +158,24 @@ def machines_share_the_secret_key(app_configs, **kwargs):
             id="clinic.W014",
         )
     ]
+
+
+@register(Tags.security, deploy=True)
+def what_is_stored_may_be_public(app_configs, databases=None, **kwargs):
+    """`check --deploy` alone speaks of the demo and of the sender too, which are data."""
+    if databases or settings.ON_LOOPBACK:
+        return []
+    try:
+        return run_checks(tags=[Tags.database], databases=["default"])
+    except DatabaseError:
+        return [
+            Warning(
+                "The database does not answer, or is not as this release needs it: nothing is said "
+                "of the demo, of the sender, and of emergency signs.",
+                hint="Start it, run serve --prepare, and check again.",
+                id="clinic.W016",
+            )
+        ]
 
 
 def _is_ready(databases, model):

@@ -8,8 +8,9 @@ import os
 import secrets
 import zoneinfo
 from contextlib import suppress
+from email.utils import parseaddr
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
@@ -166,7 +167,7 @@ def _database():
         options = config.get("OPTIONS", {})
         if not (config["ENGINE"].endswith("postgresql") and config["NAME"]):
             raise ValueError
-        if options.get("sslmode", "prefer") not in SSL_MODES:
+        if options.get("sslmode", "prefer") not in SSL_MODES or set(config["NAME"]) & set("/@"):
             raise ValueError
         make_dsn(**options)  # knows the names of all parameters
     except (ValueError, KeyError, EnvError, ProgrammingError):
@@ -349,6 +350,13 @@ def _mail_server():
         found = env.dj_email_url("EMAIL_URL")
         if not found["EMAIL_HOST"] or not found["EMAIL_BACKEND"].endswith("smtp.EmailBackend"):
             raise ValueError
+        # The rest is not ignored: it may be a mistyped wish for TLS, a port, half of a password.
+        url = urlsplit(env.str("EMAIL_URL"))
+        wishes = dict(parse_qsl(url.query, keep_blank_values=True))
+        if url.path not in ("", "/") or url.fragment or not set(wishes) <= {"ssl", "tls"}:
+            raise ValueError
+        if not {wish.lower() for wish in wishes.values()} <= {"true", "false", "1", "0"}:
+            raise ValueError
     except (ValueError, KeyError, EnvError):
         # Neither the value nor the error: they hold the password, or a part of it.
         raise ImproperlyConfigured(
@@ -385,6 +393,10 @@ else:
     EMAIL_FILE_PATH = VAR_DIR / "mail"
 EMAIL_TIMEOUT = 15  # seconds; shorter than the lease of a message (bookings.models.Message)
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "")  # empty: the clinic's own address
+if DEFAULT_FROM_EMAIL and not all(parseaddr(DEFAULT_FROM_EMAIL)[1].partition("@")):
+    raise ImproperlyConfigured(
+        f"DEFAULT_FROM_EMAIL={DEFAULT_FROM_EMAIL} is no mail address. Write clinic@clinic.example."
+    )
 PHONENUMBER_DEFAULT_REGION = env.str("PHONE_REGION", "US")
 PHONENUMBER_DB_FORMAT = "E164"
 PHONENUMBER_DEFAULT_FORMAT = "INTERNATIONAL"

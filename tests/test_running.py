@@ -237,6 +237,7 @@ def test_the_first_account_of_a_public_site(site):
     assert browser.get(step("/admin/")).location.startswith("/admin/login/")
     assert "__Host-" in str(sign_in(browser, PASSWORD).headers)
     assert browser.get("/admin/").location == step("/account/2fa/")
+    assert 'href="/account/2fa/totp/activate/"' in browser.get("/account/2fa/").text
     page = browser.get("/account/2fa/totp/activate/")
     secret = re.search(r'id="authenticator_secret" value="([A-Z2-7]+)"', page.text)[1]
     answer = browser.post("/account/2fa/totp/activate/", {"code": code_for(secret)})

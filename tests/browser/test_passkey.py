@@ -61,7 +61,7 @@ def test_a_passkey_is_added_and_signs_in(public):
     page.locator("#id_password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in", exact=True).click()
     page.wait_for_url("**/account/2fa/")
-    page.goto("/account/2fa/webauthn/add/")
+    page.locator('a[href="/account/2fa/webauthn/add/"]').click()
     page.locator("#id_passwordless").check()
     page.get_by_role("button", name="Add", exact=True).click()
     page.wait_for_url("**/account/2fa/recovery-codes/")

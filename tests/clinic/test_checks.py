@@ -192,8 +192,23 @@ def test_the_command_speaks_of_all_that_is_missing(tmp_path):
     url = "postgres://clinic@/clinic?host=/run/postgresql"
     code, said = run_check(tmp_path, SITE_URL="https://clinic.example", DATABASE_URL=url)
     assert code == 1
-    for words in ("EMAIL_URL", "TRUSTED_PROXIES", "SECRET_KEY"):
+    for words in ("EMAIL_URL", "TRUSTED_PROXIES", "SECRET_KEY", "The database does not answer"):
         assert words in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.django_db
+def test_deploying_looks_into_the_database_without_being_told(settings):
+    """`check --deploy`, as most people type it."""
+    make_clinic(email="")
+    make_practitioner(name="Dr. Nobody", license_number="DEMO-1")
+    make_booking(is_demo=True)
+    settings.ON_LOOPBACK = False
+    missing = {"clinic.W013", "clinic.W015", "bookings.W001"}
+    assert missing <= set(ids(framework.run_checks(include_deployment_checks=True)))
+    assert not missing & set(ids(framework.run_checks()))
+    told = ids(framework.run_checks(include_deployment_checks=True, databases=["default"]))
+    assert [told.count(name) for name in missing] == [1, 1, 1]
 
 
 def test_the_command_is_content_with_the_documented_settings(tmp_path):

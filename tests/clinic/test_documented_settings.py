@@ -21,7 +21,7 @@ def settings_with(monkeypatch, tmp_path):
     """clinic/settings.py read anew with these variables; as it was afterwards."""
 
     def load(**values):
-        for name in ("SITE_URL", "DATABASE_URL", "EMAIL_URL"):
+        for name in ("SITE_URL", "DATABASE_URL", "EMAIL_URL", "DEFAULT_FROM_EMAIL"):
             monkeypatch.delenv(name, raising=False)
         for name, value in values.items():
             monkeypatch.setenv(name, value)
@@ -60,6 +60,7 @@ def test_each_form_of_a_postgresql_url(settings_with, url, host, name):
         f"postgres://user:{SECRET}/and-more@host/name",
         f"postgres://user:{SECRET}#and-more@host/name",
         f"postgres://user:{SECRET}@host",
+        f"postgres://user:1234/{SECRET}@host/name",
         f"postgres://user:{SECRET}@host/name?sslmod=require",
         f"postgres://user:{SECRET}@host/name?sslmode=required",
         "sqlite:/path/to/file",
@@ -110,6 +111,12 @@ def test_no_login_in_clear_text_to_another_machine(settings_with, port):
         f"http://u:{SECRET}@mail.example",
         f"smtp://u:{SECRET}@h:port",
         f"smtp://u:{SECRET}/and-more@mail.example",
+        f"smtp://u:1234/{SECRET}@mail.example",
+        f"smtp://u:1234?{SECRET}@mail.example",
+        f"smtp://u:1234#{SECRET}@mail.example",
+        "smtp://mail.example/587",
+        "smtp://mail.example:2525/?sll=True",
+        "smtp://mail.example:2525/?tls=ture",
     ],
 )
 def test_a_mistyped_mail_server_is_named_without_its_password(settings_with, url):
@@ -140,6 +147,12 @@ def test_an_address_that_cannot_be_served_is_refused(settings_with, url):
 @pytest.mark.parametrize("url", ["https://clinic.example", "https://clinic.example/"])
 def test_a_slash_at_the_end_does_no_harm(settings_with, url):
     assert settings_with(SITE_URL=url)["SITE_URL"] == "https://clinic.example"
+
+
+@pytest.mark.parametrize("sender", ["Harbor", "Harbor Clinic", "@harbor.org", "mail@"])
+def test_a_sender_that_is_no_address_is_refused(settings_with, sender):
+    with pytest.raises(ImproperlyConfigured, match="DEFAULT_FROM_EMAIL"):
+        settings_with(DEFAULT_FROM_EMAIL=sender)
 
 
 @pytest.mark.django_db
