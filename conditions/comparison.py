@@ -188,7 +188,8 @@ def _value_lines(field, old, new):
         before, after = _raw(old), _raw(new)
     marked = _marked(before, after)
     alone = sum(other.part == field.part for other in FIELDS.values()) == 1
-    if field.kind is Kind.HTML or (field.part and alone):
+    itself = field.path.endswith((".body", ".answer"))  # the text under the part's own heading
+    if itself or (field.part and alone):
         return marked
     return [(mark, f"{field.label}: {text}") for mark, text in marked]
 

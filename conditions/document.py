@@ -127,6 +127,7 @@ FIELDS = {
         Field("condition.timing[].label", "Name", derived=True),
         Field("condition.timing[].value", "Value", risk=_E),
         Field("condition.timing[].note", "Note", risk=_E),
+        Field("condition.timing[].source", "Source", kind=Kind.HTML, risk=_E, since=2),
         # --- danger ---
         Field("red_flags.emergency[]", "Emergency", _SIGNS, risk=_D),
         Field("red_flags.urgent[]", "The same day", _SIGNS, risk=_D),

@@ -133,6 +133,9 @@ def _missing_safety(document):
 
 def _missing_evidence(document):
     if document["condition"]:
+        for fact in document["condition"]["timing"]:
+            if fact.get("source") == "":  # before schema 2 there was none
+                yield Gap(f"“{fact['label']}” does not say where it is known from.", "condition")
         named = sum(
             len(re.findall(r"<li>|<dt>|<tr>.*?<td", section["body"]))
             for section in document["sections"]

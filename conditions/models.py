@@ -13,6 +13,17 @@ from clinic.models import Practitioner
 from .html import ProseField
 
 
+def _source():
+    """Where a quick fact is known from; a key becomes a link to the page's reference."""
+    return models.CharField(
+        max_length=120,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="For example “product label [ref:key]”, or “clinical experience”.",
+    )
+
+
 class Condition(models.Model):
     """Language-neutral clinical record of a complaint and its treatment; not anyone's diagnosis."""
 
@@ -65,14 +76,19 @@ class Condition(models.Model):
     )
     onset = models.CharField("starts to work", max_length=40, blank=True)
     onset_note = models.CharField(max_length=100, blank=True)
+    onset_source = _source()
     peak = models.CharField(max_length=40, blank=True)
     peak_note = models.CharField(max_length=100, blank=True)
+    peak_source = _source()
     duration = models.CharField("lasts about", max_length=40, blank=True)
     duration_note = models.CharField(max_length=100, blank=True)
+    duration_source = _source()
     session = models.CharField("a session", max_length=40, blank=True)
     session_note = models.CharField(max_length=100, blank=True)
+    session_source = _source()
     repeat = models.CharField("repeated", max_length=40, blank=True)
     repeat_note = models.CharField(max_length=100, blank=True)
+    repeat_source = _source()
     practitioners = models.ManyToManyField(
         Practitioner, blank=True, related_name="conditions", help_text="Who sees people with it."
     )
@@ -108,7 +124,7 @@ class Condition(models.Model):
 
     @property
     def timing(self):
-        """The five timing facts that are known, in page order, as (key, label, value, note)."""
+        """The five timing facts that are known, in page order, as (key, label, value, note, source)."""
         labels = [
             ("onset", "Starts to work"),
             ("peak", "Strongest"),
@@ -117,7 +133,7 @@ class Condition(models.Model):
             ("repeat", "Repeated"),
         ]
         return [
-            (key, label, getattr(self, key), getattr(self, f"{key}_note"))
+            (key, label, *(getattr(self, f"{key}{end}") for end in ("", "_note", "_source")))
             for key, label in labels
             if getattr(self, key)
         ]

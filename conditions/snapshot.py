@@ -61,7 +61,7 @@ def _built(page, shared):
         "description": page.description,
         "lead": page.lead,
         "summary": condition.summary if condition else page.summary,
-        "condition": _condition(condition) if condition else None,
+        "condition": _condition(condition, numbers) if condition else None,
         "sections": _sections(page, numbers),
         "red_flags": _by_level(own_flags, RedFlag.Level.values),
         "after_treatment": _by_level(flags, ["emergency", "urgent"]),
@@ -183,13 +183,19 @@ def _references(page):
     return {entry["key"]: entry["number"] for entry in listed}, listed
 
 
-def _condition(condition):
+def _condition(condition, numbers):
     special = {
         "synonyms": [name.strip() for name in condition.synonyms.split(";") if name.strip()],
         "evidence_label": condition.get_evidence_display(),
         "timing": [
-            dict(zip(("key", "label", "value", "note"), fact, strict=True))
-            for fact in condition.timing
+            {
+                "key": key,
+                "label": label,
+                "value": value,
+                "note": note,
+                "source": _finish(escape(source), numbers, label),
+            }
+            for key, label, value, note, source in condition.timing
         ],
     }
     plain = [name for name in names("condition") if name not in special]
@@ -197,7 +203,11 @@ def _condition(condition):
 
 
 def _card(condition):
-    values = {"slug": condition.slug, "title": condition.name, "condition": _condition(condition)}
+    values = {
+        "slug": condition.slug,
+        "title": condition.name,
+        "condition": _condition(condition, {}),
+    }
     return build_card(values)
 
 

@@ -26,7 +26,7 @@ from .models import (
 
 FOLDER = Path(__file__).resolve().parent / "starter"
 TIMING = [f"{key}{end}" for key in ("onset", "peak", "duration", "session", "repeat")
-          for end in ("", "_note")]  # fmt: skip
+          for end in ("", "_note", "_source")]  # fmt: skip
 CONDITION_FIELDS = [
     "position", "name", "medical_name", "body_area", "summary", "status", "service", "product",
     "approval_text", "evidence", "evidence_note", "specialty", "adults_only",

@@ -87,9 +87,9 @@ class ConditionAdmin(SharedTextMixin, admin.ModelAdmin):
             "What patients can expect",
             {
                 "fields": [
-                    ("onset", "onset_note"), ("peak", "peak_note"),
-                    ("duration", "duration_note"), ("session", "session_note"),
-                    ("repeat", "repeat_note"),
+                    ("onset", "onset_note", "onset_source"), ("peak", "peak_note", "peak_source"),
+                    ("duration", "duration_note", "duration_source"), ("session", "session_note", "session_source"),
+                    ("repeat", "repeat_note", "repeat_source"),
                 ]
             },
         ),

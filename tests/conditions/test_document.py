@@ -38,6 +38,7 @@ def rich(db):
         "Dentistry",
     )
     condition.onset, condition.onset_note = "2 weeks", "It varies."
+    condition.onset_source = "a trial [ref:lee-2020]"
     condition.save()
     condition.related.add(make_condition(name="Other", body_area="Ear"))
     reviewer = page.reviewer
@@ -196,7 +197,8 @@ def words_of(value, path=""):
         for inner in value:
             yield from words_of(inner, f"{path}[]")
     elif isinstance(value, str) and path not in NOT_IN_DOCUMENTS:
-        text = snapshot.plain_text(snapshot.CITED.sub("", value)) if "<" in value else value
+        bare = snapshot.CITED.sub("", value)
+        text = snapshot.plain_text(bare) if "<" in bare else bare
         yield from ((path, line) for line in text.splitlines())
 
 
@@ -287,12 +289,15 @@ def test_a_field_is_seen_by_readers_as_declared(rich):
 
 
 # --- a field that came later ----------------------------------------------------------------------
+NEWEST = document.newest_schema()
+
+
 @pytest.fixture
 def later_field(monkeypatch):
-    """A function that adds a price note to the record, declared since schema 2."""
+    """A function that adds a price note to the record, declared one schema above the newest."""
 
     def declare(said=""):
-        field = Field("condition.price_note", "Price", "Price", medical=False, since=2)
+        field = Field("condition.price_note", "Price", "Price", medical=False, since=NEWEST + 1)
         monkeypatch.setitem(FIELDS, field.path, field)
         monkeypatch.setattr(Condition, "price_note", said, raising=False)
 
@@ -302,9 +307,9 @@ def later_field(monkeypatch):
 def test_a_new_field_makes_no_signed_page_changed(db, later_field):
     page = make_page()
     live = put_live(page)
-    assert live.document["schema"] == 1
+    assert live.document["schema"] == NEWEST
     later_field()
-    assert snapshot.build_document(page)["schema"] == 2
+    assert snapshot.build_document(page)["schema"] == NEWEST + 1
     assert not snapshot.is_stale(page, live)
     assert not snapshot.has_changed(page, live)
     with pytest.raises(publishing.PublishingError, match="Nothing has changed since"):
@@ -317,11 +322,13 @@ def test_what_is_said_in_a_new_field_is_a_change(db, later_field):
     later_field("From $500")
     assert snapshot.has_changed(page, live)
     edition = publishing.submit(page, by=make_editor())
-    assert edition.document["schema"] == 2
+    assert edition.document["schema"] == NEWEST + 1
     assert [(d.heading, d.lines) for d in compare(live.document, edition.document)] == [
         ("Price", [("added", "From $500")]),
-        (Risk.DERIVED.words, [("removed", "Format: 1"), ("added", "Format: 2")]),
-    ]
+        (Risk.DERIVED.words, [
+            ("removed", f"Format: {NEWEST}"), ("added", f"Format: {NEWEST + 1}"),
+        ]),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("said", ["", "From $500"])
@@ -332,7 +339,7 @@ def test_a_waiting_page_is_not_refused_for_a_new_field(db, later_field, said):
     edition = publishing.sign(edition, by=make_reviewer())
     edition = publishing.publish(edition, by=editor)
     assert edition.live
-    assert edition.document["schema"] == 1
+    assert edition.document["schema"] == NEWEST
 
 
 def test_a_change_of_words_still_makes_a_waiting_page_stale(db, later_field):
@@ -351,3 +358,48 @@ def test_a_new_field_with_a_claim_is_checked_and_compared(db, later_field):
     built = snapshot.build_document(page)
     assert {gap.field for gap in lint.gaps(built)} == {"condition"}
     assert compare(live.document, built)
+
+
+# --- the source of a quick fact, which came with schema 2 -----------------------------------------
+@pytest.fixture
+def sent_before(db, monkeypatch):
+    """A page with a quick fact, sent for review before quick facts had sources."""
+    page = make_page()
+    Condition.objects.update(onset="2 weeks", onset_note="It varies.")
+    newest = snapshot.build_document
+    with monkeypatch.context() as before:
+        before.setattr(snapshot, "build_document", lambda page, schema=None: newest(page, 1))
+        edition = publishing.submit(Page.objects.get(pk=page.pk), by=make_editor())
+    assert edition.document["schema"] == 1
+    assert "source" not in edition.document["condition"]["timing"][0]
+    return edition
+
+
+def test_a_page_that_waited_before_sources_is_signed_and_published(sent_before):
+    edition = publishing.sign(sent_before, by=make_reviewer())
+    edition = publishing.publish(edition, by=make_editor())
+    assert edition.live
+    assert not snapshot.has_changed(Page.objects.get(pk=edition.page_id), edition)
+
+
+def test_a_quick_fact_without_a_source_cannot_be_sent_and_with_one_it_is_a_difference(sent_before):
+    page, editor = Page.objects.get(pk=sent_before.page_id), make_editor()
+    built = snapshot.build_document(page)
+    assert [gap.field for gap in lint.gaps(built)] == ["condition"]
+    assert "Starts to work" in lint.gaps(built)[0].message
+    Condition.objects.update(onset_source="clinical experience; see [ref:nobody-1999]")
+    (gap,) = lint.gaps(snapshot.build_document(Page.objects.get(pk=page.pk)))
+    assert "[ref:nobody-1999] is not among the page's references" in gap.message
+    Condition.objects.update(onset_source="a small trial [ref:lee-2020]")
+    edition = publishing.submit(Page.objects.get(pk=page.pk), by=editor)
+    fact, _derived = compare(sent_before.document, edition.document)
+    assert (fact.heading, fact.risk) == ("Quick fact: Starts to work", Risk.EVIDENCE)
+    assert fact.lines == [("added", "Source: a small trial [lee-2020]")]
+
+
+def test_the_source_of_a_quick_fact_is_a_link_to_the_reference(rich):
+    make_clinic()
+    html = " ".join(shown(rich).split())
+    link = '<sup><a href="#ref-1" aria-label="Reference 1">[1]</a></sup>'
+    assert f"<small>Source: a trial{link}</small>" in html
+    assert 'id="ref-1"' in html

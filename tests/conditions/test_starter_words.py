@@ -218,10 +218,15 @@ def test_no_sentence_and_no_paragraph_is_long(content):
 
 
 @every_condition
-def test_every_quick_fact_says_where_it_comes_from(content):
-    source = re.compile(
-        r"product label|guideline|review|trial|J Clin Med|clinical experience|study"
-    )
+def test_every_quick_fact_carries_its_source(content):
+    """A reference of the page, or an open word that there is none."""
+    listed = {entry["key"] for entry in content["references"]}
     for key in ("onset", "peak", "duration", "session", "repeat"):
-        if content[key]:
-            assert source.search(content[f"{key}_note"]), key
+        source = content[f"{key}_source"]
+        assert bool(source) == bool(content[key]), key
+        cited = re.findall(r"\[ref:([\w-]+)\]", source)
+        assert set(cited) <= listed, key
+        assert not source or cited or source in {"clinical experience", "no study settles it"}, key
+        assert not re.search(
+            r"\((?:product label|.*review|.*trial|clinical)", content[f"{key}_note"]
+        )
