@@ -1,6 +1,7 @@
 """The desk of editors and reviewers: the whole way by clicks, lost updates, lists, permissions."""
 
 import re
+from html import unescape
 
 import pytest
 from django.contrib.auth.models import Group
@@ -9,9 +10,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from clinic import starter_clinic
 from clinic.models import AuditEvent
 from clinic.sign_in import DEMO_GROUP
-from conditions import publishing
+from conditions import publishing, starter_content
 from conditions.models import (
     Condition,
     Edition,
@@ -19,6 +21,7 @@ from conditions.models import (
     Page,
     RedFlag,
     Reference,
+    Section,
     SharedBlock,
     SigningRight,
 )
@@ -477,6 +480,72 @@ def test_the_reviewer_sees_how_many_dangerous_changes_there_are_beside_the_signa
     assert "<del>The same day: a locked jaw</del>" in text
     assert "<ins>See a doctor: a locked jaw</ins>" in text
     assert "Nothing differs" not in text
+
+
+def _demote():
+    sign = RedFlag.objects.get(condition__slug="overactive-bladder", text__startswith="heavy ble")
+    sign.level, sign.gate = "urgent", False
+    sign.save()
+
+
+def _in_text(old, new):
+    def change():
+        section = Section.objects.filter(
+            page__slug="overactive-bladder", body__contains=old
+        ).first()
+        section.body = section.body.replace(old, new, 1)
+        section.save()
+
+    return change
+
+
+def _condition(**values):
+    return lambda: Condition.objects.filter(slug="overactive-bladder").update(**values)
+
+
+def _sections(**values):
+    charts = Section.objects.filter(page__slug="overactive-bladder").exclude(chart_title="")
+    return lambda: charts.update(**values)
+
+
+@pytest.fixture
+def starter_pages():
+    """An editor signed in on a site with the starter's texts."""
+    starter_clinic.load()
+    starter_content.load()
+    return signed_in(make_editor())
+
+
+@pytest.mark.parametrize(
+    ("change", "risk", "lines"),
+    [
+        (_demote, "Danger signs and safety",
+         ["<del>Emergency: heavy bleeding", "<ins>The same day: heavy bleeding"]),
+        (_in_text("<strong>Infection:</strong>", "Infection:"), "Other words",
+         ["<del>• **Infection:** about 18", "<ins>• Infection: about 18"]),
+        (_in_text("<td>18</td><td>6</td>", "<td>6</td><td>18</td>"),
+         "Approval, evidence and numbers", ["<del>Urine infection | 18 | 6<", "| 6 | 18<"]),
+        (_condition(synonyms="bladder cramps"), "Other words", ["<ins>Also called: bladder cramps"]),
+        (_condition(duration_source="clinical experience"), "Approval, evidence and numbers",
+         ["<del>Source: product label [botox-label]", "<ins>Source: clinical experience"]),
+        (_sections(chart_rest_label="had more leaks"), "Approval, evidence and numbers",
+         ["<ins>Chart, the others: had more leaks"]),
+        (lambda: Page.objects.filter(slug="overactive-bladder").update(slug="leaks"),
+         "Other words", ["<del>Address: overactive-bladder", "<ins>Address: leaks"]),
+        (lambda: Reference.objects.filter(key="nitti-2013").update(url="https://example.org/"),
+         "Other words", ["<del>Link: https://pubmed", "<ins>Link: https://example.org/"]),
+    ],
+)  # fmt: skip
+def test_changes_that_were_invisible_are_on_the_screen(starter_pages, change, risk, lines):
+    """Each change alone, of a page as it came with the starter, in the list under its risk."""
+    change()
+    page = Page.objects.get(condition__slug="overactive-bladder")
+    compared = starter_pages.get(reverse("admin:conditions_page_compare", args=[page.pk]))
+    text = unescape(compared.content.decode())
+    assert "Nothing differs" not in text
+    headings = re.findall(r"<h2>([^<]*) <span>", text)
+    assert headings[0] == risk, headings
+    assert [line for line in lines if line not in text] == []
 
 
 @pytest.mark.parametrize(

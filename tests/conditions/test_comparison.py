@@ -103,6 +103,14 @@ def test_swapped_cells_show_in_their_row(document):
     ]
 
 
+def test_swapped_numbers_count_as_changed_numbers(document):
+    table = "<table><tr><th>Infection</th><td>{}</td><td>{}</td></tr></table>"
+    body(table.format(18, 6))(document)
+    changed = copy.deepcopy(document)
+    body(table.format(6, 18))(changed)
+    assert [part.risk for part in compare(document, changed)] == [Risk.EVIDENCE]
+
+
 def test_what_only_the_markup_says_shows_as_markup(document):
     body("<ul><li>One</li></ul>")(document)
     assert lines(document, body("<ol><li>One</li></ol>")) == [
