@@ -10,16 +10,19 @@ while it lives: only the client can. So psycopg2 waits here, with two limits:
                     /health/live go on being answered
 
 Both end in OperationalError, for which the site shows its honest 503. Commands and the worker wait
-as long as it takes.
+as long as it takes. SQLite has no server; what is waited for there, by the same two limits, is its
+lock for writing, which a forgotten shell can hold.
 """
 
+import os
 import select
 import threading
 import time
+from contextlib import contextmanager, suppress
 
 import psycopg2
 from django.conf import settings
-from django.db import connections
+from django.db import OperationalError, connections
 from psycopg2.extensions import POLL_OK, POLL_READ, set_wait_callback
 
 PATIENCE = 8  # seconds; longer than any limit of the database's own, so that those come first
@@ -71,8 +74,13 @@ _silence = Silence()
 _request = threading.local()
 
 
+_web = False  # whether this is a web process
+
+
 def limit():
     """Apply the limits to this process; the WSGI application does so, once, as it starts."""
+    global _web
+    _web = True
     connections.settings["default"]["OPTIONS"].update(settings.WEB_DATABASE_OPTIONS)
     if connections["default"].Database is psycopg2:
         set_wait_callback(wait)
@@ -83,34 +91,72 @@ def middleware(get_response):
 
     def answer(request):
         _request.waited = 0.0
-        return get_response(request)
+        if not _web or connections["default"].Database is psycopg2:
+            return get_response(request)
+        with connections["default"].execute_wrapper(wait_for_the_lock):
+            return get_response(request)
 
     return answer
+
+
+@contextmanager
+def _patience(at_work):
+    """Enter the wait of this thread; yields what tells whether to give it up."""
+    thread, began = threading.get_ident(), time.monotonic()
+    before = getattr(_request, "waited", 0.0)
+
+    def is_over():
+        now = time.monotonic()
+        return before + now - began > PATIENCE or _silence.is_for_the_last(thread, now, at_work)
+
+    _silence.begin(thread, began)
+    answered = False
+    try:
+        yield is_over
+        answered = True
+    finally:
+        now = time.monotonic()
+        _silence.end(thread, now, answered=answered)
+        _request.waited = before + now - began
 
 
 def wait(connection):
     """Return when the server has answered. psycopg2 closes the connection of a wait that fails."""
     if getattr(_request, "asking", False):
         end = time.monotonic() + QUESTION
-        return _wait(connection, lambda: time.monotonic() > end)
-    thread, began = threading.get_ident(), time.monotonic()
-    before = getattr(_request, "waited", 0.0)
-
-    def is_silent():
-        now = time.monotonic()
-        return before + now - began > PATIENCE or _silence.is_for_the_last(
-            thread, now, lambda: _at_work(connection)
-        )
-
-    _silence.begin(thread, began)
-    answered = False
-    try:
+        _wait(connection, lambda: time.monotonic() > end)
+        return
+    with _patience(lambda: _at_work(connection)) as is_silent:
         _wait(connection, is_silent)
-        answered = True
+
+
+def wait_for_the_lock(execute, sql, params, many, context):
+    """Run a statement of Django's on SQLite, which has one lock for all who write.
+
+    SQLite itself would wait for it without asking us, so it is told to wait in short steps.
+    """
+    connection = context["connection"]
+    if connection.in_atomic_block or sql.startswith("SELECT"):  # has the lock, or needs none
+        return execute(sql, params, many, context)
+    connection.connection.execute(f"PRAGMA busy_timeout = {STEP * 500:.0f}")
+    try:
+        with _patience(_is_written) as is_over:
+            while True:
+                try:
+                    return execute(sql, params, many, context)
+                except OperationalError as error:
+                    if "locked" not in str(error) or is_over():
+                        raise
     finally:
-        now = time.monotonic()
-        _silence.end(thread, now, answered=answered)
-        _request.waited = before + now - began
+        connection.connection.execute(f"PRAGMA busy_timeout = {PATIENCE * 1000}")
+
+
+def _is_written():
+    """Whether somebody stored something a moment ago: a queue for the lock moves on."""
+    with suppress(FileNotFoundError):
+        log = os.stat(f"{settings.DATABASES['default']['NAME']}-wal")
+        return time.time() - log.st_mtime < MOMENT
+    return False
 
 
 def _wait(connection, is_silent):

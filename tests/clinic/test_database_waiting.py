@@ -65,6 +65,7 @@ def test_only_web_processes_have_a_limit_for_statements(settings, monkeypatch):
     assert "statement_timeout" not in str(options)
     monkeypatch.setitem(database_waiting.connections.settings["default"], "OPTIONS", dict(options))
     monkeypatch.setattr(database_waiting, "set_wait_callback", lambda callback: None)
+    monkeypatch.setattr(database_waiting, "_web", False)
     database_waiting.limit()
     limited = database_waiting.connections.settings["default"]["OPTIONS"]
     assert limited == options | settings.WEB_DATABASE_OPTIONS != options

@@ -15,9 +15,10 @@ ONE_DATABASE_ONLY = {
         "test_too_few_connections",
         "test_practitioner_locked_by_another_session",
         "test_database_locked_by_a_shell",
+        "test_a_crowd_while_a_shell_holds_the_lock",
     },
     "test_disk_full.py": {"*"},
-    # SQLite has no server that could be frozen; a lock that does not come is in test_db_down.py.
+    # SQLite has no server that could be frozen; its lock that does not come is in test_db_down.py.
     "test_db_silent.py": {"*"},
 }
 
