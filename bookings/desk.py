@@ -1,7 +1,7 @@
 """What the desk sees: one day of all practitioners, who waits, what lacks an outcome. Reads only.
 
 Every function takes the bookings that its reader may see as a queryset, and reads a bounded part of
-it through an index: a range of starts, or the rows of one status. ``board`` makes eight queries,
+it through an index: a range of starts, or the rows of one status. ``board`` makes ten queries,
 whatever the size of the table, and one more once a minute.
 """
 
@@ -18,7 +18,7 @@ from django.utils.dateparse import parse_datetime
 from clinic.hours import DAY, HOUR, day_start, intersect, merge, open_periods, subtract
 from clinic.models import AuditEvent, Practitioner
 
-from . import availability, times, told
+from . import availability, limits, times, told
 from .models import Booking, Message
 
 Status = Booking.Status
@@ -33,6 +33,7 @@ MOST_CONFLICTS = 200  # listed on their page
 OUTCOME_DAYS = 30
 NO_SHOW_DAYS = 7
 MOST_OFFERS_SHOWN = 12
+MOST_OTHERS = 12
 REQUEST_DAYS = 30
 REQUESTS_SECONDS = 300  # how old the numbers per condition may be
 CONFLICTS_SECONDS = 60  # how old the numbers of conflicts may be
@@ -245,6 +246,7 @@ class Waiting:
     late: bool
     soon: bool
     there: str
+    others: int  # consultations ahead with the same address or number
 
 
 @dataclass(frozen=True)
@@ -322,7 +324,9 @@ def _waiting(bookings, clinic, now):
         Q(hold_until=None) | Q(hold_until__gt=now), status__in=WAITING
     ).order_by("created_at", "pk")
     waiting = []
-    for booking in found[:MOST_WAITING]:
+    found = found[:MOST_WAITING]
+    ahead = Ahead(bookings, now)
+    for booking in found:
         age = now - booking.created_at
         state = urgency(age, clinic.answer_within_hours)
         waiting.append(
@@ -332,9 +336,45 @@ def _waiting(bookings, clinic, now):
                 late=state == "late",
                 soon=state == "soon",
                 there=there_now(booking, clinic.zone, now),
+                others=len(ahead.others(booking)),
             )
         )
     return waiting
+
+
+class Ahead:
+    """What is still ahead of people, or waits to be called, by mailbox and by phone number.
+
+    The desk answers a request knowing it; the page that asks for one never tells.
+    """
+
+    def __init__(self, bookings, now):
+        rows = without_offers(bookings)
+        coming = _in_state(rows, (Status.PENDING, Status.BOOKED)).filter(
+            Q(hold_until=None) | Q(hold_until__gt=now), starts_at__gt=now
+        )
+        self._keys = defaultdict(set)
+        for found in (coming, rows.filter(status=Status.WAITLIST)):
+            for key, email, phone in found.order_by().values_list("pk", "email", "phone"):
+                for contact in self._contacts(email, phone):
+                    self._keys[contact].add(key)
+
+    @staticmethod
+    def _contacts(email, phone):
+        number = phone.as_e164 if phone else ""
+        return [contact for contact in (limits.mailbox(email), number) if contact]
+
+    def others(self, booking):
+        """The keys of the other bookings with the same mailbox or number, sorted."""
+        contacts = self._contacts(booking.email, booking.phone)
+        return sorted(set().union(*(self._keys[c] for c in contacts)) - {booking.pk})
+
+
+def others_ahead(bookings, booking, now):
+    """Other coming bookings with the mailbox or number of one that waits or is ahead; soonest first."""
+    if booking.erased_at or booking.status not in (*WAITING, Status.BOOKED):
+        return []
+    return listed(bookings, Ahead(bookings, now).others(booking))[:MOST_OTHERS]
 
 
 def _past(bookings, now):

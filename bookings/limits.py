@@ -4,18 +4,22 @@ Whoever stays below the limits never notices them. Above the first ones, and whe
 like a script's, the request is taken but waits for proof of the mailbox (scheduling.prove). Above
 the last ones it is refused with a page that says why, keeps the answers and names the phone.
 
-    one person     2 coming consultations for an address, and for a phone number
+    one mailbox    2 coming consultations that it has proved: more are not taken from there
     one mailbox    3 mails a day on the word of somebody who has not shown that it is theirs
     one network    5 requests an hour and 20 a day, more with proof; 30 an hour at the most
     everybody      60 requests an hour and 150 a day, more with proof
     guesses        5 wrong second facts an hour for a link, 60 unknown links a minute for a network
+
+Nobody learns of, or is kept out by, what was asked for with somebody else's address or number. So a
+request is answered alike whatever is known of these: its page never tells, only who reads the
+mailbox or works at the desk does (bookings.desk.Ahead). Mails above the limit are
+not sent, and the desk sees that.
 
 Each count is a row of instants (Tally), locked from the look to the end of the transaction: the
 limits hold exactly, over any stretch of time, whatever arrives at the same moment.
 """
 
 import ipaddress
-import re
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import NamedTuple
@@ -25,7 +29,6 @@ from django.db import models, transaction
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
-from phonenumber_field.phonenumber import to_python
 
 from .models import Booking, Tally
 
@@ -43,7 +46,7 @@ PROVE_WITHIN = timedelta(minutes=15)  # how long a time is held for somebody who
 # Nobody reads the signs, picks a time, types who they are and checks it faster, autofill included.
 HUMAN_SECONDS = 6
 
-COMING = 2  # consultations and requests ahead, of one address and of one phone number
+COMING = 2  # consultations and requests ahead that one mailbox has proved
 MAILS = Limit(3, DAY)
 NETWORK_FREELY = (Limit(5, HOUR), Limit(20, DAY))  # a family or an office; then with proof
 NETWORK_UNPROVED = Limit(3, PROVE_WITHIN)  # so many times can one network hold without proof
@@ -61,7 +64,6 @@ class TooMany(Exception):
 
     class Reason(models.TextChoices):
         PERSON = "person"
-        MAILBOX = "mailbox"
         NETWORK = "network"
         GUESSES = "guesses"
 
@@ -106,25 +108,10 @@ def network_of(request):
 def mailbox(email):
     """The mailbox behind an address: case, +tag, and Gmail's dots do not make another one."""
     local, _at, domain = email.strip().casefold().rpartition("@")
-    if local[:1] != '"':
-        local = local.partition("+")[0] or local
+    local = local.partition("+")[0] or local
     if domain in ("gmail.com", "googlemail.com"):
         local, domain = local.replace(".", ""), "gmail.com"
     return f"{local}@{domain}" if local else ""
-
-
-def _spelled(box):
-    """A regular expression that finds every spelling of the mailbox, and little else."""
-    local, _at, domain = box.rpartition("@")
-    letters, places = re.escape(local), re.escape(domain)
-    if domain == "gmail.com":
-        letters, places = "[.]?".join(map(re.escape, local)), "g(oogle)?mail[.]com"
-    return rf"^{letters}(\+[^@]*)?@{places}$"
-
-
-def e164(phone):
-    """The number as +13235550142, however it was typed; "" when there is none."""
-    return to_python(str(phone)).as_e164 if phone else ""
 
 
 # --- counting -------------------------------------------------------------------------------------
@@ -179,74 +166,87 @@ def forget(booking):
     keys = [_key("fact", link) for link in booking.links.values_list("pk", flat=True)]
     others = Booking.objects.filter(email=booking.email, erased_at=None).exclude(pk=booking.pk)
     if not others.exists():
-        keys += [_key("mailbox", mailbox(booking.email)), _key("phone", e164(booking.phone))]
+        keys.append(_key("mailbox", mailbox(booking.email)))
     Tally.objects.filter(key__in=keys).delete()
 
 
 # --- requests -------------------------------------------------------------------------------------
 
 
-def _require_room(email, phone, now):
-    """Raise TooMany when the mailbox or the phone number has COMING consultations ahead."""
-    box = mailbox(email)
-    same = Q(phone=phone) if phone else Q(pk=None)
-    if box:
-        same |= Q(email__iregex=_spelled(box))
-    found = list(Booking.objects.awaited(now).filter(same).values_list("email", "phone"))
-    by_phone = sum(number == phone for _address, number in found)
-    by_mail = sum(mailbox(address) == box != "" for address, _number in found)
-    if max(by_phone, by_mail) >= COMING:
-        raise TooMany(Reason.PERSON)
+class Admission(NamedTuple):
+    """How one request is taken: ``prove_within`` is None, or how soon its mailbox must be proved;
+    ``may_mail`` is False where the mailbox has had its mails of the day: see messages.withhold.
+    """
+
+    prove_within: timedelta | None = None
+    may_mail: bool = True
 
 
 @contextmanager
-def admitted(*, network, email, phone, key, scripted=False, holds_time=True, now=None):
-    """For one web request: ``with admitted(...) as prove_within:`` and make the booking inside.
+def admitted(*, network, email, key, scripted=False, holds_time=True, now=None):
+    """For one web request: ``with admitted(...) as admission:`` and make the booking inside.
 
-    All is one transaction. ``prove_within`` is None, or the timedelta in which the mailbox must be
-    proved. ``key`` is the form's: the same press again is not counted again. ``scripted``: the
-    request looks like a program's. ``holds_time`` is False for a call-back, which blocks no time
-    and may have no mailbox, so that it is taken without proof. Raises TooMany; what the body
-    raises takes the counting back.
+    All is one transaction. ``key`` is the form's: the same press again is not counted again.
+    ``scripted``: the request looks like a program's. ``holds_time`` is False for a call-back, which
+    blocks no time and may have no mailbox, so that it is taken without proof. Raises TooMany for the
+    network alone; what the body raises takes the counting back.
     """
     if not settings.ABUSE_LIMITS:
-        yield None
+        yield Admission()
         return
-    now, box, phone = now or timezone.now(), mailbox(email), e164(phone)
+    now, box = now or timezone.now(), mailbox(email)
     with transaction.atomic():
-        tallies = _locked(
-            now, network=network, unproved=network, all="all", mailbox=box, phone=phone
-        )
+        tallies = _locked(now, network=network, unproved=network, all="all", mailbox=box)
         if Booking.objects.made_with(key).exists():
-            yield None
+            yield Admission()
             return
         by_network = settings.NETWORK_LIMITS
         if by_network and _is_full(tallies["network"], now, NETWORK_AT_MOST):
             raise TooMany(Reason.NETWORK)
-        _require_room(email, phone, now)
-        if box and _is_full(tallies["mailbox"], now, MAILS):
-            raise TooMany(Reason.MAILBOX)
+        may_mail = not (box and _is_full(tallies["mailbox"], now, MAILS))
         many = _is_full(tallies["network"], now, *NETWORK_FREELY) or _is_full(
             tallies["all"], now, *ALL_FREELY
         )
         doubted = by_network and (scripted or (many and holds_time))
         if doubted and _is_full(tallies["unproved"], now, NETWORK_UNPROVED):
             raise TooMany(Reason.NETWORK)
-        yield PROVE_WITHIN if doubted and holds_time else None
-        counted = ["network", "all"] + ["mailbox"] * bool(box) + ["unproved"] * doubted
+        yield Admission(PROVE_WITHIN if doubted and holds_time else None, may_mail)
+        counted = ["network", "all"] + ["unproved"] * doubted
+        counted += ["mailbox"] * (bool(box) and may_mail)
         _add(now, *(tallies[kind] for kind in counted))
 
 
 @contextmanager
+def proving(booking, now=None):
+    """For the press in the mail that proves a request: prove it inside, in the same transaction.
+
+    Raises TooMany where this mailbox has proved COMING others that are still ahead.
+    """
+    if not settings.ABUSE_LIMITS:
+        yield
+        return
+    now, box = now or timezone.now(), mailbox(booking.email)
+    with transaction.atomic():
+        _locked(now, mailbox=box)
+        proved = Booking.objects.awaited(now).exclude(Q(proved_at=None) | Q(pk=booking.pk))
+        if sum(mailbox(email) == box for email in proved.values_list("email", flat=True)) >= COMING:
+            raise TooMany(Reason.PERSON)
+        yield
+
+
+@contextmanager
 def mailing(email, now=None):
-    """Send one mail inside, to an address whose owner has not spoken. Raises TooMany after MAILS."""
+    """Send one mail inside, to an address whose owner has not spoken, if the value is True.
+
+    It is False after MAILS.
+    """
     now = now or timezone.now()
     with transaction.atomic():
         tallies = _locked(now, mailbox=mailbox(email))
-        if _is_full(tallies["mailbox"], now, MAILS):
-            raise TooMany(Reason.MAILBOX)
-        yield
-        _add(now, tallies["mailbox"])
+        may_mail = not _is_full(tallies["mailbox"], now, MAILS)
+        yield may_mail
+        if may_mail:
+            _add(now, tallies["mailbox"])
 
 
 # --- guesses --------------------------------------------------------------------------------------

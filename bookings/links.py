@@ -19,7 +19,7 @@ from django.utils import timezone
 from clinic import audit
 from clinic.models import Clinic
 
-from .models import ManageLink
+from .models import Booking, ManageLink
 
 LIFE_AFTER_VISIT = timedelta(hours=24)
 LIFE_WITHOUT_VISIT = timedelta(days=30)  # a call-back has no visit yet
@@ -87,13 +87,16 @@ def browser_digest(session):
     return _digest(session[SESSION_KEY]) if SESSION_KEY in session else ""
 
 
+@transaction.atomic
 def admit(booking, session, *, mailed=False, now=None):
     """Begin a visit of this browser and return the secret for its cookie.
 
-    ``mailed``: it began with a link out of the mailbox.
+    ``mailed``: it began with a link out of the mailbox, which is proved so.
     """
     now = now or timezone.now()
     secret = secrets.token_urlsafe(32)
+    if mailed:
+        Booking.objects.filter(pk=booking.pk, proved_at=None).update(proved_at=now)
     ManageLink.objects.create(
         booking=booking,
         digest=_digest(secret),

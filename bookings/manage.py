@@ -7,7 +7,7 @@ A request that waits for proof of its mailbox shows one button, and nothing else
 """
 
 import time
-from contextlib import nullcontext, suppress
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from django.conf import settings
@@ -201,8 +201,13 @@ def prove(request):
     if link is None:
         return _unknown(request)
     if mailed:
-        with suppress(scheduling.NotAllowed):  # too late: the page says so
-            scheduling.prove(link.booking)
+        try:
+            with limits.proving(link.booking):
+                scheduling.prove(link.booking)
+        except limits.TooMany as error:
+            return too_many(request, error)
+        except scheduling.NotAllowed:
+            pass  # too late: the page says so
     return redirect("bookings:manage")
 
 
@@ -216,20 +221,21 @@ def _proven_or_redirect(request):
     return visit, None
 
 
+@contextmanager
 def _counted(visit):
-    """Changes mail the address: where nobody has opened a link from there yet, so many a day."""
-    email = visit.link.booking.email
-    if visit.mailed or not email or not settings.ABUSE_LIMITS:
-        return nullcontext()
-    return limits.mailing(email)
+    """Changes mail the address: where nobody has opened a link from there yet, so many a day.
 
-
-def _too_many_mails(request, visit):
-    problem = _(
-        "We have written to your address several times today. Please open the link in our newest "
-        "e-mail and change your booking from there. Or call us:"
-    )
-    return _manage_page(request, visit, status=429, problem=problem)
+    The change is made all the same, and answered alike.
+    """
+    booking = visit.link.booking
+    if visit.mailed or not booking.email or not settings.ABUSE_LIMITS:
+        yield
+        return
+    with limits.mailing(booking.email) as may_mail:
+        last = booking.messages.order_by("pk").last()
+        yield
+        if not may_mail:
+            messages.withhold(booking, after=last.pk if last else 0)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -249,8 +255,6 @@ def cancel(request):
                 booking = scheduling.cancel(
                     booking, by="patient", reason=form.cleaned_data["reason"]
                 )
-        except limits.TooMany:
-            return _too_many_mails(request, visit)
         except scheduling.NotAllowed as error:
             return _manage_page(request, visit, status=409, problem=error.message)
         return _cancelled(request, booking)
@@ -300,8 +304,6 @@ def reschedule(request):
                 raise scheduling.SchedulingError(_("Choose a time"))
             with _counted(visit):
                 scheduling.reschedule(booking, start=at, by="patient", link=link, now=now)
-        except limits.TooMany:
-            return _too_many_mails(request, visit)
         except scheduling.SchedulingError as error:
             problem = error.message
         else:
@@ -399,5 +401,6 @@ def _mail_links(email):
     now = timezone.now()
     mine = Booking.objects.filter(email__iexact=email, status__in=["pending", "booked", "waitlist"])
     for booking in mine.order_by("-created_at")[:3]:
-        with suppress(limits.TooMany), limits.mailing(email, now):
-            messages.queue(booking, Message.Kind.LINK, occasion=f"lost:{now:%Y%m%dT%H%M%S%f}")
+        with limits.mailing(email, now) as may_mail:
+            if may_mail:
+                messages.queue(booking, Message.Kind.LINK, occasion=f"lost:{now:%Y%m%dT%H%M%S%f}")

@@ -12,6 +12,7 @@ from datetime import UTC, timedelta
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.db import transaction
+from django.db.models import Q
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone, translation
@@ -124,6 +125,23 @@ def requeue(message, *, by, now=None):
             "booking.message_requeued", message.booking, by=by, details={"kind": message.kind}
         )
     return bool(again)
+
+
+@transaction.atomic
+def withhold(booking, *, after=0, now=None):
+    """Do not send the patient what was queued after the message with the key ``after``.
+
+    Strangers may have used up what is mailed to one mailbox in a day; the desk sees whom to phone.
+    What only asks for proof goes unsaid: without it the request ends by itself.
+    """
+    news = booking.messages.waiting().filter(pk__gt=after)
+    news = news.exclude(Q(kind__startswith="desk_") | Q(kind=Kind.REMINDER))
+    news.filter(kind=Kind.PROVE).update(state=Message.State.DROPPED)
+    for message in news:
+        words = "Enough mails were sent to this mailbox today"
+        Message.objects.filter(pk=message.pk).update(state=Message.State.FAILED, error=words)
+        details = {"kind": message.kind, "error": words}
+        audit.record("booking.message_failed", booking, by="system", details=details, at=now)
 
 
 @transaction.atomic

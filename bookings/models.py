@@ -174,6 +174,12 @@ class Booking(models.Model):
         help_text="SHA-256 of what was posted with the key.",
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    proved_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="When somebody first used the link that was mailed for it.",
+    )
     confirmed_at = models.DateTimeField(null=True, blank=True, editable=False)
     cancelled_at = models.DateTimeField(null=True, blank=True, editable=False)
     cancelled_by = models.CharField(max_length=8, choices=CancelledBy.choices, blank=True)

@@ -185,8 +185,8 @@ def prove(booking, *, by="patient", now=None):
         return booking
     if booking.hold_until <= now:
         raise NotAllowed("This request was not confirmed in time. Please choose a time again.")
-    booking.hold_until = None
-    booking.save(update_fields=["hold_until"])
+    booking.hold_until, booking.proved_at = None, now
+    booking.save(update_fields=["hold_until", "proved_at"])
     audit.record("booking.proved", booking, by=by, at=now)
     _announce(booking, Clinic.objects.current(), by=by, now=now)
     return booking

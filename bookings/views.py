@@ -17,7 +17,7 @@ from conditions import editions
 from conditions.models import Condition, Edition
 from conditions.views import render_condition
 
-from . import availability, draft, limits, links, manage, scheduling, times, week
+from . import availability, draft, limits, links, manage, messages, scheduling, times, week
 from .forms import CONSENT_VERSION, CallbackForm, ConcernForm, DetailsForm, SignsForm
 from .models import Booking, hashed_key
 
@@ -382,7 +382,7 @@ def _book(request, answers):
     clinic = Clinic.objects.current()
     condition = _condition(answers)
     try:
-        with _admitted(request, answers, answers.details) as prove_within:
+        with _admitted(request, answers, answers.details) as admission:
             booking = scheduling.request(
                 start=answers.starts_at,
                 practitioner=_picked(answers),
@@ -392,9 +392,11 @@ def _book(request, answers):
                 asked=editions.asked_in(answers.asked),
                 time_zone=answers.zone,
                 idempotency_key=uuid.UUID(answers.key),
-                prove_within=prove_within,
+                prove_within=admission.prove_within,
                 **_person(answers.details),
             )
+            if not admission.may_mail:
+                messages.withhold(booking)
             secret = links.admit_who_made(booking, request.session)
     except limits.TooMany as error:
         return manage.too_many(request, error, back="bookings:check")
@@ -421,7 +423,6 @@ def _admitted(request, answers, person, **options):
     return limits.admitted(
         network=limits.network_of(request),
         email=person["email"],
-        phone=person["phone"],
         key=uuid.UUID(answers.key),
         scripted=hurried or person.get("website", False),
         **options,
@@ -468,7 +469,7 @@ def call(request):
 
 
 def _ask_for_call(request, answers):
-    with _admitted(request, answers, answers.call, holds_time=False):
+    with _admitted(request, answers, answers.call, holds_time=False) as admission:
         booking = scheduling.request_callback(
             condition=_condition(answers),
             visit_type=answers.visit_type,
@@ -478,6 +479,8 @@ def _ask_for_call(request, answers):
             idempotency_key=uuid.UUID(answers.key),
             **_person(answers.call),
         )
+        if not admission.may_mail:
+            messages.withhold(booking)
         return booking, links.admit_who_made(booking, request.session)
 
 

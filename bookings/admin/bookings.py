@@ -249,6 +249,7 @@ class BookingAdmin(OfferedLookups, OwnRows, RecordsChanges, admin.ModelAdmin):
             "buttons": answering.buttons(self, request, obj, now),
             "offers": desk.offers_of(obj, zone, now),
             "timeline": desk.timeline(obj, zone),
+            "others": desk.others_ahead(self.get_queryset(request), obj, now),
             "sent": obj.messages.order_by("due_at", "pk"),
             "zone": zone,
             "personal": personal.box(request, obj),

@@ -270,7 +270,7 @@ def test_requests_per_condition(clinic):
     ]
 
 
-@pytest.mark.parametrize(("kept", "number"), [(True, 8), (False, 9)])
+@pytest.mark.parametrize(("kept", "number"), [(True, 10), (False, 11)])
 def test_few_queries_whatever_the_size(clinic, doctor, kept, number):
     """The numbers of conflicts are kept for a minute, the requests for five."""
 
@@ -412,3 +412,33 @@ def test_timeline_survives_odd_details(clinic):
     for details in ({"from": "soon", "to": 5}, {}, {"from": None, "to": "2027-01-05"}):
         audit.record("booking.rescheduled", booking, by="system", at=NOW, details=details)
     assert [event.detail for event in desk.timeline(booking, ANGELES)] == ["", "", ""]
+
+
+# --- the same person ------------------------------------------------------------------------------
+
+
+def test_a_request_says_how_many_are_ahead_with_its_address_or_number(clinic, doctor):
+    """The page that takes it never tells (bookings.limits); the desk decides."""
+    contact = {"email": "pat@example.org", "phone": "+13235550199"}
+    asks = make_booking(status="pending", starts_at=at(33), practitioner=doctor, **contact)
+    same = [
+        make_booking(starts_at=at(34), practitioner=doctor, email="Pat+x@example.org", phone=""),
+        make_booking(status="waitlist", email="", phone="+13235550199"),
+        make_booking(starts_at=at(36), practitioner=make_practitioner(), **contact),
+    ]
+    for values in (
+        {"starts_at": at(1)}, {"starts_at": at(37), "status": "cancelled"},
+        {"starts_at": at(38), "status": "pending", "hold_until": NOW},
+    ):  # fmt: skip
+        if values.get("status") == "cancelled":
+            values |= {"cancelled_by": "patient", "cancelled_at": NOW}
+        make_booking(practitioner=doctor, **contact | values)
+    make_booking(starts_at=at(39), practitioner=doctor, email="other@example.org", phone="")
+    make_booking(status="waitlist", email="", phone="")
+    numbers = {item.booking: item.others for item in show(clinic)["waiting"]}
+    assert (numbers[asks], numbers[same[1]]) == (3, 2)
+    assert sorted(numbers.values()) == [0, 2, 3]
+    found = desk.others_ahead(Booking.objects.all(), asks, NOW)
+    assert {booking.pk for booking in found} == {booking.pk for booking in same}
+    own = desk.others_ahead(Booking.objects.filter(practitioner=doctor), asks, NOW)
+    assert [booking.pk for booking in own] == [same[0].pk]
