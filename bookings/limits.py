@@ -6,14 +6,15 @@ the last ones it is refused with a page that says why, keeps the answers and nam
 
     one mailbox    2 coming consultations that it has proved: more are not taken from there
     one mailbox    3 mails a day on the word of somebody who has not shown that it is theirs
+    one booking    5 moves an hour
+    the desk       60 mails an hour and 150 a day about what patients do; its page shows all of it
     one network    5 requests an hour and 20 a day, more with proof; 30 an hour at the most
     everybody      60 requests an hour and 150 a day, more with proof
     guesses        5 wrong second facts an hour for a link, 60 unknown links a minute for a network
 
 Nobody learns of, or is kept out by, what was asked for with somebody else's address or number. So a
-request is answered alike whatever is known of these: its page never tells, only who reads the
-mailbox or works at the desk does (bookings.desk.Ahead). Mails above the limit are
-not sent, and the desk sees that.
+request is answered alike whatever is known of these: the page never tells, only a mail or the desk
+(bookings.desk.Ahead) does. Mails above the limit are not sent, and the desk sees that.
 
 Each count is a row of instants (Tally), locked from the look to the end of the transaction: the
 limits hold exactly, over any stretch of time, whatever arrives at the same moment.
@@ -52,6 +53,8 @@ NETWORK_FREELY = (Limit(5, HOUR), Limit(20, DAY))  # a family or an office; then
 NETWORK_UNPROVED = Limit(3, PROVE_WITHIN)  # so many times can one network hold without proof
 NETWORK_AT_MOST = Limit(30, HOUR)
 ALL_FREELY = (Limit(60, HOUR), Limit(150, DAY))  # twice the diary of five practitioners; then proof
+MOVES = Limit(5, HOUR)
+DESK_MAILS = (Limit(60, HOUR), Limit(150, DAY))
 WRONG_FACTS = Limit(5, HOUR)
 UNKNOWN_LINKS = Limit(60, MINUTE)
 
@@ -65,6 +68,7 @@ class TooMany(Exception):
     class Reason(models.TextChoices):
         PERSON = "person"
         NETWORK = "network"
+        MOVES = "moves"
         GUESSES = "guesses"
 
     def __init__(self, reason):
@@ -164,6 +168,7 @@ def purge(now):
 def forget(booking):
     """Drop what was counted for its patient and its links, unless the address has other bookings."""
     keys = [_key("fact", link) for link in booking.links.values_list("pk", flat=True)]
+    keys.append(_key("moves", booking.pk))
     others = Booking.objects.filter(email=booking.email, erased_at=None).exclude(pk=booking.pk)
     if not others.exists():
         keys.append(_key("mailbox", mailbox(booking.email)))
@@ -222,7 +227,7 @@ def proving(booking, now=None):
 
     Raises TooMany where this mailbox has proved COMING others that are still ahead.
     """
-    if not settings.ABUSE_LIMITS:
+    if not (settings.ABUSE_LIMITS and booking.is_unproved):
         yield
         return
     now, box = now or timezone.now(), mailbox(booking.email)
@@ -247,6 +252,29 @@ def mailing(email, now=None):
         yield may_mail
         if may_mail:
             _add(now, tallies["mailbox"])
+
+
+@contextmanager
+def moving(booking, now=None):
+    """Move a booking inside, for its patient. Raises TooMany after MOVES of this one booking."""
+    now = now or timezone.now()
+    with transaction.atomic():
+        tally = _locked(now, moves=booking.pk)["moves"]
+        if settings.ABUSE_LIMITS and _is_full(tally, now, MOVES):
+            raise TooMany(Reason.MOVES)
+        yield
+        _add(now, tally)
+
+
+@transaction.atomic
+def may_tell_desk(now=None):
+    """Count one mail to the desk about what a patient did; False where it had DESK_MAILS of them."""
+    now = now or timezone.now()
+    tally = _locked(now, desk="all")["desk"]
+    if settings.ABUSE_LIMITS and _is_full(tally, now, *DESK_MAILS):
+        return False
+    _add(now, tally)
+    return True
 
 
 # --- guesses --------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from django.conf import settings
 from django.core.signing import BadSignature
+from django.db.models import F
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -302,8 +303,10 @@ def reschedule(request):
         try:
             if at is None:
                 raise scheduling.SchedulingError(_("Choose a time"))
-            with _counted(visit):
+            with limits.moving(booking), _counted(visit):
                 scheduling.reschedule(booking, start=at, by="patient", link=link, now=now)
+        except limits.TooMany as error:
+            return too_many(request, error)
         except scheduling.SchedulingError as error:
             problem = error.message
         else:
@@ -400,7 +403,8 @@ def lost_link(request):
 def _mail_links(email):
     now = timezone.now()
     mine = Booking.objects.filter(email__iexact=email, status__in=["pending", "booked", "waitlist"])
-    for booking in mine.order_by("-created_at")[:3]:
+    # What strangers asked for with the address crowds out nothing that its owner has opened.
+    for booking in mine.order_by(F("proved_at").desc(nulls_last=True), "-created_at")[:3]:
         with limits.mailing(email, now) as may_mail:
             if may_mail:
                 messages.queue(booking, Message.Kind.LINK, occasion=f"lost:{now:%Y%m%dT%H%M%S%f}")

@@ -27,6 +27,7 @@ from .models import Booking, Message
 Kind = Message.Kind
 Status = Booking.Status
 
+WITHHELD = "Enough mails were sent to this mailbox today"
 ASK_OUTCOME_AFTER = timedelta(hours=1)  # the desk is asked once, by mail, what became of a visit
 
 _NEWS = (Kind.RECEIVED, Kind.CONFIRMED, Kind.CHANGED, Kind.CANCELLED)
@@ -132,15 +133,15 @@ def withhold(booking, *, after=0, now=None):
     """Do not send the patient what was queued after the message with the key ``after``.
 
     Strangers may have used up what is mailed to one mailbox in a day; the desk sees whom to phone.
+    Until it has, what follows by itself is not mailed either, see still_makes_sense.
     What only asks for proof goes unsaid: without it the request ends by itself.
     """
     news = booking.messages.waiting().filter(pk__gt=after)
     news = news.exclude(Q(kind__startswith="desk_") | Q(kind=Kind.REMINDER))
     news.filter(kind=Kind.PROVE).update(state=Message.State.DROPPED)
     for message in news:
-        words = "Enough mails were sent to this mailbox today"
-        Message.objects.filter(pk=message.pk).update(state=Message.State.FAILED, error=words)
-        details = {"kind": message.kind, "error": words}
+        Message.objects.filter(pk=message.pk).update(state=Message.State.FAILED, error=WITHHELD)
+        details = {"kind": message.kind, "error": WITHHELD}
         audit.record("booking.message_failed", booking, by="system", details=details, at=now)
 
 
@@ -232,6 +233,13 @@ def _newest_news(message):
     ).exists()
 
 
+def _is_withheld(booking):
+    """Whether nobody of the mailbox has spoken yet, and the desk has not phoned them either."""
+    return booking.proved_at is None and (
+        booking.messages.filter(state=Message.State.FAILED, error=WITHHELD).exists()
+    )
+
+
 def _offers(booking, now):
     """The times that the clinic offers and still holds, soonest first."""
     return list(booking.offers.open_offers(now).select_related("practitioner"))
@@ -242,6 +250,8 @@ def still_makes_sense(message, booking, now):
     if booking.erased_at:
         return False
     status, kind = booking.status, message.kind
+    if kind in (Kind.REMINDER, Kind.CANCELLED, Kind.FOLLOW_UP) and _is_withheld(booking):
+        return False
     if kind == Kind.OFFERED:  # also after the time that was asked for, which the offers replace
         return status in (Status.PENDING, Status.WAITLIST) and bool(_offers(booking, now))
     if booking.starts_at and booking.starts_at <= now:

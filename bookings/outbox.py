@@ -28,7 +28,7 @@ from django.utils import timezone
 from clinic import account_mails, audit, mail_addresses
 from clinic.models import LEASE, AccountMail, Clinic
 
-from . import messages
+from . import limits, messages
 from .models import Booking, Heartbeat, Message
 
 log = logging.getLogger(__name__)
@@ -45,6 +45,9 @@ TRIES_BEFORE_GIVING_UP = 8  # a message queued long ago for a later day gets its
 
 
 QUIET_TOO_LONG = timedelta(minutes=15)
+
+FROM_PATIENTS = (Kind.DESK_NEW, Kind.DESK_CHANGED, Kind.DESK_CANCELLED)  # strangers can cause them
+ENOUGH = "Enough mails were sent to the desk"
 
 KINDS = (AccountMail, Message)  # in the order in which they are sent: somebody waits at a page
 
@@ -207,6 +210,10 @@ def deliver(message, post, now=None):
         address = messages.recipient(message, booking, clinic)
         if not address or not messages.still_makes_sense(message, booking, now):
             _update_mine(message, state=State.DROPPED, error="", lease_until=None)
+            return State.DROPPED
+        if message.kind in FROM_PATIENTS and not message.tries and not limits.may_tell_desk(now):
+            log.warning("more mails to the desk than its limit: it sees the rest on its page alone")
+            _update_mine(message, state=State.DROPPED, error=ENOUGH, lease_until=None)
             return State.DROPPED
 
         def write():

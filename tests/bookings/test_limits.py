@@ -6,10 +6,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
+from django.db import connection
 from django.test import RequestFactory
+from django.test.utils import CaptureQueriesContext
 
-from bookings import desk, limits, links, outbox, scheduling
+from bookings import desk, limits, links, messages, outbox, scheduling
 from bookings.models import Booking, ManageLink, Message, Tally
+from clinic.models import Clinic
 from tests.bookings.conftest import FormClient
 from tests.factories import (
     make_booking,
@@ -221,6 +224,24 @@ def test_the_answer_never_tells_whether_an_address_or_number_is_known(clock, way
         assert told == stories[0]
 
 
+def test_the_answer_asks_the_database_as_often(clock):
+    """Nor does the clock tell: the presses make the same queries for known and unknown people."""
+    numbers = []
+    for number, history in enumerate((nothing, nothing, ahead(5, None), ahead(2, NOW), called)):
+        person = {"email": f"v{number}@example.org", "phone": f"+1323555018{number}"}
+        history(**person)
+        booked, called_back = (Guest(clock, 10 * number + add, **person) for add in (1, 2))
+        booked.choose(start_number(number))
+        booked.send("details/", booked.person)
+        called_back.choose()
+        with CaptureQueriesContext(connection) as presses:
+            assert booked.press().url == "/book/done/"
+            answer = called_back.send("call/", called_back.person | {"call_when": "x"})
+            assert answer.url == "/book/done/"
+        numbers.append(len(presses))
+    assert len(set(numbers[1:])) == 1, numbers  # the first fills caches
+
+
 def test_what_strangers_ask_for_counts_against_nobody(clock):
     """Requests and call-backs with somebody's address and number; then they book themselves."""
     victim = {"email": "victim@example.org", "phone": "+13235550199"}
@@ -258,6 +279,19 @@ def test_one_mailbox_proves_two_consultations_ahead(clock, spellings):
     assert guests[2].made().has_lapsed()
     scheduling.cancel(guests[0].made(), by="system", cancelled_by="clinic")
     assert proves(guests[4], start_number(9)).status_code == 302
+
+
+def test_a_second_press_in_the_mail_is_answered_like_the_first(clock):
+    guest = Guest(clock, 1, website="x")
+    guest.book(start_number(0))
+    secret = links.issue(guest.made())
+    for place in (1, 2):
+        make_booking(email=guest.person["email"], starts_at=start_number(place))
+    for _ in range(2):
+        reader = FormClient()
+        reader.get(f"/booking/{secret}/")
+        assert reader.post("/booking/prove/").status_code == 302
+        Booking.objects.filter(proved_at=None).update(proved_at=NOW)
 
 
 def test_what_is_over_lapsed_or_not_proved_does_not_count(clock, doctor):
@@ -381,6 +415,84 @@ def test_whoever_has_opened_the_mail_is_always_written_to(clock, opened, state):
     assert "is cancelled" in answer.content.decode()
     assert guest.made().status == "cancelled"
     assert guest.made().messages.get(kind="cancelled").state == state
+
+
+def test_nothing_follows_by_itself_what_was_withheld(clock, mailoutbox):
+    """Reminders, refusals: the same three made-up bookings are mailed about, and no other."""
+    make_clinic(confirm_at_once=True)
+    for number in range(6):
+        Guest(clock, number, email=f"victim+{number}@example.org").book(start_number(60 + number))
+        outbox.drain()
+    clock.move_to(start_number(60) - timedelta(hours=3))
+    outbox.drain()
+    for booking in Booking.objects.all():
+        scheduling.cancel(booking, by="system", cancelled_by="clinic")
+    outbox.drain()
+    told = {mail.to[0] for mail in mailoutbox if "victim" in mail.to[0]}
+    assert told == {f"victim+{number}@example.org" for number in range(3)}
+    assert Message.objects.filter(kind="reminder", state="sent").exists()
+    assert len(desk._unreachable()) == 3
+
+
+def test_once_the_desk_has_phoned_reminders_go_out(clock, mailoutbox):
+    make_clinic(confirm_at_once=True)
+    fill("guest1@example.org")
+    guest = Guest(clock, 1)
+    guest.book(start_number(60))
+    messages.acknowledge(guest.made().messages.get(state="failed"), by="system")
+    clock.move_to(start_number(60) - timedelta(hours=3))
+    outbox.drain()
+    assert guest.made().messages.filter(kind="reminder", state="sent").exists()
+
+
+def test_a_lost_link_comes_for_what_the_owner_opened_before(clock):
+    """Whatever strangers asked for since with the address."""
+    mine = make_booking(email="pat@example.org", starts_at=start_number(60), proved_at=NOW - DAY)
+    for place in range(5):
+        make_booking(email="pat@example.org", starts_at=start_number(70 + place))
+    FormClient().post("/booking/lost/", {"email": "pat@example.org"})
+    assert Message.objects.filter(kind="link").earliest("pk").booking == mine
+
+
+def test_a_booking_is_moved_five_times_an_hour(clock):
+    guest = Guest(clock, 1)
+    guest.book(start_number(0))
+    others = Guest(clock, 2)
+    others.book(start_number(40))
+
+    def move(who, place):
+        start = f"{start_number(place):%Y-%m-%dT%H:%M:%SZ}"
+        return who.client.post("/booking/reschedule/", {"start": start})
+
+    assert [move(guest, place).status_code for place in range(1, 6)] == [302] * 5
+    assert is_refused(move(guest, 6), "Moved several times already")
+    assert guest.made().starts_at == start_number(5)
+    assert move(others, 41).status_code == 302, "each booking has its own"
+    assert "is cancelled" in guest.client.post("/booking/cancel/", {"reason": ""}).content.decode()
+
+
+def test_the_desk_gets_so_many_mails_an_hour_and_sees_the_rest(clock, monkeypatch, mailoutbox):
+    monkeypatch.setattr(limits, "DESK_MAILS", (limits.Limit(3, HOUR),))
+    for number in range(6):
+        assert Guest(clock, number).ask_for_call(email="").url == "/book/done/"
+    outbox.drain()
+    assert len(mailoutbox) == 3
+    assert len(desk._waiting(Booking.objects.all(), Clinic.objects.current(), NOW)) == 6
+    clock.shift(HOUR)
+    Guest(clock, 9).ask_for_call(email="")
+    outbox.drain()
+    assert len(mailoutbox) == 4
+
+
+def test_a_mail_to_the_desk_is_counted_once_however_often_it_is_tried(clock, monkeypatch):
+    monkeypatch.setattr(limits, "DESK_MAILS", (limits.Limit(1, HOUR),))
+    Guest(clock, 1).ask_for_call(email="")
+    with monkeypatch.context() as broken:
+        broken.setattr(outbox.Post, "open", lambda post: (_ for _ in ()).throw(OSError()))
+        outbox.drain()
+    clock.shift(timedelta(minutes=15))
+    outbox.drain()
+    assert Message.objects.get(kind="desk_new").state == "sent"
 
 
 def test_a_call_back_without_mailbox_can_be_cancelled(clock):

@@ -148,6 +148,15 @@ def dead_link():
     return path
 
 
+def third_to_prove():
+    """The path of a link that asks for proof of a mailbox which has proved two others."""
+    whose = {"email": "twice@example.org"}
+    proved = [call_back("Staged Patient", **whose).pk for _ in range(2)]
+    Booking.objects.filter(pk__in=proved).update(proved_at=timezone.now())
+    third = ask("Staged Patient", prove_within=timedelta(minutes=15), **whose)
+    return f"/booking/{links.issue(third)}/"
+
+
 def named():
     """Each of NAMES once with a time, all on one day, and once to be called and out of reach.
 
