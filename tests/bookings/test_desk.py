@@ -270,7 +270,7 @@ def test_requests_per_condition(clinic):
     ]
 
 
-@pytest.mark.parametrize(("kept", "number"), [(True, 10), (False, 11)])
+@pytest.mark.parametrize(("kept", "number"), [(True, 9), (False, 10)])
 def test_few_queries_whatever_the_size(clinic, doctor, kept, number):
     """The numbers of conflicts are kept for a minute, the requests for five."""
 
