@@ -15,6 +15,7 @@ lock for writing, which a forgotten shell can hold.
 """
 
 import os
+import pathlib
 import select
 import threading
 import time
@@ -31,6 +32,7 @@ QUESTION = 0.25  # seconds for asking whether the server is at work
 NEXT_LOOK = 1  # seconds for which the last thread then takes the silence for granted
 THREADS = 4  # of one web process
 STEP = 0.1  # seconds between looks at the limits
+WRITE_LOCK = "120"
 
 
 class Silence:
@@ -140,7 +142,7 @@ def wait_for_the_lock(execute, sql, params, many, context):
         return execute(sql, params, many, context)
     connection.connection.execute(f"PRAGMA busy_timeout = {STEP * 500:.0f}")
     try:
-        with _patience(_is_written) as is_over:
+        with _patience(_moves_on) as is_over:
             while True:
                 try:
                     return execute(sql, params, many, context)
@@ -151,12 +153,39 @@ def wait_for_the_lock(execute, sql, params, many, context):
         connection.connection.execute(f"PRAGMA busy_timeout = {PATIENCE * 1000}")
 
 
-def _is_written():
-    """Whether somebody stored something a moment ago: a queue for the lock moves on."""
-    with suppress(FileNotFoundError):
-        log = os.stat(f"{settings.DATABASES['default']['NAME']}-wal")
-        return time.time() - log.st_mtime < MOMENT
+def _moves_on():
+    """Whether the queue for SQLite's lock moves on.
+
+    One of this site's web processes holds the lock, or somebody stored something a moment ago.
+    """
+    name = settings.DATABASES["default"]["NAME"]
+    with suppress(OSError):
+        return _is_ours(_who_writes(name)) or time.time() - os.stat(f"{name}-wal").st_mtime < MOMENT
     return False
+
+
+def _who_writes(name):
+    """The process that holds the lock for writing; None if nobody does, or the system hides it.
+
+    The lock is byte 120 of the shared memory (SQLite, "WAL-Index File Format"). It is looked up in
+    Linux's list of locks: opening the file ourselves and closing it would drop SQLite's own locks.
+    """
+    inode = os.stat(f"{name}-shm").st_ino
+    with open("/proc/locks") as locks:
+        for line in locks:
+            # 1: POSIX  ADVISORY  WRITE 4711 08:01:1234 120 120; a "->" marks one that waits
+            fields = line.split()
+            if fields[3] == "WRITE" and fields[5].endswith(f":{inode}") and fields[6] == WRITE_LOCK:
+                return int(fields[4])
+    return None
+
+
+def _is_ours(process):
+    """Whether it is this process, or one that the same server started."""
+    if process in (None, os.getpid()):
+        return process is not None
+    stat = pathlib.Path(f"/proc/{process}/stat").read_text()
+    return int(stat.rpartition(")")[2].split()[1]) == os.getppid()
 
 
 def _wait(connection, is_silent):

@@ -1,5 +1,13 @@
 """How long web processes wait for their database, and that nothing else is cut short."""
 
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+
+import pytest
+
 from clinic import database_waiting
 from clinic.database_waiting import MOMENT, NEXT_LOOK, PATIENCE, Silence
 
@@ -69,3 +77,56 @@ def test_only_web_processes_have_a_limit_for_statements(settings, monkeypatch):
     database_waiting.limit()
     limited = database_waiting.connections.settings["default"]["OPTIONS"]
     assert limited == options | settings.WEB_DATABASE_OPTIONS != options
+
+
+HOLD = """
+import sqlite3, sys
+shell = sqlite3.connect(sys.argv[1], isolation_level=None)
+shell.execute("BEGIN IMMEDIATE")
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def database(tmp_path, settings, monkeypatch):
+    """A SQLite file to which nobody has written for a while."""
+    path = tmp_path / "db.sqlite3"
+    mine = sqlite3.connect(path, isolation_level=None)
+    mine.execute("PRAGMA journal_mode = wal")
+    mine.execute("CREATE TABLE t (a)")
+    os.utime(f"{path}-wal", (0, time.time() - 60))
+    monkeypatch.setitem(settings.DATABASES["default"], "NAME", path)
+    yield mine
+    mine.close()
+
+
+@pytest.fixture
+def other(database, settings):
+    """Another process, which holds the lock of that file."""
+    command = [sys.executable, "-c", HOLD, settings.DATABASES["default"]["NAME"]]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "held\n"
+    yield process
+    process.communicate()
+
+
+def test_a_shell_that_holds_the_lock_moves_nothing_on(other):
+    assert not database_waiting._moves_on()
+
+
+def test_a_process_of_the_same_server_holds_it_for_a_moment(other, monkeypatch):
+    """However slow the machine: a crowd on two processes is a queue."""
+    monkeypatch.setattr(os, "getppid", os.getpid)
+    assert database_waiting._moves_on()
+
+
+def test_another_thread_of_this_process_holds_it_for_a_moment(database):
+    database.execute("BEGIN IMMEDIATE")
+    assert database_waiting._moves_on()
+
+
+def test_nobody_holds_it_and_nothing_is_stored(database, settings):
+    assert not database_waiting._moves_on()
+    os.utime(f"{settings.DATABASES['default']['NAME']}-wal")
+    assert database_waiting._moves_on()
