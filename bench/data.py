@@ -17,8 +17,8 @@ from zoneinfo import ZoneInfo
 from django.db import connection, transaction
 from django.utils import timezone
 
+from bookings.lifecycle.clock_changes import told
 from bookings.models import REFERENCE_ALPHABET, Booking
-from bookings.told import told
 from clinic.hours import day_start
 from clinic.models import Clinic, Closure, OpeningHours, Practitioner
 from conditions.models import Condition

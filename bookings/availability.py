@@ -1,4 +1,4 @@
-"""Which consultation times are free. Reads only; the verbs in scheduling.py take time.
+"""Which consultation times are free. Reads only; the verbs of bookings.lifecycle take time.
 
 A practitioner can see somebody where their own hours and the clinic's both hold, outside closures
 of either. A consultation lies inside that open time; with its buffers it touches no time that

@@ -17,7 +17,8 @@ from clinic.models import AuditEvent, Clinic, VisitType
 from conditions import editions
 from conditions.models import Condition
 
-from . import availability, offers, scheduling
+from . import availability
+from .lifecycle import answers, offers, requests, visits
 from .models import Booking, Message
 
 LOADED = "demo_week_loaded"
@@ -168,7 +169,7 @@ def _visit(visit, number, clinic, today, now):
     if slot is None:
         return None
     booking = _mark(
-        scheduling.request(
+        requests.request(
             start=slot.starts_at,
             practitioner=slot.practitioner,
             condition=condition,
@@ -185,13 +186,13 @@ def _visit(visit, number, clinic, today, now):
         _offer(booking, clinic, today, now)
         return booking
     answered = min(asked + timedelta(hours=2), now)
-    booking = scheduling.confirm(booking, by="system", now=answered)
+    booking = answers.confirm(booking, by="system", now=answered)
     if visit.ends == Status.CANCELLED:
-        scheduling.cancel(booking, by="system", now=slot.starts_at - timedelta(hours=20))
+        answers.cancel(booking, by="system", now=slot.starts_at - timedelta(hours=20))
     if visit.ends in (Status.ARRIVED, Status.FULFILLED) and slot.starts_at <= now:
-        booking = scheduling.mark_arrived(booking, by="system", now=slot.starts_at)
+        booking = visits.mark_arrived(booking, by="system", now=slot.starts_at)
     if visit.ends in (Status.FULFILLED, Status.NOSHOW) and slot.ends_at <= now:
-        scheduling.record_outcome(booking, outcome=visit.ends, by="system", now=slot.ends_at)
+        visits.record_outcome(booking, outcome=visit.ends, by="system", now=slot.ends_at)
     return booking
 
 
@@ -238,7 +239,7 @@ def _call_back(entry, number, now):
     if not signs:
         return None
     return _mark(
-        scheduling.request_callback(
+        requests.request_callback(
             visit_type=BY_PHONE,
             condition=condition,
             asked=signs,

@@ -18,7 +18,8 @@ from django.utils.dateparse import parse_datetime
 from clinic.hours import DAY, HOUR, day_start, intersect, merge, open_periods, subtract
 from clinic.models import AuditEvent, Practitioner
 
-from . import availability, limits, times, told
+from . import availability, limits, times
+from .lifecycle import clock_changes
 from .models import Booking, Message
 
 Status = Booking.Status
@@ -62,7 +63,7 @@ def possible(booking, now):
         "undo": booking.status in (Status.ARRIVED, Status.FULFILLED, Status.NOSHOW),
         "tell": booking.status in availability.AGREED
         and not started
-        and bool(told.shifts(booking.told_times, booking.starts_at, zone)),
+        and bool(clock_changes.shifts(booking.told_times, booking.starts_at, zone)),
         "link": bool(booking.email)
         and not started
         and booking.status in (Status.PENDING, Status.BOOKED, Status.WAITLIST),
@@ -425,7 +426,7 @@ def conflicts(bookings, clinic, now, reader="", rules=None):
     """The Conflicts of now, with at most three queries; how many there are is kept for a minute."""
     rows = list(availability.coming(bookings, now).values_list(*availability.COMING_ROW))
     found = Conflicts(
-        availability.outside_keys(rows, clinic, rules), told.shifted_keys(rows, clinic)
+        availability.outside_keys(rows, clinic, rules), clock_changes.shifted_keys(rows, clinic)
     )
     numbers = {"outside": len(found.outside), "shifted": len(found.shifted)}
     caches["memory"].set(f"desk-conflicts:{reader}", numbers, CONFLICTS_SECONDS)

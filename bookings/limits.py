@@ -1,7 +1,7 @@
 """How much is taken from one sender: requests, mails, guesses. No puzzle, no third party.
 
 Whoever stays below the limits never notices them. Above the first ones, and where a request looks
-like a script's, the request is taken but waits for proof of the mailbox (scheduling.prove). Above
+like a script's, the request is taken but waits for proof of the mailbox (lifecycle.requests.prove). Above
 the last ones it is refused with a page that says why, keeps the answers and names the phone.
 
     one mailbox    2 coming consultations that it has proved: more are not taken from there

@@ -24,8 +24,9 @@ from clinic.models import Clinic
 from conditions import editions
 from conditions.models import Page
 
-from . import calendars, draft, limits, links, messages, offers, scheduling, times, week
+from . import calendars, draft, limits, links, messages, times, week
 from .forms import CancelForm, LostLinkForm, SecondFactForm
+from .lifecycle import answers, errors, offers, requests
 from .models import Booking, ManageLink, Message
 
 COOKIE = f"{settings.COOKIE_PREFIX}manage"
@@ -128,7 +129,7 @@ def _manage_page(request, visit, status=200, form=None, problem=""):
             "problem": problem,
             "zone": zone,
             "clinic_zone": clinic.zone,
-            "may_change": scheduling.may_change_online(booking, clinic=clinic),
+            "may_change": answers.may_change_online(booking, clinic=clinic),
             "may_remind": messages.may_remind(booking),
             "offers": list(booking.offers.open_offers().select_related("practitioner")),
             "deadline": booking.starts_at and booking.change_deadline(clinic),
@@ -204,10 +205,10 @@ def prove(request):
     if mailed:
         try:
             with limits.proving(link.booking):
-                scheduling.prove(link.booking)
+                requests.prove(link.booking)
         except limits.TooMany as error:
             return too_many(request, error)
-        except scheduling.NotAllowed:
+        except errors.NotAllowed:
             pass  # too late: the page says so
     return redirect("bookings:manage")
 
@@ -253,10 +254,8 @@ def cancel(request):
     if request.method == "POST" and form.is_valid():
         try:
             with _counted(visit):
-                booking = scheduling.cancel(
-                    booking, by="patient", reason=form.cleaned_data["reason"]
-                )
-        except scheduling.NotAllowed as error:
+                booking = answers.cancel(booking, by="patient", reason=form.cleaned_data["reason"])
+        except errors.NotAllowed as error:
             return _manage_page(request, visit, status=409, problem=error.message)
         return _cancelled(request, booking)
     clinic = Clinic.objects.current()
@@ -269,7 +268,7 @@ def cancel(request):
             "errors": bool(form.errors),
             "zone": times.known_zone(booking.time_zone, clinic.zone),
             "clinic_zone": clinic.zone,
-            "may_change": scheduling.may_change_online(booking, clinic=clinic),
+            "may_change": answers.may_change_online(booking, clinic=clinic),
         },
         status=422 if form.errors else 200,
     )
@@ -295,19 +294,19 @@ def reschedule(request):
         return answer
     link = visit.link
     booking, clinic, now = link.booking, Clinic.objects.current(), timezone.now()
-    if not scheduling.may_change_online(booking, now=now, clinic=clinic):
+    if not answers.may_change_online(booking, now=now, clinic=clinic):
         return _manage_page(request, visit, status=409)
     problem = ""
     if request.method == "POST":
         at = times.parse_start(request.POST.get("start"))
         try:
             if at is None:
-                raise scheduling.SchedulingError(_("Choose a time"))
+                raise errors.SchedulingError(_("Choose a time"))
             with limits.moving(booking), _counted(visit):
-                scheduling.reschedule(booking, start=at, by="patient", link=link, now=now)
+                answers.reschedule(booking, start=at, by="patient", link=link, now=now)
         except limits.TooMany as error:
             return too_many(request, error)
-        except scheduling.SchedulingError as error:
+        except errors.SchedulingError as error:
             problem = error.message
         else:
             return redirect("bookings:manage")
@@ -341,9 +340,9 @@ def choose(request):
     held = {str(offered.uid): offered for offered in link.booking.offers.all()}
     try:
         if (wanted := request.POST.get("offer", "")) not in held:
-            raise scheduling.SchedulingError(_("Choose one of the times"))
+            raise errors.SchedulingError(_("Choose one of the times"))
         offers.choose(link.booking, offered=held[wanted], link=link)
-    except scheduling.SchedulingError as error:
+    except errors.SchedulingError as error:
         return _manage_page(request, visit, status=409, problem=error.message)
     return redirect("bookings:manage")
 

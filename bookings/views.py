@@ -17,8 +17,9 @@ from conditions import editions
 from conditions.models import Condition, Edition
 from conditions.views import render_condition
 
-from . import availability, draft, limits, links, manage, messages, scheduling, times, week
+from . import availability, draft, limits, links, manage, messages, times, week
 from .forms import CONSENT_VERSION, CallbackForm, ConcernForm, DetailsForm, SignsForm
+from .lifecycle import errors, requests
 from .models import Booking, hashed_key
 
 NEXT_FREE_SECONDS = 30  # how old the advertised next free time may be; booking itself looks anew
@@ -383,7 +384,7 @@ def _book(request, answers):
     condition = _condition(answers)
     try:
         with _admitted(request, answers, answers.details) as admission:
-            booking = scheduling.request(
+            booking = requests.request(
                 start=answers.starts_at,
                 practitioner=_picked(answers),
                 condition=condition,
@@ -400,11 +401,11 @@ def _book(request, answers):
             secret = links.admit_who_made(booking, request.session)
     except limits.TooMany as error:
         return manage.too_many(request, error, back="bookings:check")
-    except scheduling.NotAllowed:
+    except errors.NotAllowed:
         return _instead(request, answers)
-    except scheduling.SlotTaken:
+    except errors.SlotTaken:
         return _gone(request, answers, answers.starts_at, condition, clinic)
-    except scheduling.KeyReused as error:
+    except errors.KeyReused as error:
         answers.key = draft.Draft().key
         draft.save(request, answers)
         return _page(
@@ -457,9 +458,9 @@ def call(request):
             return _finish(request, *_ask_for_call(request, answers))
         except limits.TooMany as error:
             return manage.too_many(request, error, back="bookings:call")
-        except scheduling.NotAllowed:
+        except errors.NotAllowed:
             return _instead(request, answers)
-        except scheduling.KeyReused as error:
+        except errors.KeyReused as error:
             answers.key = draft.Draft().key
             draft.save(request, answers)
             form.add_error(None, error.message)
@@ -470,7 +471,7 @@ def call(request):
 
 def _ask_for_call(request, answers):
     with _admitted(request, answers, answers.call, holds_time=False) as admission:
-        booking = scheduling.request_callback(
+        booking = requests.request_callback(
             condition=_condition(answers),
             visit_type=answers.visit_type,
             consent_version=CONSENT_VERSION,

@@ -16,10 +16,11 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from bookings import desk, scheduling, times, week
+from bookings import desk, times, week
 from bookings import messages as outgoing
+from bookings.lifecycle import answers, errors, visits
+from bookings.lifecycle.clock_changes import tell_again
 from bookings.models import Booking
-from bookings.told import tell_again
 from clinic.models import Clinic, Practitioner
 from clinic.plain_text import PlainTextField
 
@@ -28,7 +29,7 @@ Status = Booking.Status
 
 def _send_link(booking, *, by):
     if "link" not in desk.possible(booking, timezone.now()):
-        raise scheduling.NotAllowed("There is no address to send it to, or nothing left to manage.")
+        raise errors.NotAllowed("There is no address to send it to, or nothing left to manage.")
     outgoing.send_link(booking, by=by)
 
 
@@ -43,19 +44,19 @@ class Verb:
 
 
 VERBS = {
-    "confirm": Verb("Confirm", "Confirmed", scheduling.confirm, "primary"),
-    "arrived": Verb("Arrived", "Arrived", scheduling.mark_arrived),
+    "confirm": Verb("Confirm", "Confirmed", answers.confirm, "primary"),
+    "arrived": Verb("Arrived", "Arrived", visits.mark_arrived),
     "seen": Verb(
         "Seen",
         "Seen",
-        lambda booking, *, by: scheduling.record_outcome(booking, outcome=Status.FULFILLED, by=by),
+        lambda booking, *, by: visits.record_outcome(booking, outcome=Status.FULFILLED, by=by),
     ),
     "noshow": Verb(
         "Did not come",
         "Did not come",
-        lambda booking, *, by: scheduling.record_outcome(booking, outcome=Status.NOSHOW, by=by),
+        lambda booking, *, by: visits.record_outcome(booking, outcome=Status.NOSHOW, by=by),
     ),
-    "undo": Verb("Undo", "Taken back", scheduling.undo),
+    "undo": Verb("Undo", "Taken back", visits.undo),
     "tell": Verb("Tell the new time", "The time of now is what counts", tell_again),
     "link": Verb("Send the link again", "A new link is on its way", _send_link),
 }
@@ -118,7 +119,7 @@ def act(model_admin, request, pk, verb):
     booking = allowed_booking(model_admin, request, pk)
     try:
         VERBS[verb].call(booking, by=request.user)
-    except scheduling.SchedulingError as error:
+    except errors.SchedulingError as error:
         messages.error(request, f"{booking}: {error.message}")
     else:
         messages.success(request, f"{booking}: {VERBS[verb].done}")
@@ -169,13 +170,13 @@ def cancel(model_admin, request, pk):
     form = ReasonForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         try:
-            scheduling.cancel(
+            answers.cancel(
                 booking,
                 by=request.user,
                 cancelled_by=Booking.CancelledBy.CLINIC,
                 reason=form.cleaned_data["reason"],
             )
-        except scheduling.SchedulingError as error:
+        except errors.SchedulingError as error:
             messages.error(request, f"{booking}: {error.message}")
         else:
             messages.success(request, f"{booking}: Cancelled")
@@ -194,9 +195,9 @@ def move(model_admin, request, pk):
         start = times.parse_start(request.POST.get("start"))
         try:
             if start is None:
-                raise scheduling.NotAllowed("Choose a time first.")
-            moved = scheduling.reschedule(booking, start=start, practitioner=who, by=request.user)
-        except scheduling.SchedulingError as error:
+                raise errors.NotAllowed("Choose a time first.")
+            moved = answers.reschedule(booking, start=start, practitioner=who, by=request.user)
+        except errors.SchedulingError as error:
             messages.error(request, f"{booking}: {error.message}")
         else:
             when = times.when(moved.starts_at, timezone.get_current_timezone(), "l j F Y")

@@ -4,7 +4,8 @@ from django.core.exceptions import PermissionDenied
 from django.template.response import TemplateResponse
 from django.utils import timezone
 
-from bookings import desk, told
+from bookings import desk
+from bookings.lifecycle import clock_changes
 from clinic import roles
 from clinic.models import Practitioner
 
@@ -56,7 +57,7 @@ def conflicts(model_admin, request, kind):
         {
             "booking": booking,
             "buttons": _answers(model_admin, request, booking, now),
-            "shifts": told.shifts(booking.told_times, booking.starts_at, clinic.zone),
+            "shifts": clock_changes.shifts(booking.told_times, booking.starts_at, clinic.zone),
         }
         for booking in desk.listed(bookings, keys)
     ]

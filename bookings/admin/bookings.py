@@ -1,7 +1,7 @@
 """Bookings: the list, the page of one booking, and the addresses of everything staff do with them.
 
 Staff type into contact fields only. Status, time and practitioner change through the verbs of
-bookings.scheduling, which the buttons and list actions call.
+bookings.lifecycle, which the buttons and list actions call.
 """
 
 from functools import partial
@@ -15,8 +15,9 @@ from django.urls import path
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 
-from bookings import desk, scheduling, times
+from bookings import desk, times
 from bookings import messages as outgoing
+from bookings.lifecycle import errors
 from bookings.models import Booking
 from clinic import roles
 from clinic.admin.audit import RecordsChanges
@@ -346,7 +347,7 @@ class BookingAdmin(OfferedLookups, OwnRows, RecordsChanges, admin.ModelAdmin):
         for booking in rows:
             try:
                 verb.call(booking, by=request.user)
-            except scheduling.SchedulingError as error:
+            except errors.SchedulingError as error:
                 messages.error(request, f"{booking}: {error.message}")
             else:
                 done.append(str(booking))

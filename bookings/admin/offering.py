@@ -11,7 +11,8 @@ from django.contrib import messages
 from django.shortcuts import redirect
 from django.utils import timezone
 
-from bookings import availability, desk, offers, scheduling, times, week
+from bookings import availability, desk, times, week
+from bookings.lifecycle import errors, offers
 from clinic.models import Clinic, Practitioner
 
 from .answering import allowed_booking, booking_page
@@ -45,9 +46,9 @@ def offer(model_admin, request, pk):
     if asked.get("step") == "offer" and request.method == "POST":
         try:
             _offer(booking, chosen, request.user)
-        except scheduling.SchedulingError as error:
+        except errors.SchedulingError as error:
             messages.error(request, f"{booking}: {error.message}")
-            if isinstance(error, scheduling.SlotTaken):
+            if isinstance(error, errors.SlotTaken):
                 chosen = _marked(chosen, booking)
         else:
             messages.success(
@@ -60,7 +61,7 @@ def offer(model_admin, request, pk):
 
 def _offer(booking, chosen, user):
     if booking.status in desk.WAITING and not booking.email:
-        raise scheduling.NotAllowed("There is no e-mail address. Call, and give a time instead.")
+        raise errors.NotAllowed("There is no e-mail address. Call, and give a time instead.")
     pairs = [(choice.start, choice.practitioner) for choice in chosen]
     offers.offer(booking, times=pairs, by=user)
 

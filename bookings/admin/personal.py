@@ -13,8 +13,8 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.text import capfirst
 
-from bookings import exports, scheduling, times
-from bookings.lifecycle import erasure
+from bookings import exports, times
+from bookings.lifecycle import erasure, errors
 from bookings.models import Booking
 from clinic.models import Clinic
 
@@ -77,7 +77,7 @@ def _erase_page(request, model_admin, booking):
     if form.is_valid() and not booking.erased_at:
         try:
             erasure.erase(booking, by=request.user, reason=form.cleaned_data["reason"])
-        except scheduling.NotAllowed as error:
+        except errors.NotAllowed as error:
             form.add_error(None, error.message)
         except OSError:
             form.add_error(

@@ -13,8 +13,9 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils import timezone
 
-from bookings import scheduling, times, week
+from bookings import times, week
 from bookings.forms import CONSENT_VERSION, CallbackForm, DetailsForm
+from bookings.lifecycle import errors, requests
 from bookings.models import Booking
 from clinic.models import Clinic, Practitioner, VisitType
 from conditions import editions
@@ -218,14 +219,14 @@ def _book(model_admin, request, choice, answers, posted):
     form = _form(DetailsForm, choice, answers, clinic, posted, visit_type=answers["visit_type"])
     if posted and form.is_valid():
         try:
-            booking = scheduling.request(
+            booking = requests.request(
                 start=start,
                 practitioner=choice.cleaned_data["practitioner"],
                 **_asked(choice, form, answers, request.user),
             )
-        except scheduling.SignsChanged as error:
+        except errors.SignsChanged as error:
             form.add_error("signs", error.message)
-        except scheduling.SchedulingError as error:
+        except errors.SchedulingError as error:
             messages.error(request, error.message)
             return _choose(model_admin, request, choice, answers)
         else:
@@ -243,10 +244,10 @@ def _call_back(model_admin, request, choice, answers, posted):
     form = _form(CallbackForm, choice, answers, clinic, posted)
     if posted and form.is_valid():
         try:
-            booking = scheduling.request_callback(**_asked(choice, form, answers, request.user))
-        except scheduling.SignsChanged as error:
+            booking = requests.request_callback(**_asked(choice, form, answers, request.user))
+        except errors.SignsChanged as error:
             form.add_error("signs", error.message)
-        except scheduling.SchedulingError as error:
+        except errors.SchedulingError as error:
             messages.error(request, error.message)
             return _choose(model_admin, request, choice, answers)
         else:

@@ -21,10 +21,12 @@ from django.db import connection, models, transaction
 from django.db.models import Max, Q
 from django.utils import timezone
 
-from bookings import holding, limits, links
+from bookings import limits, links
 from bookings.models import Booking, Heartbeat, Message
 from clinic import audit, personal_data
 from clinic.models import Clinic
+
+from . import errors, locking
 
 log = logging.getLogger(__name__)
 
@@ -153,13 +155,13 @@ def erase(booking, *, by, reason, now=None):
     OSError if it cannot be noted; then nothing is erased.
     """
     now, reason = now or timezone.now(), Reason(reason)
-    booking = holding.locked(booking)
+    booking = locking.locked(booking)
     if booking.erased_at:
         return booking
     if booking.offered_for_id:
-        raise holding.NotAllowed("This is an offer; it is erased with its request.")
+        raise errors.NotAllowed("This is an offer; it is erased with its request.")
     if is_ahead(booking, now) and reason != Reason.RESTORED:
-        raise holding.NotAllowed(
+        raise errors.NotAllowed(
             "This booking is still ahead. Cancel it first, so that its patient hears of it."
         )
     _forget_traces(booking, now)
@@ -182,7 +184,7 @@ def _erase_due(keys, now):
 def _erase(bookings, *, by, reason, now):
     for booking in bookings:
         if booking.status in WAITING or is_ahead(booking, now):
-            holding.close(
+            locking.close(
                 booking, by=by, cancelled_by=Booking.CancelledBy.SYSTEM, reason="", now=now
             )
     keys = [booking.pk for booking in bookings]
@@ -205,7 +207,7 @@ def _erase(bookings, *, by, reason, now):
 
 def _forget_traces(booking, now):
     """What a booking of the last hours leaves elsewhere; of an older one it has gone by itself."""
-    holding.close_offers(booking, by="system", now=now)
+    locking.close_offers(booking, by="system", now=now)
     limits.forget(booking)
     if booking.created_at > now - timedelta(seconds=settings.SESSION_COOKIE_AGE):
         browsers = set(booking.links.exclude(browser="").values_list("browser", flat=True))

@@ -15,8 +15,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from bookings import offers, scheduling
 from bookings.admin import searching
+from bookings.lifecycle import answers as lifecycle_answers
+from bookings.lifecycle import offers
 from bookings.models import Booking, ManageLink, Message
 from clinic import roles
 from clinic.models import AuditEvent
@@ -228,7 +229,7 @@ def test_the_page_tells_everything_about_a_booking(desk, doctor):
         practitioner=doctor, starts_at=LATER, time_zone="Europe/Istanbul", name="Ayla Yılmaz",
         condition=make_condition(name="Jaw pain"),
     )  # fmt: skip
-    moved = scheduling.reschedule(booking, start=LATER + timedelta(hours=1), by=desk.user)
+    moved = lifecycle_answers.reschedule(booking, start=LATER + timedelta(hours=1), by=desk.user)
     content = desk.get(page("booking_change", moved.pk)).content.decode()
     for words in (
         booking.spoken_reference, "Wed 6 Jan 2027, 10:00", "Ayla Yılmaz", "Jaw pain", "Dr. One",
@@ -315,7 +316,7 @@ def test_saving_contact_details_never_takes_back_a_verb(desk, doctor, monkeypatc
     save_model = BookingAdmin.save_model
 
     def confirm_first(self, request, obj, form, change):
-        scheduling.confirm(booking, by=request.user)
+        lifecycle_answers.confirm(booking, by=request.user)
         save_model(self, request, obj, form, change)
 
     monkeypatch.setattr(BookingAdmin, "save_model", confirm_first)

@@ -9,7 +9,8 @@ import time_machine
 from django.core.cache import caches
 from django.urls import reverse
 
-from bookings import invariants, manage, offers, scheduling
+from bookings import invariants, manage
+from bookings.lifecycle import answers, errors, offers, requests
 from bookings.models import Booking
 from clinic import roles
 from clinic.sign_in import DEMO_GROUP
@@ -77,12 +78,12 @@ def ask(condition=None, asked=None, **values):
         "phone": "+13235550119", "consent_version": "1",
     } | values  # fmt: skip
     asked = editions.emergency_signs(condition) if asked is None else asked
-    return scheduling.request(condition=condition, asked=asked, **values)
+    return requests.request(condition=condition, asked=asked, **values)
 
 
 def call_me(condition=None, asked=None, **values):
     asked = editions.emergency_signs(condition) if asked is None else asked
-    return scheduling.request_callback(
+    return requests.request_callback(
         condition=condition, asked=asked, visit_type="phone", name="Pat", phone="+13235550119",
         consent_version="1", **values,
     )  # fmt: skip
@@ -228,22 +229,22 @@ def test_the_verbs_refuse_what_cannot_be_asked(concern, verb):
     other = asked_of(make_concern(signs=["Not yours"]))
     asked = editions.emergency_signs(concern)
     for wrong in (EmergencySigns(), other, EmergencySigns(asked.edition, ("Made up",))):
-        with pytest.raises(scheduling.SignsChanged):
+        with pytest.raises(errors.SignsChanged):
             verb(concern, wrong)
     withdraw(concern)
-    with pytest.raises(scheduling.NotAllowed, match="cannot be booked here"):
+    with pytest.raises(errors.NotAllowed, match="cannot be booked here"):
         verb(concern, asked)
-    with pytest.raises(scheduling.NotAllowed, match="without a concern"):
+    with pytest.raises(errors.NotAllowed, match="without a concern"):
         verb(None, EmergencySigns())
     assert not Booking.objects.exists()
 
 
 def test_the_general_signs_are_for_the_desk_where_a_concern_has_none(concern, general):
     floor = EmergencySigns(general, ("Chest pain",))
-    with pytest.raises(scheduling.SignsChanged):
+    with pytest.raises(errors.SignsChanged):
         ask(concern, floor, source="desk")
     withdraw(concern)
-    with pytest.raises(scheduling.NotAllowed):
+    with pytest.raises(errors.NotAllowed):
         ask(concern, floor)
     booking = ask(concern, floor, source="desk")
     assert (booking.asked_edition, booking.condition) == (general, concern)
@@ -255,14 +256,14 @@ def test_what_is_booked_goes_on_when_the_signs_are_gone(concern, general):
     offered, call = ask(concern, start=AT_NINE + 2 * hour), call_me(concern)
     withdraw(concern)
     withdraw()
-    scheduling.prove(unproved)
-    scheduling.confirm(waiting, by="system")
-    scheduling.reschedule(waiting, start=AT_NINE + 3 * hour, by="patient")
-    scheduling.reschedule(call, start=AT_NINE + 4 * hour, by="system")
+    requests.prove(unproved)
+    answers.confirm(waiting, by="system")
+    answers.reschedule(waiting, start=AT_NINE + 3 * hour, by="patient")
+    answers.reschedule(call, start=AT_NINE + 4 * hour, by="system")
     doctor = concern.practitioners.get()
     offers.offer(offered, times=[(AT_NINE + 5 * hour, doctor)], by="system")
     offers.choose(offered, offered=offered.offers.get())
-    scheduling.cancel(waiting, by="patient")
+    answers.cancel(waiting, by="patient")
     offered.refresh_from_db()
     assert offered.status == "booked"
     assert offered.asked_signs == ["No air", "A stroke"]

@@ -6,7 +6,8 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from bookings import demo_week, invariants, messages, scheduling
+from bookings import demo_week, invariants, messages
+from bookings.lifecycle import answers, requests
 from bookings.models import Booking, Message
 from tests.factories import asked_of
 
@@ -53,8 +54,8 @@ def test_a_second_start_on_the_same_day_changes_nothing(clinic):
 def test_a_later_start_renews_what_nobody_touched(clinic):
     demo_week.load()
     touched = Booking.objects.filter(status=Status.PENDING, offered_for=None).first()
-    scheduling.confirm(touched, by="patient")
-    real = scheduling.request_callback(
+    answers.confirm(touched, by="patient")
+    real = requests.request_callback(
         visit_type="phone", name="Real", phone="+13235550142", consent_version="1", asked=asked_of()
     )
     old = set(Booking.objects.values_list("pk", flat=True))

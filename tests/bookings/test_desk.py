@@ -8,7 +8,8 @@ from django.core.cache import caches
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from bookings import desk, offers, scheduling
+from bookings import desk
+from bookings.lifecycle import answers, errors, offers, visits
 from bookings.models import Booking, Message
 from clinic import audit
 from clinic.models import Practitioner
@@ -360,14 +361,14 @@ def test_an_impossible_day_is_today(text):
 # --- one booking ----------------------------------------------------------------------------------
 
 CALLS = {
-    "confirm": scheduling.confirm,
-    "arrived": scheduling.mark_arrived,
-    "seen": lambda b, **kw: scheduling.record_outcome(b, outcome="fulfilled", **kw),
-    "noshow": lambda b, **kw: scheduling.record_outcome(b, outcome="noshow", **kw),
-    "undo": scheduling.undo,
+    "confirm": answers.confirm,
+    "arrived": visits.mark_arrived,
+    "seen": lambda b, **kw: visits.record_outcome(b, outcome="fulfilled", **kw),
+    "noshow": lambda b, **kw: visits.record_outcome(b, outcome="noshow", **kw),
+    "undo": visits.undo,
     "offer": lambda b, **kw: offers.offer(b, times=[(at(33), None)], **kw),
-    "cancel": lambda b, **kw: scheduling.cancel(b, cancelled_by="clinic", **kw),
-    "move": lambda b, **kw: scheduling.reschedule(b, start=at(33), **kw),
+    "cancel": lambda b, **kw: answers.cancel(b, cancelled_by="clinic", **kw),
+    "move": lambda b, **kw: answers.reschedule(b, start=at(33), **kw),
 }
 
 
@@ -384,7 +385,7 @@ def test_what_is_offered_is_what_the_verb_accepts(clinic, doctor, name, status, 
     if name in desk.possible(booking, NOW):
         CALLS[name](booking, by=make_user(), now=NOW)
     else:
-        with pytest.raises(scheduling.NotAllowed):
+        with pytest.raises(errors.NotAllowed):
             CALLS[name](booking, by=make_user(), now=NOW)
 
 
@@ -395,8 +396,8 @@ def test_nothing_is_offered_for_an_erased_booking(clinic):
 
 def test_timeline_in_words(clinic, doctor):
     booking, user = make_booking(practitioner=doctor, starts_at=at(33)), make_user()
-    moved = scheduling.reschedule(booking, start=at(34), by=user, now=NOW)
-    scheduling.cancel(moved, by=user, cancelled_by="clinic", now=NOW + HALF)
+    moved = answers.reschedule(booking, start=at(34), by=user, now=NOW)
+    answers.cancel(moved, by=user, cancelled_by="clinic", now=NOW + HALF)
     audit.record("booking.something_new", booking, by="system", at=NOW + 2 * HALF)
     found = desk.timeline(booking, ANGELES)
     assert [(event.what, event.who) for event in found] == [

@@ -14,8 +14,8 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from bookings import invariants, limits, links, offers, outbox, scheduling
-from bookings.lifecycle import erasure
+from bookings import invariants, limits, links, outbox
+from bookings.lifecycle import answers, erasure, errors, offers, requests, visits
 from bookings.management.commands import run_worker
 from bookings.models import Booking, Heartbeat, ManageLink, Message, Tally
 from clinic import audit, personal_data
@@ -149,8 +149,8 @@ def test_a_booking_keeps_the_periods_under_which_it_was_made(clinic):
     who = {"visit_type": "in_person", "name": "P", "phone": "+13235550100", "consent_version": "1"}
     who["asked"] = asked_of()
     made = [
-        scheduling.request(start=NOW + DAY + timedelta(hours=6), now=NOW, **who),
-        scheduling.request_callback(now=NOW, **who),
+        requests.request(start=NOW + DAY + timedelta(hours=6), now=NOW, **who),
+        requests.request_callback(now=NOW, **who),
     ]
     for booking in made:
         booking.refresh_from_db()
@@ -251,8 +251,8 @@ def test_nothing_more_happens_to_it(mailoutbox):
     booking = past(1, status="noshow")
     message = queue_message(booking, "follow_up")
     booking = erasure.erase(booking, by="system", reason="asked", now=NOW)
-    with pytest.raises(scheduling.NotAllowed, match="erased"):
-        scheduling.undo(booking, by=make_user())
+    with pytest.raises(errors.NotAllowed, match="erased"):
+        visits.undo(booking, by=make_user())
     outbox.drain()
     message.refresh_from_db()
     assert message.state == "dropped"
@@ -323,10 +323,10 @@ def test_the_record_names_who_and_why_and_not_the_patient():
 )
 def test_what_is_ahead_has_to_be_cancelled_first(values):
     booking = filled(**values)
-    with pytest.raises(scheduling.NotAllowed, match="Cancel it first"):
+    with pytest.raises(errors.NotAllowed, match="Cancel it first"):
         erasure.erase(booking, by=make_user(), reason="asked", now=NOW)
     assert not erased(booking)
-    booking = scheduling.cancel(booking, by="staff", cancelled_by="clinic", now=NOW)
+    booking = answers.cancel(booking, by="staff", cancelled_by="clinic", now=NOW)
     assert erasure.erase(booking, by=make_user(), reason="asked", now=NOW).erased_at == NOW
 
 
@@ -337,9 +337,9 @@ def test_an_offer_goes_with_its_request():
     start = NOW + DAY + timedelta(hours=6)
     offers.offer(booking, times=[(start, person)], by=make_user(), now=NOW)
     offer = booking.offers.get()
-    with pytest.raises(scheduling.NotAllowed):
+    with pytest.raises(errors.NotAllowed):
         erasure.erase(offer, by=make_user(), reason="asked", now=NOW)
-    booking = scheduling.cancel(booking, by="staff", cancelled_by="clinic", now=NOW)
+    booking = answers.cancel(booking, by="staff", cancelled_by="clinic", now=NOW)
     erasure.erase(booking, by=make_user(), reason="asked", now=NOW)
     assert erased(offer)
     assert offer.status == "cancelled"

@@ -10,7 +10,8 @@ from django.db import connection
 from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 
-from bookings import desk, limits, links, messages, outbox, scheduling
+from bookings import desk, limits, links, messages, outbox
+from bookings.lifecycle import answers as lifecycle_answers
 from bookings.models import Booking, ManageLink, Message, Tally
 from clinic.models import Clinic
 from tests.bookings.conftest import FormClient
@@ -277,7 +278,7 @@ def test_one_mailbox_proves_two_consultations_ahead(clock, spellings):
     assert guests[2].made().is_unproved
     clock.shift(timedelta(minutes=15))
     assert guests[2].made().has_lapsed()
-    scheduling.cancel(guests[0].made(), by="system", cancelled_by="clinic")
+    lifecycle_answers.cancel(guests[0].made(), by="system", cancelled_by="clinic")
     assert proves(guests[4], start_number(9)).status_code == 302
 
 
@@ -426,7 +427,7 @@ def test_nothing_follows_by_itself_what_was_withheld(clock, mailoutbox):
     clock.move_to(start_number(60) - timedelta(hours=3))
     outbox.drain()
     for booking in Booking.objects.all():
-        scheduling.cancel(booking, by="system", cancelled_by="clinic")
+        lifecycle_answers.cancel(booking, by="system", cancelled_by="clinic")
     outbox.drain()
     told = {mail.to[0] for mail in mailoutbox if "victim" in mail.to[0]}
     assert told == {f"victim+{number}@example.org" for number in range(3)}

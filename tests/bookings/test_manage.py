@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import pytest
 import time_machine
 
-from bookings import links, manage, offers, scheduling
+from bookings import links, manage
+from bookings.lifecycle import answers, offers
 from bookings.models import Booking, Message
 from clinic.models import AuditEvent
 from tests.factories import make_booking, make_clinic, make_concern, make_hours, make_practitioner
@@ -255,7 +256,7 @@ def test_the_link_ends_after_the_visit(client, booking, clock):
 def test_old_links_die_when_the_booking_changes(client, booking):
     """R-09"""
     secret = links.issue(booking)
-    scheduling.reschedule(booking, start=START + timedelta(hours=1), by="system", now=NOW)
+    answers.reschedule(booking, start=START + timedelta(hours=1), by="system", now=NOW)
     assert client.get(f"/booking/{secret}/").status_code == 404
 
 

@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 
-from bookings import availability, holding, offers, scheduling
+from bookings import availability
+from bookings.lifecycle import answers, errors, locking, offers, requests, visits
 from bookings.models import Booking, Message
 from tests.bookings.test_scheduling import HALF, NINE, NOW, actions, ask, call_me, kinds
 from tests.factories import make_clinic, make_hours, make_practitioner, make_user
@@ -40,7 +41,7 @@ def test_offered_times_are_held(doctor, desk):
     offers.offer(booking, times=three(doctor), by=desk, now=NOW)
     assert booking.offers.filter(status="proposed").count() == 3
     assert not any(free(start) for start, _ in three(doctor))
-    with pytest.raises(scheduling.SlotTaken):
+    with pytest.raises(errors.SlotTaken):
         ask(start=NINE + 2 * HALF)
     assert "offered" in kinds(booking)
     assert "booking.offered" in actions(booking)
@@ -59,7 +60,7 @@ def test_choosing_one_frees_the_others_and_confirms(doctor, desk):
     assert free(NINE + 2 * HALF)
     assert free(NINE + 6 * HALF)
     assert not free(second.starts_at)
-    with pytest.raises(scheduling.SchedulingError):
+    with pytest.raises(errors.SchedulingError):
         offers.choose(booking, offered=booking.offers.order_by("starts_at")[0], now=NOW)
     again = offers.choose(booking, offered=second, now=NOW)
     assert (again.starts_at, again.sequence) == (chosen.starts_at, chosen.sequence)
@@ -73,7 +74,7 @@ def unproved(**changes):
 def test_nothing_is_offered_for_a_request_that_lapsed(doctor, desk):
     booking = unproved()
     later = NOW + timedelta(minutes=16)
-    with pytest.raises(scheduling.NotAllowed):
+    with pytest.raises(errors.NotAllowed):
         offers.offer(booking, times=[(NINE + HALF, doctor)], by=desk, now=later)
     assert free(NINE + HALF)
     assert "offered" not in kinds(booking)
@@ -83,7 +84,7 @@ def test_a_request_that_the_clinic_answers_does_not_lapse(doctor, desk):
     booking = unproved()
     offers.offer(booking, times=[(NINE + 4 * HALF, doctor)], by=desk, now=NOW)
     later = NOW + timedelta(hours=1)
-    scheduling.release_lapsed(later)
+    requests.release_lapsed(later)
     chosen = offers.choose(booking, offered=booking.offers.get(), now=later)
     assert (chosen.status, chosen.starts_at) == ("booked", NINE + 4 * HALF)
 
@@ -100,10 +101,10 @@ def test_expiry_frees_all(doctor, desk):
     booking = call_me(visit_type="in_person")
     offers.offer(booking, times=three(doctor), by=desk, hold=timedelta(minutes=30), now=NOW)
     later = NOW + timedelta(minutes=31)
-    with pytest.raises(scheduling.SlotTaken):
+    with pytest.raises(errors.SlotTaken):
         offers.choose(booking, offered=booking.offers.first(), now=later)
-    assert scheduling.release_lapsed(later) == 3
-    assert scheduling.release_lapsed(later) == 0
+    assert requests.release_lapsed(later) == 3
+    assert requests.release_lapsed(later) == 0
     assert ask(start=NINE + 2 * HALF, now=later)
     assert not Booking.objects.filter(status="proposed").exists()
 
@@ -111,7 +112,7 @@ def test_expiry_frees_all(doctor, desk):
 def test_one_taken_time_holds_nothing(doctor, desk):
     ask(start=NINE + 4 * HALF)
     booking = call_me(visit_type="in_person")
-    with pytest.raises(scheduling.SlotTaken):
+    with pytest.raises(errors.SlotTaken):
         offers.offer(booking, times=three(doctor), by=desk, now=NOW)
     assert not Booking.objects.filter(status="proposed").exists()
     assert not Message.objects.filter(kind="offered").exists()
@@ -121,7 +122,7 @@ def test_one_taken_time_holds_nothing(doctor, desk):
 def test_one_to_three(doctor, desk, count):
     booking = call_me(visit_type="in_person")
     times = [(NINE + number * 2 * HALF, doctor) for number in range(count)]
-    with pytest.raises(scheduling.NotAllowed):
+    with pytest.raises(errors.NotAllowed):
         offers.offer(booking, times=times, by=desk, now=NOW)
 
 
@@ -136,7 +137,7 @@ def test_a_new_offer_replaces_the_old(doctor, desk):
 def test_another_bookings_offer_cannot_be_taken(doctor, desk):
     booking, other = call_me(visit_type="in_person"), call_me(visit_type="in_person", name="Other")
     offers.offer(booking, times=three(doctor), by=desk, now=NOW)
-    with pytest.raises(scheduling.SlotTaken):
+    with pytest.raises(errors.SlotTaken):
         offers.choose(other, offered=booking.offers.first(), now=NOW)
 
 
@@ -145,11 +146,11 @@ def test_every_answer_ends_the_offers(doctor, desk, end):
     booking = ask()
     offers.offer(booking, times=three(doctor), by=desk, now=NOW)
     if end == "confirm":
-        scheduling.confirm(booking, by=desk, now=NOW)
+        answers.confirm(booking, by=desk, now=NOW)
     elif end == "cancel":
-        scheduling.cancel(booking, by=desk, cancelled_by="clinic", now=NOW)
+        answers.cancel(booking, by=desk, cancelled_by="clinic", now=NOW)
     else:
-        scheduling.reschedule(booking, start=NINE + 10 * HALF, by=desk, now=NOW)
+        answers.reschedule(booking, start=NINE + 10 * HALF, by=desk, now=NOW)
     assert not Booking.objects.filter(status="proposed").exists()
 
 
@@ -157,18 +158,18 @@ def test_an_unproved_request_lapses_and_a_proved_one_stands(doctor):
     booking = ask(prove_within=timedelta(minutes=15))
     assert kinds(booking) == ["prove"]
     assert not free(NINE)
-    scheduling.prove(booking, now=NOW + timedelta(minutes=14))
+    requests.prove(booking, now=NOW + timedelta(minutes=14))
     assert kinds(booking) == ["desk_new", "prove", "received"]
-    scheduling.prove(booking, now=NOW + timedelta(minutes=20))
+    requests.prove(booking, now=NOW + timedelta(minutes=20))
     late = ask(start=NINE + HALF, prove_within=timedelta(minutes=15), name="Late")
-    with pytest.raises(scheduling.NotAllowed):
-        scheduling.prove(late, now=NOW + timedelta(minutes=15))
+    with pytest.raises(errors.NotAllowed):
+        requests.prove(late, now=NOW + timedelta(minutes=15))
     assert ask(start=NINE + HALF, name="Next", now=NOW + timedelta(minutes=16))
 
 
 def test_a_missed_visit_is_followed_up_unless_undone(doctor, desk):
-    booking = scheduling.confirm(ask(), by=desk, now=NOW)
-    scheduling.record_outcome(booking, outcome="noshow", by=desk, now=NINE + HALF)
+    booking = answers.confirm(ask(), by=desk, now=NOW)
+    visits.record_outcome(booking, outcome="noshow", by=desk, now=NINE + HALF)
     follow_up = Message.objects.get(kind="follow_up")
     assert follow_up.due_at == NINE + HALF + timedelta(hours=1)
 
@@ -185,4 +186,4 @@ def test_lapsed_holds_are_found_without_reading_the_past(doctor):
         cursor.execute(
             "ANALYZE bookings_booking" if connection.vendor == "postgresql" else "SELECT 1"
         )
-    assert "booking_time_held" in holding.lapsed(doctor, NOW).explain()
+    assert "booking_time_held" in locking.lapsed(doctor, NOW).explain()

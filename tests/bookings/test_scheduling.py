@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from bookings import availability, links, scheduling
+from bookings import availability, links
+from bookings.lifecycle import answers, errors, requests, visits
 from bookings.models import Booking, Message
 from clinic.models import AuditEvent
 from tests.factories import (
@@ -48,7 +49,7 @@ def ask(**changes):
         "asked": changes.get("asked") or asked_of(changes.get("condition")),
         "now": NOW,
     }
-    return scheduling.request(**(values | changes))
+    return requests.request(**(values | changes))
 
 
 def call_me(**changes):
@@ -62,7 +63,7 @@ def call_me(**changes):
         "asked": changes.get("asked") or asked_of(changes.get("condition")),
         "now": NOW,
     }
-    return scheduling.request_callback(**(values | changes))
+    return requests.request_callback(**(values | changes))
 
 
 def kinds(booking):
@@ -84,7 +85,7 @@ def test_a_request_waits_and_holds_its_time(doctor):
     assert (booking.practitioner, booking.starts_at, booking.ends_at) == (doctor, NINE, NINE + HALF)
     assert kinds(booking) == ["desk_new", "received"]
     assert actions(booking) == ["booking.requested"]
-    with pytest.raises(scheduling.SlotTaken):
+    with pytest.raises(errors.SlotTaken):
         ask(name="Somebody Else")
 
 
@@ -101,7 +102,7 @@ def test_buffers_are_held_too(doctor):
     booking = ask(start=NINE + HALF)
     assert booking.busy_from == NINE + timedelta(minutes=20)
     assert booking.busy_until == NINE + timedelta(minutes=80)
-    with pytest.raises(scheduling.SlotTaken):
+    with pytest.raises(errors.SlotTaken):
         ask(start=NINE + timedelta(minutes=80), name="Too close")
     assert ask(start=NINE + timedelta(minutes=90), name="Far enough")
 
@@ -110,7 +111,7 @@ def test_any_practitioner_tries_the_free_ones_in_turn(doctor):
     second = make_practitioner(position=doctor.position + 1)
     assert ask().practitioner == doctor
     assert ask(name="Second").practitioner == second
-    with pytest.raises(scheduling.SlotTaken):
+    with pytest.raises(errors.SlotTaken):
         ask(name="Third")
 
 
@@ -124,7 +125,7 @@ def test_any_practitioner_tries_the_free_ones_in_turn(doctor):
     ],
 )
 def test_a_time_that_is_not_offered_cannot_be_taken(doctor, start):
-    with pytest.raises(scheduling.SlotTaken):
+    with pytest.raises(errors.SlotTaken):
         ask(start=start)
     assert not Booking.objects.exists()
     assert not Message.objects.exists()
@@ -152,9 +153,9 @@ def test_the_same_key_with_other_answers_is_refused(doctor):
     """R-02"""
     key = uuid.uuid4()
     ask(idempotency_key=key)
-    with pytest.raises(scheduling.KeyReused):
+    with pytest.raises(errors.KeyReused):
         ask(idempotency_key=key, name="Other", start=NINE + HALF)
-    with pytest.raises(scheduling.KeyReused):
+    with pytest.raises(errors.KeyReused):
         call_me(idempotency_key=key)
     assert Booking.objects.count() == 1
 
@@ -202,45 +203,45 @@ def test_the_database_refuses_an_overlap_from_any_door(doctor):
 
 def test_confirm(doctor):
     user = make_user()
-    booking = scheduling.confirm(ask(), by=user, now=NOW)
+    booking = answers.confirm(ask(), by=user, now=NOW)
     assert booking.status == "booked"
     assert booking.confirmed_at == NOW
     assert "confirmed" in kinds(booking)
     assert AuditEvent.objects.get(action="booking.confirmed").actor == user
-    with pytest.raises(scheduling.NotAllowed):
-        scheduling.confirm(booking, by=user, now=NOW)
+    with pytest.raises(errors.NotAllowed):
+        answers.confirm(booking, by=user, now=NOW)
     assert kinds(booking).count("confirmed") == 1
 
 
 def test_cancel_frees_the_time(doctor):
     booking = ask()
-    cancelled = scheduling.cancel(booking, by="patient", reason="Better", now=NOW)
+    cancelled = answers.cancel(booking, by="patient", reason="Better", now=NOW)
     assert (cancelled.status, cancelled.cancelled_by) == ("cancelled", "patient")
     assert {"cancelled", "desk_cancelled"} <= set(kinds(booking))
     assert ask(name="Next").starts_at == NINE
-    with pytest.raises(scheduling.NotAllowed):
-        scheduling.cancel(booking, by="patient", now=NOW)
+    with pytest.raises(errors.NotAllowed):
+        answers.cancel(booking, by="patient", now=NOW)
 
 
 def test_a_patient_cannot_cancel_or_move_after_the_deadline(doctor):
     booking = ask(start=NINE + 4 * HALF)
     late = booking.starts_at - timedelta(hours=3)  # the policy says 4
-    with pytest.raises(scheduling.NotAllowed):
-        scheduling.cancel(booking, by="patient", now=late)
-    with pytest.raises(scheduling.NotAllowed):
-        scheduling.reschedule(booking, start=NINE + 10 * HALF, by="patient", now=late)
+    with pytest.raises(errors.NotAllowed):
+        answers.cancel(booking, by="patient", now=late)
+    with pytest.raises(errors.NotAllowed):
+        answers.reschedule(booking, start=NINE + 10 * HALF, by="patient", now=late)
     booking.refresh_from_db()
     assert booking.status == "pending"
-    by_staff = scheduling.cancel(booking, by=make_user(), cancelled_by="clinic", now=late)
+    by_staff = answers.cancel(booking, by=make_user(), cancelled_by="clinic", now=late)
     assert by_staff.status == "cancelled"
 
 
 def test_a_move_by_the_patient_waits_again(doctor):
-    booking = scheduling.confirm(ask(), by=make_user(), now=NOW)
+    booking = answers.confirm(ask(), by=make_user(), now=NOW)
     early = NOW
     before = booking.sequence
     secret = links.issue(booking, now=early)
-    moved = scheduling.reschedule(booking, start=NINE + timedelta(days=1), by="patient", now=early)
+    moved = answers.reschedule(booking, start=NINE + timedelta(days=1), by="patient", now=early)
     assert (moved.status, moved.starts_at) == ("pending", NINE + timedelta(days=1))
     assert moved.sequence > before
     assert links.look_up(secret, now=early) is None
@@ -248,30 +249,28 @@ def test_a_move_by_the_patient_waits_again(doctor):
 
 
 def test_a_move_by_staff_is_booked(doctor):
-    moved = scheduling.reschedule(ask(), start=NINE + 2 * HALF, by=make_user(), now=NOW)
+    moved = answers.reschedule(ask(), start=NINE + 2 * HALF, by=make_user(), now=NOW)
     assert moved.status == "booked"
     assert "changed" in kinds(moved)
 
 
 def test_a_move_may_overlap_the_old_time(doctor):
     make_clinic(slot_step=10)
-    moved = scheduling.reschedule(
-        ask(), start=NINE + timedelta(minutes=10), by=make_user(), now=NOW
-    )
+    moved = answers.reschedule(ask(), start=NINE + timedelta(minutes=10), by=make_user(), now=NOW)
     assert moved.starts_at == NINE + timedelta(minutes=10)
 
 
 def test_a_refused_move_keeps_the_old_time(doctor):
     booking, other = ask(), ask(start=NINE + HALF, name="Other")
-    with pytest.raises(scheduling.SlotTaken):
-        scheduling.reschedule(booking, start=other.starts_at, by="patient", now=NOW)
+    with pytest.raises(errors.SlotTaken):
+        answers.reschedule(booking, start=other.starts_at, by="patient", now=NOW)
     booking.refresh_from_db()
     assert (booking.starts_at, booking.status) == (NINE, "pending")
     assert "desk_changed" not in kinds(booking)
 
 
 def test_a_callback_gets_its_first_time(doctor):
-    booking = scheduling.reschedule(call_me(), start=NINE, by=make_user(), now=NOW)
+    booking = answers.reschedule(call_me(), start=NINE, by=make_user(), now=NOW)
     assert (booking.status, booking.practitioner, booking.starts_at) == ("booked", doctor, NINE)
 
 
@@ -280,53 +279,53 @@ def test_a_callback_gets_its_first_time(doctor):
 
 def test_arrived_seen_and_undo(doctor):
     user = make_user()
-    booking = scheduling.confirm(ask(), by=user, now=NOW)
-    scheduling.mark_arrived(booking, by=user, now=NINE)
-    seen = scheduling.record_outcome(booking, outcome="fulfilled", by=user, now=NINE + HALF)
+    booking = answers.confirm(ask(), by=user, now=NOW)
+    visits.mark_arrived(booking, by=user, now=NINE)
+    seen = visits.record_outcome(booking, outcome="fulfilled", by=user, now=NINE + HALF)
     assert seen.status == "fulfilled"
-    assert scheduling.undo(booking, by=user, now=NINE + HALF).status == "booked"
-    missed = scheduling.record_outcome(booking, outcome="noshow", by=user, now=NINE + HALF)
+    assert visits.undo(booking, by=user, now=NINE + HALF).status == "booked"
+    missed = visits.record_outcome(booking, outcome="noshow", by=user, now=NINE + HALF)
     assert missed.status == "noshow"
     assert actions(booking)[-3:] == ["booking.fulfilled", "booking.undone", "booking.noshow"]
 
 
 def test_undo_is_refused_when_the_time_is_somebody_elses(doctor):
     user = make_user()
-    booking = scheduling.confirm(ask(), by=user, now=NOW)
-    scheduling.record_outcome(booking, outcome="noshow", by=user, now=NINE + timedelta(minutes=5))
+    booking = answers.confirm(ask(), by=user, now=NOW)
+    visits.record_outcome(booking, outcome="noshow", by=user, now=NINE + timedelta(minutes=5))
     make_booking(practitioner=doctor, starts_at=NINE + timedelta(minutes=15), minutes=10)
-    with pytest.raises(scheduling.SlotTaken):
-        scheduling.undo(booking, by=user, now=NINE + HALF)
+    with pytest.raises(errors.SlotTaken):
+        visits.undo(booking, by=user, now=NINE + HALF)
     booking.refresh_from_db()
     assert booking.status == "noshow"
 
 
 def test_nobody_arrives_on_an_earlier_day(doctor):
     """A slip of the mouse in another day's list; early on the day itself is all right."""
-    booking = scheduling.confirm(ask(), by="system", now=NOW)
-    with pytest.raises(scheduling.NotAllowed, match="later day"):
-        scheduling.mark_arrived(booking, by="system", now=NOW - timedelta(hours=5))
+    booking = answers.confirm(ask(), by="system", now=NOW)
+    with pytest.raises(errors.NotAllowed, match="later day"):
+        visits.mark_arrived(booking, by="system", now=NOW - timedelta(hours=5))
     early = NOW - timedelta(hours=4)  # midnight in Los Angeles
-    assert scheduling.mark_arrived(booking, by="system", now=early).status == "arrived"
+    assert visits.mark_arrived(booking, by="system", now=early).status == "arrived"
 
 
 @pytest.mark.parametrize(
     ("status", "verb"),
     [
-        ("pending", lambda b: scheduling.mark_arrived(b, by="system", now=NINE)),
-        ("pending", lambda b: scheduling.record_outcome(b, outcome="noshow", by="x", now=NINE)),
-        ("arrived", lambda b: scheduling.cancel(b, by="x", cancelled_by="clinic", now=NINE)),
-        ("arrived", lambda b: scheduling.record_outcome(b, outcome="noshow", by="x", now=NINE)),
-        ("fulfilled", lambda b: scheduling.confirm(b, by="x", now=NINE)),
-        ("noshow", lambda b: scheduling.reschedule(b, start=NINE + HALF, by="x", now=NOW)),
-        ("booked", lambda b: scheduling.undo(b, by="x", now=NINE)),
-        ("booked", lambda b: scheduling.record_outcome(b, outcome="cancelled", by="x", now=NINE)),
-        ("booked", lambda b: scheduling.record_outcome(b, outcome="fulfilled", by="x", now=NOW)),
+        ("pending", lambda b: visits.mark_arrived(b, by="system", now=NINE)),
+        ("pending", lambda b: visits.record_outcome(b, outcome="noshow", by="x", now=NINE)),
+        ("arrived", lambda b: answers.cancel(b, by="x", cancelled_by="clinic", now=NINE)),
+        ("arrived", lambda b: visits.record_outcome(b, outcome="noshow", by="x", now=NINE)),
+        ("fulfilled", lambda b: answers.confirm(b, by="x", now=NINE)),
+        ("noshow", lambda b: answers.reschedule(b, start=NINE + HALF, by="x", now=NOW)),
+        ("booked", lambda b: visits.undo(b, by="x", now=NINE)),
+        ("booked", lambda b: visits.record_outcome(b, outcome="cancelled", by="x", now=NINE)),
+        ("booked", lambda b: visits.record_outcome(b, outcome="fulfilled", by="x", now=NOW)),
     ],
 )
 def test_what_the_status_does_not_allow_is_refused(doctor, status, verb):
     booking = make_booking(practitioner=doctor, starts_at=NINE, status=status)
-    with pytest.raises(scheduling.NotAllowed):
+    with pytest.raises(errors.NotAllowed):
         verb(booking)
     booking.refresh_from_db()
     assert booking.status == status

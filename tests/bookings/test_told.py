@@ -7,7 +7,8 @@ import pytest
 from django.contrib.auth.models import Group
 from django.core.cache import caches
 
-from bookings import availability, desk, invariants, links, offers, scheduling, told
+from bookings import availability, desk, invariants, links
+from bookings.lifecycle import answers, clock_changes, offers, requests
 from bookings.models import Booking, Message
 from clinic import roles
 from clinic.models import AuditEvent
@@ -38,30 +39,37 @@ def told_in(zone, at=NINE, named="America/Los_Angeles"):
 
 
 def test_what_was_told_names_zone_and_clock_of_both():
-    assert told.told(NINE, LOS_ANGELES, KOLKATA) == {
+    assert clock_changes.told(NINE, LOS_ANGELES, KOLKATA) == {
         "clinic": {"zone": "America/Los_Angeles", "clock": "2027-01-04T09:00"},
         "patient": {"zone": "Asia/Kolkata", "clock": "2027-01-04T22:30"},
     }
 
 
 def test_nothing_shifts_while_the_data_is_the_same():
-    assert told.shifts(told.told(NINE, LOS_ANGELES, KOLKATA), NINE, LOS_ANGELES) == []
-    assert told.shifts({}, NINE, LOS_ANGELES) == [], "nothing was told, so nothing is wrong"
+    assert (
+        clock_changes.shifts(clock_changes.told(NINE, LOS_ANGELES, KOLKATA), NINE, LOS_ANGELES)
+        == []
+    )
+    assert clock_changes.shifts({}, NINE, LOS_ANGELES) == [], (
+        "nothing was told, so nothing is wrong"
+    )
 
 
 def test_a_clock_that_changed_is_found_on_either_side():
     ours = {"clinic": told_in(OTHER_RULES), "patient": told_in(KOLKATA, named="Asia/Kolkata")}
-    (shift,) = told.shifts(ours, NINE, LOS_ANGELES)
+    (shift,) = clock_changes.shifts(ours, NINE, LOS_ANGELES)
     assert (shift.whose, shift.told, shift.zone) == (
         "clinic", datetime.fromisoformat("2027-01-04T10:00"), LOS_ANGELES
     )  # fmt: skip
     theirs = {"clinic": told_in(LOS_ANGELES), "patient": told_in(KOLKATA, named="Asia/Karachi")}
-    (shift,) = told.shifts(theirs, NINE, LOS_ANGELES)
+    (shift,) = clock_changes.shifts(theirs, NINE, LOS_ANGELES)
     assert (shift.whose, shift.zone.key) == ("patient", "Asia/Karachi")
 
 
 def test_a_clinic_that_changes_its_zone_shifts_what_it_told():
-    (shift,) = told.shifts(told.told(NINE, LOS_ANGELES, KOLKATA), NINE, OTHER_RULES)
+    (shift,) = clock_changes.shifts(
+        clock_changes.told(NINE, LOS_ANGELES, KOLKATA), NINE, OTHER_RULES
+    )
     assert (shift.whose, shift.told_zone) == ("clinic", "America/Los_Angeles")
 
 
@@ -86,12 +94,12 @@ def ask(**values):
         "phone": "+13235550177", "consent_version": "1", "asked": asked_of(),
         "time_zone": "Asia/Kolkata", "now": NOW,
     } | values  # fmt: skip
-    return scheduling.request(**values)
+    return requests.request(**values)
 
 
 def shifted(clinic, now=NOW):
     rows = list(availability.coming(None, now).values_list(*availability.COMING_ROW))
-    return told.shifted_keys(rows, clinic)
+    return clock_changes.shifted_keys(rows, clinic)
 
 
 def under_older_data(bookings):
@@ -102,16 +110,16 @@ def under_older_data(bookings):
 
 
 def test_every_verb_that_gives_a_time_writes_down_what_is_told(clinic, doctor):
-    expected = told.told(NINE, LOS_ANGELES, KOLKATA)
+    expected = clock_changes.told(NINE, LOS_ANGELES, KOLKATA)
     booking = ask()
     assert booking.told_times == expected
-    moved = scheduling.reschedule(booking, start=NINE + timedelta(hours=1), by="patient", now=NOW)
+    moved = answers.reschedule(booking, start=NINE + timedelta(hours=1), by="patient", now=NOW)
     assert moved.told_times["clinic"]["clock"] == "2027-01-04T10:00"
     offers.offer(moved, times=[(NINE, doctor)], by="system", now=NOW)
     assert moved.offers.get().told_times == expected
     chosen = offers.choose(moved, offered=moved.offers.get(), now=NOW)
     assert chosen.told_times == expected
-    call = scheduling.request_callback(
+    call = requests.request_callback(
         visit_type="phone",
         name="Ana",
         phone="+13235550177",
@@ -146,20 +154,20 @@ def test_all_that_shifted_are_found_and_none_is_moved(clinic):
 def test_what_is_over_or_cancelled_is_not_reported(clinic, doctor):
     over, gone = ask(), ask(start=NINE + timedelta(hours=1))
     under_older_data([over, gone])
-    scheduling.cancel(gone, by="system", cancelled_by="clinic", now=NOW)
+    answers.cancel(gone, by="system", cancelled_by="clinic", now=NOW)
     assert shifted(clinic, now=NINE) == []
 
 
 def test_telling_again_keeps_the_instant_and_writes_once(clinic, doctor):
     user = make_user()
-    booking = scheduling.confirm(ask(), by=user, now=NOW)
+    booking = answers.confirm(ask(), by=user, now=NOW)
     under_older_data([booking])
     secret = links.issue(booking, NOW)
-    again = told.tell_again(booking, by=user, now=NOW)
+    again = clock_changes.tell_again(booking, by=user, now=NOW)
     assert (again.starts_at, again.sequence) == (NINE, booking.sequence + 1)
-    assert again.told_times == told.told(NINE, LOS_ANGELES, KOLKATA)
+    assert again.told_times == clock_changes.told(NINE, LOS_ANGELES, KOLKATA)
     assert shifted(clinic) == []
-    told.tell_again(booking, by=user, now=NOW)
+    clock_changes.tell_again(booking, by=user, now=NOW)
     assert Message.objects.filter(booking=booking, kind="changed").count() == 1
     assert links.look_up(secret, NOW) is None
     event = AuditEvent.objects.get(action="booking.told_again")
@@ -170,7 +178,7 @@ def test_telling_again_keeps_the_instant_and_writes_once(clinic, doctor):
 def test_a_request_that_waits_is_told_that_it_still_waits(clinic, doctor):
     booking = ask()
     under_older_data([booking])
-    told.tell_again(booking, by="system", now=NOW)
+    clock_changes.tell_again(booking, by="system", now=NOW)
     assert Message.objects.filter(booking=booking, kind="received").count() == 2
     assert not Message.objects.filter(kind="changed").exists()
 
@@ -186,7 +194,7 @@ def front_desk(clinic, client, time_machine):
 
 
 def test_the_desk_sees_them_and_answers(front_desk, doctor):
-    booking = scheduling.confirm(ask(), by="system", now=NOW)
+    booking = answers.confirm(ask(), by="system", now=NOW)
     shown, board = "/admin/bookings/booking/shifted/", "/admin/bookings/booking/desk/"
 
     def page(address):

@@ -11,7 +11,8 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
-from bookings import exports, messages, scheduling
+from bookings import exports, messages
+from bookings.lifecycle import answers
 from bookings.models import Booking, Message
 from clinic.models import Clinic
 from clinic.plain_text import clean_text
@@ -438,5 +439,5 @@ def test_control_characters_in_addresses(client, concern, path):
 def test_confirmed_while_the_desk_acts(client, concern):
     """The confirmation page reads the row again."""
     book(client)
-    scheduling.confirm(Booking.objects.get(), by="system", now=NOW + timedelta(minutes=1))
+    answers.confirm(Booking.objects.get(), by="system", now=NOW + timedelta(minutes=1))
     assert "Your consultation is booked" in client.get("/book/done/").content.decode()

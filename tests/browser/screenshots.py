@@ -51,7 +51,8 @@ def demo_day():
     """
     from django.utils import timezone
 
-    from bookings import availability, scheduling
+    from bookings import availability
+    from bookings.lifecycle import answers, requests
     from clinic.models import Clinic, Practitioner, VisitType
     from conditions import editions
 
@@ -74,7 +75,7 @@ def demo_day():
             if number is None or number == 10:
                 break
             kind, concern = next(kinds), next(concerns)
-            booking = scheduling.request(
+            booking = requests.request(
                 start=slot.starts_at,
                 practitioner=practitioner,
                 condition=concern,
@@ -84,8 +85,8 @@ def demo_day():
                 **_contact(number, name),
             )
             if number not in (3, 7):
-                scheduling.confirm(booking, by="system")
-    scheduling.request_callback(
+                answers.confirm(booking, by="system")
+    requests.request_callback(
         visit_type=VisitType.PHONE,
         call_when="Weekday mornings",
         asked=editions.emergency_signs(None),

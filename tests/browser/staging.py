@@ -8,8 +8,10 @@ from datetime import timedelta
 from django.conf import settings
 from django.utils import timezone
 
-from bookings import availability, links, messages, offers, scheduling
+from bookings import availability, links, messages
 from bookings.forms import DetailsForm
+from bookings.lifecycle import answers, offers
+from bookings.lifecycle import requests as lifecycle_requests
 from bookings.models import Booking, Message
 from clinic.models import Clinic, Practitioner, VisitType
 from conditions import editions
@@ -52,7 +54,7 @@ def free(count, *, first=FAR):
 def ask(name, slot=None, *, zone="", **values):
     """A request for ``slot``, or a call-back."""
     slot = slot or free(1)[0]
-    return scheduling.request(
+    return lifecycle_requests.request(
         start=slot.starts_at,
         practitioner=Practitioner.objects.get(pk=slot.practitioner.pk),
         visit_type=VisitType.PHONE,
@@ -62,7 +64,7 @@ def ask(name, slot=None, *, zone="", **values):
 
 
 def call_back(name, **values):
-    return scheduling.request_callback(
+    return lifecycle_requests.request_callback(
         visit_type=VisitType.PHONE, call_when="Weekday mornings", **_person(name) | values
     )
 
@@ -96,9 +98,9 @@ def unreachable(booking):
 def states():
     """A booking of each state that a mailed link can meet, by a name for the state."""
     pending, booked, offered, cancelled = (ask("Staged Patient", slot) for slot in free(4))
-    scheduling.confirm(booked, by="system")
+    answers.confirm(booked, by="system")
     offer(offered)
-    scheduling.cancel(cancelled, by="system", cancelled_by=Booking.CancelledBy.CLINIC)
+    answers.cancel(cancelled, by="system", cancelled_by=Booking.CancelledBy.CLINIC)
     found = {
         "pending": pending,
         "booked": booked,
@@ -169,7 +171,7 @@ def named():
     field = DetailsForm(languages=["English"]).fields["name"]
     for number, (name, slot) in enumerate(zip(NAMES.values(), by_day[day], strict=False)):
         assert field.clean(name) == name, f"the form would not take this name: {name}"
-        scheduling.confirm(ask(name, slot), by="system")
+        answers.confirm(ask(name, slot), by="system")
         waits = unreachable(call_back(name))
         age(waits, hours=1000 - number)
         waits.messages.update(due_at=now - timedelta(minutes=number))
@@ -188,7 +190,7 @@ def requests():
     *waiting, today = (ask("Kay Board", slot) for slot in free(3))
     for number, booking in enumerate(waiting):
         age(booking, hours=2000 - number)
-    scheduling.confirm(today, by="system")
+    answers.confirm(today, by="system")
     start = timezone.now().replace(second=0, microsecond=0)
     end = start + timedelta(minutes=20)
     Booking.objects.filter(pk=today.pk).update(
@@ -201,8 +203,8 @@ def desk():
     """What makes every part of the board and of a booking's page appear."""
     offered, moved, outside = (ask("Staged Patient", slot) for slot in free(3))
     unreachable(offer(offered))
-    scheduling.confirm(moved, by="system")
-    scheduling.confirm(outside, by="system")
+    answers.confirm(moved, by="system")
+    answers.confirm(outside, by="system")
     night = outside.starts_at + timedelta(hours=12)
     Booking.objects.filter(pk=outside.pk).update(
         starts_at=night,

@@ -29,9 +29,9 @@ def _die_at(step):
 def _set_traps():
     from django.db.backends.base.base import BaseDatabaseWrapper
 
-    from bookings import holding
+    from bookings.lifecycle import locking
 
-    lock, store = holding.lock_practitioners, holding.save
+    lock, store = locking.lock_practitioners, locking.save
     commit = BaseDatabaseWrapper._commit
 
     def trapped_lock(candidates):
@@ -51,7 +51,7 @@ def _set_traps():
         if deciding:
             _die_at("after commit")
 
-    holding.lock_practitioners, holding.save = trapped_lock, trapped_store
+    locking.lock_practitioners, locking.save = trapped_lock, trapped_store
     BaseDatabaseWrapper._commit = trapped_commit
 
 

@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import time_machine
 
-from bookings import limits, outbox, scheduling
+from bookings import limits, outbox
+from bookings.lifecycle import requests
 from bookings.management.commands.run_worker import housekeeping
 from bookings.models import Booking, Heartbeat, Message
 from clinic.models import LEASE
@@ -37,7 +38,7 @@ def booked(clock):
     make_practitioner()
     starts = [NOON + HOUR + DAY * day + HOUR * hour for day in range(10) for hour in (0, 2)]
     return [
-        scheduling.request(
+        requests.request(
             start=start, visit_type="video", name="Ana", email=f"ana{number}@example.org",
             phone="", consent_version="1", asked=asked_of(),
         )
@@ -129,7 +130,7 @@ def test_a_worker_that_beat_tomorrow_is_not_alive_today(booked, clock):
 
 def test_a_hold_ends_by_the_clock_and_a_confirmed_booking_never_does(booked, clock):
     """The clock steps ahead during a hold: only what was held without proof is free."""
-    held = scheduling.request(
+    held = requests.request(
         start=NOON + 4 * HOUR, visit_type="video", name="Bo", email="bo@example.org",
         consent_version="1", asked=asked_of(), prove_within=limits.PROVE_WITHIN,
     )  # fmt: skip

@@ -11,7 +11,8 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from bookings import invariants, offers, scheduling
+from bookings import invariants
+from bookings.lifecycle import answers, offers, requests, visits
 from bookings.models import Booking
 from clinic.models import AuditEvent
 from tests.factories import MONDAY, asked_of, make_clinic, make_hours, make_practitioner, make_user
@@ -59,7 +60,7 @@ def bookings():
     number = iter(range(100))
 
     def ask():
-        return scheduling.request(
+        return requests.request(
             start=NINE + 2 * HALF * next(number), practitioner=doctor, visit_type="in_person",
             name="Pat Example", email="pat@example.org", phone="+13235550119",
             consent_version="1", asked=asked_of(), now=NOW,
@@ -67,23 +68,23 @@ def bookings():
 
     made = {
         "pending": ask(),
-        "booked": scheduling.confirm(ask(), by=desk, now=NOW),
-        "cancelled": scheduling.cancel(ask(), by="patient", now=NOW),
-        "moved": scheduling.reschedule(ask(), start=NINE + 13 * HALF, by="patient", now=NOW),
-        "moved by staff": scheduling.reschedule(ask(), start=NINE + 15 * HALF, by=desk, now=NOW),
-        "call-back": scheduling.request_callback(
+        "booked": answers.confirm(ask(), by=desk, now=NOW),
+        "cancelled": answers.cancel(ask(), by="patient", now=NOW),
+        "moved": answers.reschedule(ask(), start=NINE + 13 * HALF, by="patient", now=NOW),
+        "moved by staff": answers.reschedule(ask(), start=NINE + 15 * HALF, by=desk, now=NOW),
+        "call-back": requests.request_callback(
             visit_type="phone", name="Pat", phone="+13235550119", email="pat@example.org",
             consent_version="1", asked=asked_of(), now=NOW,
         ),
     }  # fmt: skip
     for outcome in ("fulfilled", "noshow"):
-        booking = scheduling.confirm(ask(), by=desk, now=NOW)
+        booking = answers.confirm(ask(), by=desk, now=NOW)
         late = booking.ends_at + HALF
-        scheduling.record_outcome(booking, outcome=outcome, by=desk, now=late)
+        visits.record_outcome(booking, outcome=outcome, by=desk, now=late)
         if outcome == "noshow":
-            scheduling.undo(booking, by=desk, now=late)
+            visits.undo(booking, by=desk, now=late)
         made[outcome] = booking
-    asked = scheduling.request_callback(
+    asked = requests.request_callback(
         visit_type="in_person", name="Sam", phone="+13235550118", email="sam@example.org",
         consent_version="1", asked=asked_of(), now=NOW,
     )  # fmt: skip

@@ -10,7 +10,8 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from bookings import availability, invariants, links, messages, offers, outbox, scheduling, told
+from bookings import availability, invariants, links, messages, outbox
+from bookings.lifecycle import answers, clock_changes, errors, offers, requests, visits
 from bookings.models import Booking
 from clinic.models import Closure, VisitType
 from tests.factories import asked_of, make_clinic, make_hours, make_practitioner, make_user
@@ -64,11 +65,11 @@ class Clinic:
     def ask(self):
         self.number += 1
         if self.dice.random() < 0.2:
-            return scheduling.request_callback(
+            return requests.request_callback(
                 visit_type="phone", name="Ana", phone="+13235550177", consent_version="1",
                 asked=asked_of(), email=self.dice.choice(["", f"p{self.number}@example.org"]),
             )  # fmt: skip
-        return scheduling.request(
+        return requests.request(
             start=self.start(), visit_type=self.dice.choice(VisitType.values), name="Ana",
             practitioner=self.somebody(), email=f"p{self.number}@example.org", consent_version="1",
             asked=asked_of(), time_zone=self.dice.choice(["", "Asia/Kolkata"]),
@@ -81,14 +82,14 @@ class Clinic:
         by = {"by": self.staff}
         offered = list(booking.offers.all())
         return {
-            "confirm": lambda: scheduling.confirm(booking, **by),
-            "prove": lambda: scheduling.prove(booking),
-            "cancel by patient": lambda: scheduling.cancel(booking, by="patient", reason="x"),
-            "cancel by clinic": lambda: scheduling.cancel(booking, cancelled_by="clinic", **by),
-            "move by patient": lambda: scheduling.reschedule(
+            "confirm": lambda: answers.confirm(booking, **by),
+            "prove": lambda: requests.prove(booking),
+            "cancel by patient": lambda: answers.cancel(booking, by="patient", reason="x"),
+            "cancel by clinic": lambda: answers.cancel(booking, cancelled_by="clinic", **by),
+            "move by patient": lambda: answers.reschedule(
                 booking, start=self.start(), by="patient"
             ),
-            "move by clinic": lambda: scheduling.reschedule(
+            "move by clinic": lambda: answers.reschedule(
                 booking, start=self.start(), practitioner=self.somebody(), **by
             ),
             "offer": lambda: offers.offer(
@@ -97,11 +98,11 @@ class Clinic:
             "choose": lambda: offers.choose(
                 booking, offered=self.dice.choice(offered or [booking])
             ),
-            "arrived": lambda: scheduling.mark_arrived(booking, **by),
-            "fulfilled": lambda: scheduling.record_outcome(booking, outcome="fulfilled", **by),
-            "noshow": lambda: scheduling.record_outcome(booking, outcome="noshow", **by),
-            "undo": lambda: scheduling.undo(booking, **by),
-            "tell again": lambda: told.tell_again(booking, **by),
+            "arrived": lambda: visits.mark_arrived(booking, **by),
+            "fulfilled": lambda: visits.record_outcome(booking, outcome="fulfilled", **by),
+            "noshow": lambda: visits.record_outcome(booking, outcome="noshow", **by),
+            "undo": lambda: visits.undo(booking, **by),
+            "tell again": lambda: clock_changes.tell_again(booking, **by),
             "contact": lambda: messages.contact_changed(booking, **by),
         }
 
@@ -113,7 +114,7 @@ class Clinic:
         elif roll < 0.04:
             self.shut()
         elif roll < 0.08:
-            scheduling.release_lapsed()
+            requests.release_lapsed()
         elif roll < 0.12:
             outbox.drain()
         elif roll < 0.35 or not Booking.objects.exists():
@@ -129,7 +130,7 @@ class Clinic:
     def attempt(self, verb):
         try:
             return verb()
-        except scheduling.SchedulingError as error:
+        except errors.SchedulingError as error:
             self.refusals.append(error.message)
             return None
 

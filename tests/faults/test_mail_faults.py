@@ -13,7 +13,8 @@ import pytest
 from django.conf import settings as django_settings
 from django.utils import timezone
 
-from bookings import messages, outbox, scheduling
+from bookings import messages, outbox
+from bookings.lifecycle import answers
 from bookings.models import Booking, Message
 from clinic.models import AuditEvent
 from tests.factories import make_booking, make_clinic, make_practitioner, queue_message
@@ -270,7 +271,7 @@ def test_reminder_exactly_once_key(server, practitioner, time_machine):
             for field in ("busy_from", "starts_at", "ends_at", "busy_until"):
                 setattr(moved, field, getattr(moved, field) + span)
             moved.save()
-            scheduling.cancel(cancelled, by="patient")
+            answers.cancel(cancelled, by="patient")
         messages.plan_reminders(kept)
         messages.plan_reminders(moved)
         two_workers()

@@ -17,7 +17,8 @@ import time_machine
 from django.core.management import call_command
 from django.db import connection
 
-from bookings import links, messages, outbox, scheduling
+from bookings import links, messages, outbox
+from bookings.lifecycle import answers as lifecycle_answers
 from bookings.models import Booking, ManageLink, Message
 from clinic.models import AuditEvent
 from tests.factories import make_booking, make_clinic, make_hours, make_practitioner
@@ -317,7 +318,7 @@ def test_revoke_links(proven, booking, client):
 def test_old_links_end_with_every_change(booking):
     """R-09: moved, another address, sent again: 0 seconds in which the old link still works."""
     changes = (
-        lambda: scheduling.reschedule(
+        lambda: lifecycle_answers.reschedule(
             booking, start=START + timedelta(hours=1), by="system", now=NOW
         ),
         lambda: messages.contact_changed(booking, by="system", now=NOW),

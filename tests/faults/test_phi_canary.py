@@ -124,12 +124,11 @@ def test_only_columns_that_are_declared_hold_it(running, walked):
 
 
 ERASE = """
-from bookings import scheduling
-from bookings.lifecycle import erasure
+from bookings.lifecycle import answers, erasure
 from bookings.models import Booking
 booking = Booking.objects.get(email="zzqxwvmail@canary.example")
 Booking.objects.filter(pk=booking.pk).update(staff_note="ZZQXWVstaff")
-scheduling.cancel(booking, by="staff", cancelled_by="clinic", reason="ZZQXWVreason")
+answers.cancel(booking, by="staff", cancelled_by="clinic", reason="ZZQXWVreason")
 erasure.erase(booking, by="system", reason="asked")
 """
 

@@ -9,12 +9,13 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils import timezone
 
+from bookings import links, messages
+from bookings.models import Booking, Message
 from clinic import audit
 from clinic.models import Clinic, Practitioner
 
-from . import holding, links, messages
-from .holding import NotAllowed, SlotTaken
-from .models import Booking, Message
+from . import locking
+from .errors import NotAllowed, SlotTaken
 
 Status = Booking.Status
 Kind = Message.Kind
@@ -41,15 +42,15 @@ def offer(booking, *, times, by, hold=OFFER_HOLD, now=None):
     if len(people) < len(times):  # "anybody": all of them at once, in one order
         people += Practitioner.objects.bookable(current.visit_type)
     own = [current.practitioner] if current.practitioner else []
-    for person in holding.lock_practitioners([*people, *own]):
-        holding.release_lapsed(person, now)  # the request itself may be among them
-    booking = holding.locked(booking)
-    holding.require(booking, Status.PENDING, Status.WAITLIST, doing="answered with other times")
+    for person in locking.lock_practitioners([*people, *own]):
+        locking.release_lapsed(person, now)  # the request itself may be among them
+    booking = locking.locked(booking)
+    locking.require(booking, Status.PENDING, Status.WAITLIST, doing="answered with other times")
     booking.hold_until = None
     booking.save(update_fields=["hold_until"])
-    holding.close_offers(booking, by=by, now=now)
+    locking.close_offers(booking, by=by, now=now)
     for start, person in times:
-        slot = holding.free_slot(
+        slot = locking.free_slot(
             start,
             condition=booking.condition,
             visit_type=booking.visit_type,
@@ -66,8 +67,8 @@ def offer(booking, *, times, by, hold=OFFER_HOLD, now=None):
             source=Booking.Source.DESK,
             hold_until=min(now + hold, slot.starts_at),
         )
-        holding.put(row, slot, clinic)
-        holding.save(row)
+        locking.put(row, slot, clinic)
+        locking.save(row)
     audit.record("booking.offered", booking, by=by, at=now, details={"times": len(times)})
     messages.queue(booking, Kind.OFFERED, occasion=f"{now:%Y%m%dT%H%M%S%f}")
     return booking
@@ -85,20 +86,20 @@ def choose(booking, *, offered, by="patient", link=None, now=None):
     if ours is None:
         raise SlotTaken(ENDED)
     current = Booking.objects.get(pk=booking.pk)
-    holding.lock_practitioners([p for p in (ours.practitioner, current.practitioner) if p])
-    booking, ours = holding.locked(booking), holding.locked(ours)
+    locking.lock_practitioners([p for p in (ours.practitioner, current.practitioner) if p])
+    booking, ours = locking.locked(booking), locking.locked(ours)
     same_time = (booking.starts_at, booking.practitioner_id) == (
         ours.starts_at,
         ours.practitioner_id,
     )
     if booking.status == Status.BOOKED and same_time:
         return booking
-    holding.require(booking, Status.PENDING, Status.WAITLIST, doing="given that time")
+    locking.require(booking, Status.PENDING, Status.WAITLIST, doing="given that time")
     if ours.status != Status.PROPOSED or ours.hold_until <= now:
         raise SlotTaken(ENDED)
-    holding.close_offers(booking, by=by, now=now)
-    holding.put(booking, ours, Clinic.objects.current())
+    locking.close_offers(booking, by=by, now=now)
+    locking.put(booking, ours, Clinic.objects.current())
     links.revoke_all(booking, now=now, keep=link)
-    holding.set_booked(booking, by=by, now=now, action="booking.offer_chosen")
+    locking.set_booked(booking, by=by, now=now, action="booking.offer_chosen")
     messages.queue(booking, Kind.DESK_CHANGED)
     return booking

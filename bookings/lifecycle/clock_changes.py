@@ -12,11 +12,10 @@ from zoneinfo import ZoneInfo
 from django.db import transaction
 from django.utils import timezone
 
+from bookings import availability, links, messages, times
+from bookings.models import Booking, Message
 from clinic import audit
 from clinic.models import Clinic
-
-from . import availability, links, messages, times
-from .models import Booking, Message
 
 CLINIC, PATIENT = "clinic", "patient"
 _WALL = "%Y-%m-%dT%H:%M"

@@ -10,49 +10,19 @@ from datetime import UTC, datetime
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
+from bookings import availability, messages, times
+from bookings.lifecycle.errors import NotAllowed, SignsChanged, SlotTaken
+from bookings.models import Booking, Message
 from clinic import audit
 from clinic.models import Practitioner
 from conditions import editions
 
-from . import availability, messages, times
-from .models import Booking, Message
-from .told import told
+from .clock_changes import told
 
 Status = Booking.Status
 Kind = Message.Kind
+
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
-
-
-class SchedulingError(Exception):
-    """A rule says no; ``message`` tells people why and what they can do."""
-
-    default = "That cannot be done."
-
-    def __init__(self, message=""):
-        self.message = message or self.default
-        super().__init__(self.message)
-
-
-class SlotTaken(SchedulingError):
-    """Somebody else holds the time, or it is no longer offered."""
-
-    default = "That time has just been taken. Please choose another."
-
-
-class NotAllowed(SchedulingError):
-    """The booking's status or a policy deadline does not allow it."""
-
-
-class SignsChanged(NotAllowed):
-    """Other emergency signs are signed now than the ones that were asked."""
-
-    default = "The emergency signs for this concern have changed. Please read them again."
-
-
-class KeyReused(SchedulingError):
-    """The same form key came with other answers."""
-
-    default = "This form was already sent with other answers. Please start again."
 
 
 def require_asked(condition, asked, *, source):
