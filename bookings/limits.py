@@ -180,7 +180,7 @@ def forget(booking):
 
 class Admission(NamedTuple):
     """How one request is taken: ``prove_within`` is None, or how soon its mailbox must be proved;
-    ``may_mail`` is False where the mailbox has had its mails of the day: see messages.withhold.
+    ``may_mail`` is False where the mailbox has had its mails of the day: see messaging.queue.withhold.
     """
 
     prove_within: timedelta | None = None

@@ -24,9 +24,10 @@ from clinic.models import Clinic
 from conditions import editions
 from conditions.models import Page
 
-from . import calendars, draft, limits, links, messages, times, week
+from . import draft, limits, links, times, week
 from .forms import CancelForm, LostLinkForm, SecondFactForm
 from .lifecycle import answers, errors, offers, requests
+from .messaging import calendars, queue
 from .models import Booking, ManageLink, Message
 
 COOKIE = f"{settings.COOKIE_PREFIX}manage"
@@ -130,7 +131,7 @@ def _manage_page(request, visit, status=200, form=None, problem=""):
             "zone": zone,
             "clinic_zone": clinic.zone,
             "may_change": answers.may_change_online(booking, clinic=clinic),
-            "may_remind": messages.may_remind(booking),
+            "may_remind": queue.may_remind(booking),
             "offers": list(booking.offers.open_offers().select_related("practitioner")),
             "deadline": booking.starts_at and booking.change_deadline(clinic),
             "answer_by": booking.answer_by(clinic),
@@ -237,7 +238,7 @@ def _counted(visit):
         last = booking.messages.order_by("pk").last()
         yield
         if not may_mail:
-            messages.withhold(booking, after=last.pk if last else 0)
+            queue.withhold(booking, after=last.pk if last else 0)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -365,7 +366,7 @@ def reminders(request):
         return _unknown(request)
     if not link.booking.is_unproved:
         wanted = request.POST.get("wanted") == "yes"
-        messages.set_reminders(link.booking, wanted=wanted, by="patient")
+        queue.set_reminders(link.booking, wanted=wanted, by="patient")
     return redirect("bookings:manage")
 
 
@@ -406,4 +407,4 @@ def _mail_links(email):
     for booking in mine.order_by(F("proved_at").desc(nulls_last=True), "-created_at")[:3]:
         with limits.mailing(email, now) as may_mail:
             if may_mail:
-                messages.queue(booking, Message.Kind.LINK, occasion=f"lost:{now:%Y%m%dT%H%M%S%f}")
+                queue.queue(booking, Message.Kind.LINK, occasion=f"lost:{now:%Y%m%dT%H%M%S%f}")

@@ -17,9 +17,10 @@ from conditions import editions
 from conditions.models import Condition, Edition
 from conditions.views import render_condition
 
-from . import availability, draft, limits, links, manage, messages, times, week
+from . import availability, draft, limits, links, manage, times, week
 from .forms import CONSENT_VERSION, CallbackForm, ConcernForm, DetailsForm, SignsForm
 from .lifecycle import errors, requests
+from .messaging import queue
 from .models import Booking, hashed_key
 
 NEXT_FREE_SECONDS = 30  # how old the advertised next free time may be; booking itself looks anew
@@ -397,7 +398,7 @@ def _book(request, answers):
                 **_person(answers.details),
             )
             if not admission.may_mail:
-                messages.withhold(booking)
+                queue.withhold(booking)
             secret = links.admit_who_made(booking, request.session)
     except limits.TooMany as error:
         return manage.too_many(request, error, back="bookings:check")
@@ -481,7 +482,7 @@ def _ask_for_call(request, answers):
             **_person(answers.call),
         )
         if not admission.may_mail:
-            messages.withhold(booking)
+            queue.withhold(booking)
         return booking, links.admit_who_made(booking, request.session)
 
 

@@ -7,7 +7,7 @@ from django.contrib import admin
 from django.contrib.sitemaps.views import sitemap
 from django.urls import include, path, re_path
 
-from bookings import outbox
+from bookings.messaging import outbox
 from conditions.sitemaps import SITEMAPS
 
 from . import views

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, time, timedelta
 
 from django.contrib.auth.models import Group, User
 
-from bookings import messages
+from bookings.messaging import queue
 from bookings.models import Booking, Message
 from clinic.models import Clinic, Closure, OpeningHours, Practitioner
 from conditions import editions, snapshot
@@ -163,4 +163,4 @@ def make_user(role=None, **values):
 
 def queue_message(booking, kind, **when):
     """Queue a message as a verb does, and return its row."""
-    return Message.objects.get(key=messages.queue(booking, kind, **when))
+    return Message.objects.get(key=queue.queue(booking, kind, **when))

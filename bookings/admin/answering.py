@@ -17,9 +17,9 @@ from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from bookings import desk, times, week
-from bookings import messages as outgoing
-from bookings.lifecycle import answers, errors, visits
+from bookings.lifecycle import answers, contact, errors, visits
 from bookings.lifecycle.clock_changes import tell_again
+from bookings.messaging import queue
 from bookings.models import Booking
 from clinic.models import Clinic, Practitioner
 from clinic.plain_text import PlainTextField
@@ -30,7 +30,7 @@ Status = Booking.Status
 def _send_link(booking, *, by):
     if "link" not in desk.possible(booking, timezone.now()):
         raise errors.NotAllowed("There is no address to send it to, or nothing left to manage.")
-    outgoing.send_link(booking, by=by)
+    contact.send_link(booking, by=by)
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def told(model_admin, request, pk):
     failed = booking.messages.exclude(kind__startswith="desk_").in_bulk(
         [int(key) for key in keys if len(key) < 19]
     )
-    done = [outgoing.acknowledge(message, by=request.user) for message in failed.values()]
+    done = [queue.acknowledge(message, by=request.user) for message in failed.values()]
     if any(done):
         messages.success(request, f"{booking}: noted, told by phone")
     else:

@@ -16,8 +16,7 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 
 from bookings import desk, times
-from bookings import messages as outgoing
-from bookings.lifecycle import errors
+from bookings.lifecycle import contact, errors
 from bookings.models import Booking
 from clinic import roles
 from clinic.admin.audit import RecordsChanges
@@ -262,7 +261,7 @@ class BookingAdmin(OfferedLookups, OwnRows, RecordsChanges, admin.ModelAdmin):
         # Only what was typed: a verb may have changed the rest since this form was opened.
         obj.save(update_fields=form.changed_data)
         if {"email", "phone"}.intersection(form.changed_data):
-            outgoing.contact_changed(obj, by=request.user)
+            contact.contact_changed(obj, by=request.user)
             new = (
                 " A new link is on its way." if "link" in desk.possible(obj, timezone.now()) else ""
             )

@@ -4,8 +4,9 @@ from django.contrib import admin, messages
 from django.db import transaction
 from django.utils import timezone
 
-from bookings import messages as outgoing
 from bookings import times
+from bookings.messaging import email as mails
+from bookings.messaging import queue
 from bookings.models import Message
 from clinic.admin.lookups import OfferedLookups
 from clinic.admin.practitioners import OwnRows
@@ -76,7 +77,7 @@ class MessageAdmin(OfferedLookups, OwnRows, admin.ModelAdmin):
     @admin.action(description="Send again (failed messages)", permissions=["answer"])
     def send_again(self, request, queryset):
         rows = queryset.filter(state=Message.State.FAILED)[:MOST_AT_ONCE]
-        again = [outgoing.requeue(message, by=request.user) for message in rows]
+        again = [queue.requeue(message, by=request.user) for message in rows]
         messages.success(request, f"Waiting to be sent again: {sum(again)}. Others are left alone.")
 
     def render_change_form(self, request, context, add=False, change=False, form_url="", obj=None):
@@ -99,7 +100,7 @@ def _preview(message):
         return None
     try:
         with transaction.atomic():
-            mail = outgoing.compose(message, booking, Clinic.objects.current(), timezone.now())
+            mail = mails.compose(message, booking, Clinic.objects.current(), timezone.now())
             transaction.set_rollback(True)
     except Exception:
         return None

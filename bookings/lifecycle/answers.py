@@ -3,7 +3,8 @@
 from django.db import transaction
 from django.utils import timezone
 
-from bookings import links, messages
+from bookings import links
+from bookings.messaging import queue
 from bookings.models import Booking, Message
 from clinic import audit
 from clinic.models import Clinic
@@ -48,9 +49,9 @@ def cancel(booking, *, by, cancelled_by=Booking.CancelledBy.PATIENT, reason="", 
         raise NotAllowed("It is too late to cancel online. Please call us.")
     locking.close_offers(booking, by=by, now=now)
     locking.close(booking, by=by, cancelled_by=cancelled_by, reason=reason, now=now)
-    messages.queue(booking, Kind.CANCELLED)
+    queue.queue(booking, Kind.CANCELLED)
     if cancelled_by == Booking.CancelledBy.PATIENT:
-        messages.queue(booking, Kind.DESK_CANCELLED)
+        queue.queue(booking, Kind.DESK_CANCELLED)
     return booking
 
 
@@ -111,9 +112,9 @@ def reschedule(booking, *, start, by, practitioner=None, link=None, now=None):
             },
         )
         links.revoke_all(booking, now=now, keep=link)
-        messages.queue(booking, Kind.CHANGED if at_once else Kind.RECEIVED)
+        queue.queue(booking, Kind.CHANGED if at_once else Kind.RECEIVED)
         if at_once:
-            messages.plan_reminders(booking, now)
+            queue.plan_reminders(booking, now)
         if by_patient:
-            messages.queue(booking, Kind.DESK_CHANGED)
+            queue.queue(booking, Kind.DESK_CHANGED)
         return booking

@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 from django.db import transaction
 from django.utils import timezone
 
-from bookings import availability, links, messages, times
+from bookings import availability, links, times
+from bookings.messaging import queue
 from bookings.models import Booking, Message
 from clinic import audit
 from clinic.models import Clinic
@@ -82,5 +83,5 @@ def tell_again(booking, *, by, now=None):
     audit.record("booking.told_again", booking, by=by, at=now, details=details)
     links.revoke_all(booking, now=now)
     waits = booking.status == Booking.Status.PENDING
-    messages.queue(booking, Message.Kind.RECEIVED if waits else Message.Kind.CHANGED)
+    queue.queue(booking, Message.Kind.RECEIVED if waits else Message.Kind.CHANGED)
     return booking

@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
-from bookings import availability, messages, times
+from bookings import availability, times
 from bookings.lifecycle.errors import NotAllowed, SignsChanged, SlotTaken
+from bookings.messaging import queue
 from bookings.models import Booking, Message
 from clinic import audit
 from clinic.models import Practitioner
@@ -168,8 +169,8 @@ def set_booked(booking, *, by, now, action="booking.confirmed"):
     save(booking)
     details = {"from": before, "starts_at": booking.starts_at.isoformat()}
     audit.record(action, booking, by=by, at=now, details=details)
-    messages.queue(booking, Kind.CONFIRMED)
-    messages.plan_reminders(booking, now)
+    queue.queue(booking, Kind.CONFIRMED)
+    queue.plan_reminders(booking, now)
 
 
 def close_offers(booking, *, by, now):

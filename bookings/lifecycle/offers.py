@@ -9,7 +9,8 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from bookings import links, messages
+from bookings import links
+from bookings.messaging import queue
 from bookings.models import Booking, Message
 from clinic import audit
 from clinic.models import Clinic, Practitioner
@@ -70,7 +71,7 @@ def offer(booking, *, times, by, hold=OFFER_HOLD, now=None):
         locking.put(row, slot, clinic)
         locking.save(row)
     audit.record("booking.offered", booking, by=by, at=now, details={"times": len(times)})
-    messages.queue(booking, Kind.OFFERED, occasion=f"{now:%Y%m%dT%H%M%S%f}")
+    queue.queue(booking, Kind.OFFERED, occasion=f"{now:%Y%m%dT%H%M%S%f}")
     return booking
 
 
@@ -101,5 +102,5 @@ def choose(booking, *, offered, by="patient", link=None, now=None):
     locking.put(booking, ours, Clinic.objects.current())
     links.revoke_all(booking, now=now, keep=link)
     locking.set_booked(booking, by=by, now=now, action="booking.offer_chosen")
-    messages.queue(booking, Kind.DESK_CHANGED)
+    queue.queue(booking, Kind.DESK_CHANGED)
     return booking

@@ -10,7 +10,7 @@ import json
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from bookings import messages
+from bookings.messaging import queue
 from bookings.models import Booking, Message, hashed_key
 from clinic import audit
 from clinic.models import Clinic, Practitioner
@@ -134,7 +134,7 @@ def request(
                 details={"starts_at": booking.starts_at.isoformat(), "source": source},
             )
             if prove_within:
-                messages.queue(booking, Kind.PROVE)
+                queue.queue(booking, Kind.PROVE)
             else:
                 _announce(booking, clinic, by=by, now=now)
             return booking
@@ -151,9 +151,9 @@ def _announce(booking, clinic, *, by, now):
     if clinic.confirm_at_once or booking.source == Booking.Source.DESK:
         locking.set_booked(booking, by=by, now=now)
     else:
-        messages.queue(booking, Kind.RECEIVED)
+        queue.queue(booking, Kind.RECEIVED)
     if booking.source == Booking.Source.WEB:
-        messages.queue(booking, Kind.DESK_NEW)
+        queue.queue(booking, Kind.DESK_NEW)
 
 
 @transaction.atomic
@@ -259,9 +259,9 @@ def request_callback(
             locking.save(booking)
             audit.record("booking.callback_requested", booking, by=by, at=now)
             if email:
-                messages.queue(booking, Kind.CALLBACK)
+                queue.queue(booking, Kind.CALLBACK)
             if source == Booking.Source.WEB:
-                messages.queue(booking, Kind.DESK_NEW)
+                queue.queue(booking, Kind.DESK_NEW)
             return booking
     except IntegrityError:
         made = _already_made(idempotency_key, digest)

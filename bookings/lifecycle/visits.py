@@ -5,7 +5,7 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from bookings import messages
+from bookings.messaging import queue
 from bookings.models import Booking, Message
 from clinic import audit
 from clinic.models import Clinic
@@ -55,7 +55,7 @@ def record_outcome(booking, *, outcome, by, now=None):
         raise NotAllowed("This consultation has not started yet.")
     booking = _set_status(booking, outcome, by=by, now=now)
     if outcome == Status.NOSHOW and booking.email:
-        messages.queue(booking, Kind.FOLLOW_UP, due_at=now + FOLLOW_UP_AFTER)
+        queue.queue(booking, Kind.FOLLOW_UP, due_at=now + FOLLOW_UP_AFTER)
     return booking
 
 

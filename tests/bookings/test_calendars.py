@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from icalendar import Calendar
 
-from bookings.calendars import booking_calendar
+from bookings.messaging.calendars import booking_calendar
 from tests.factories import make_booking, make_clinic, make_condition, make_practitioner
 
 pytestmark = pytest.mark.django_db

@@ -6,8 +6,9 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from bookings import demo_week, invariants, messages
+from bookings import demo_week, invariants
 from bookings.lifecycle import answers, requests
+from bookings.messaging import queue
 from bookings.models import Booking, Message
 from tests.factories import asked_of
 
@@ -39,7 +40,7 @@ def test_a_newcomer_sees_the_product_at_work(clinic):
 
 def test_nothing_is_left_to_be_sent(clinic):
     demo_week.load()
-    messages.replan_reminders()
+    queue.replan_reminders()
     assert not Message.objects.waiting().exists()
     assert Message.objects.filter(state=Message.State.SENT).count() > 20
 

@@ -14,9 +14,10 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from bookings import invariants, limits, links, outbox
+from bookings import invariants, limits, links
 from bookings.lifecycle import answers, erasure, errors, offers, requests, visits
 from bookings.management.commands import run_worker
+from bookings.messaging import outbox
 from bookings.models import Booking, Heartbeat, ManageLink, Message, Tally
 from clinic import audit, personal_data
 from clinic.models import AuditEvent, Clinic

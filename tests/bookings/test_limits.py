@@ -10,8 +10,10 @@ from django.db import connection
 from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 
-from bookings import desk, limits, links, messages, outbox
+from bookings import desk, limits, links
 from bookings.lifecycle import answers as lifecycle_answers
+from bookings.messaging import outbox, queue
+from bookings.messaging.channels import email as smtp
 from bookings.models import Booking, ManageLink, Message, Tally
 from clinic.models import Clinic
 from tests.bookings.conftest import FormClient
@@ -440,7 +442,7 @@ def test_once_the_desk_has_phoned_reminders_go_out(clock, mailoutbox):
     fill("guest1@example.org")
     guest = Guest(clock, 1)
     guest.book(start_number(60))
-    messages.acknowledge(guest.made().messages.get(state="failed"), by="system")
+    queue.acknowledge(guest.made().messages.get(state="failed"), by="system")
     clock.move_to(start_number(60) - timedelta(hours=3))
     outbox.drain()
     assert guest.made().messages.filter(kind="reminder", state="sent").exists()
@@ -489,7 +491,7 @@ def test_a_mail_to_the_desk_is_counted_once_however_often_it_is_tried(clock, mon
     monkeypatch.setattr(limits, "DESK_MAILS", (limits.Limit(1, HOUR),))
     Guest(clock, 1).ask_for_call(email="")
     with monkeypatch.context() as broken:
-        broken.setattr(outbox.Post, "open", lambda post: (_ for _ in ()).throw(OSError()))
+        broken.setattr(smtp.Post, "open", lambda post: (_ for _ in ()).throw(OSError()))
         outbox.drain()
     clock.shift(timedelta(minutes=15))
     outbox.drain()

@@ -12,7 +12,10 @@ from django.core.exceptions import ValidationError
 from django.urls import resolve
 from icalendar import Calendar
 
-from bookings import links, messages
+from bookings import links
+from bookings.lifecycle import contact
+from bookings.messaging import email as mails
+from bookings.messaging import queue, relevance
 from bookings.models import Booking, ManageLink, Message
 from clinic.models import parse_reminders
 from tests.factories import (
@@ -97,9 +100,9 @@ def message_for(kind, **values):
         )  # fmt: skip
     occasion = ""
     if kind == Kind.REMINDER:
-        occasion = messages._reminder_occasion("2-day", START)
+        occasion = queue._reminder_occasion("2-day", START)
     if kind == Kind.DESK_OUTCOME:
-        occasion = messages._outcome_occasion(booking)
+        occasion = queue._outcome_occasion(booking)
     message = queue_message(booking, kind, occasion=occasion)
     message.message_id = f"<{message.pk}@clinic.example>"
     return message
@@ -109,7 +112,7 @@ def written(message, now=None):
     """The mail as a reader's program parses it, after a round trip through bytes."""
     booking = Booking.objects.get(pk=message.booking_id)
     now = now or moment_for(message.kind, booking)
-    mail = messages.compose(message, booking, messages.Clinic.objects.current(), now)
+    mail = mails.compose(message, booking, queue.Clinic.objects.current(), now)
     return message_from_bytes(mail.message().as_bytes(), policy=policy.default)
 
 
@@ -341,7 +344,7 @@ def test_an_offer_lists_the_times_still_held():
     assert "until Friday 1 January 2027, 11:30, Los Angeles time" in body, "the first that ends"
     body = parts(written(message, BEFORE + timedelta(minutes=90)))[1]
     assert "11:30" not in body
-    assert not messages.still_makes_sense(message, request, BEFORE + timedelta(hours=2))
+    assert not relevance.still_makes_sense(message, request, BEFORE + timedelta(hours=2))
 
 
 def test_an_offer_outlives_the_time_that_was_asked_for():
@@ -355,7 +358,7 @@ def test_an_offer_outlives_the_time_that_was_asked_for():
     )  # fmt: skip
     message = queue_message(request, Kind.OFFERED)
     message.message_id = "<x@clinic.example>"
-    assert messages.still_makes_sense(message, message.booking, START + timedelta(minutes=30))
+    assert relevance.still_makes_sense(message, message.booking, START + timedelta(minutes=30))
     written(message, START)
     assert ManageLink.objects.get(booking=message.booking).expires_at == held_until
 
@@ -488,14 +491,14 @@ def test_staff_send_a_link_and_the_earlier_ones_die():
     """R-09"""
     booking = make_booking()
     first = links.issue(booking, BEFORE)
-    messages.send_link(booking, by="system", now=BEFORE)
+    contact.send_link(booking, by="system", now=BEFORE)
     assert links.look_up(first, BEFORE) is None
     assert links_waiting(booking) == 1
-    messages.send_link(booking, by="system", now=BEFORE)
+    contact.send_link(booking, by="system", now=BEFORE)
     assert links_waiting(booking) == 1, "the one that waits will do"
     Message.objects.update(state="sent")
     second = links.issue(booking, BEFORE)
-    messages.send_link(booking, by="system", now=BEFORE + timedelta(seconds=1))
+    contact.send_link(booking, by="system", now=BEFORE + timedelta(seconds=1))
     assert links.look_up(second, BEFORE) is None
     assert links_waiting(booking) == 1
 
@@ -504,7 +507,7 @@ def test_a_corrected_address_gets_a_new_link_and_the_old_ones_die():
     """R-09"""
     booking = make_booking()
     secret = links.issue(booking, BEFORE)
-    messages.contact_changed(booking, by="system", now=BEFORE)
+    contact.contact_changed(booking, by="system", now=BEFORE)
     assert links.look_up(secret, BEFORE) is None
     assert links_waiting(booking) == 1
 
@@ -514,7 +517,7 @@ def test_a_corrected_address_gets_what_did_not_reach_the_old_one():
     failed = queue_message(booking, Kind.CONFIRMED)
     to_desk = queue_message(booking, Kind.DESK_NEW)
     Message.objects.update(state="failed", error="SMTP 550 for the recipient")
-    messages.contact_changed(booking, by="system", now=BEFORE)
+    contact.contact_changed(booking, by="system", now=BEFORE)
     failed.refresh_from_db()
     to_desk.refresh_from_db()
     assert (failed.state, failed.error) == ("queued", "")
@@ -527,7 +530,7 @@ def test_without_an_address_nothing_is_queued():
     secret = links.issue(booking, BEFORE)
     queue_message(booking, Kind.CONFIRMED)
     Message.objects.update(state="failed")
-    messages.contact_changed(booking, by="system", now=BEFORE)
+    contact.contact_changed(booking, by="system", now=BEFORE)
     assert links.look_up(secret, BEFORE) is None
     assert not booking.messages.waiting().exists()
 
@@ -545,7 +548,7 @@ def reminders_of(booking):
 def test_reminders_a_week_two_days_and_two_hours_before():
     booking = make_booking(starts_at=START)
     for _ in range(2):
-        messages.plan_reminders(booking, START - timedelta(days=20))
+        queue.plan_reminders(booking, START - timedelta(days=20))
     assert reminders_of(booking) == {
         "7-day": START - timedelta(days=7),
         "2-day": START - timedelta(days=2),
@@ -555,7 +558,7 @@ def test_reminders_a_week_two_days_and_two_hours_before():
 
 def test_no_reminder_whose_moment_has_passed():
     booking = make_booking(starts_at=START)
-    messages.plan_reminders(booking, START - timedelta(days=2))
+    queue.plan_reminders(booking, START - timedelta(days=2))
     assert set(reminders_of(booking)) == {"2-hour"}
 
 
@@ -573,7 +576,7 @@ def test_days_before_means_the_same_time_on_the_clock(zone, day):
     clinic = make_clinic(time_zone=zone)
     local = datetime(day.year, day.month, day.day, 12, 0, tzinfo=ZoneInfo(zone))
     booking = make_booking(starts_at=local.astimezone(UTC))
-    messages.plan_reminders(booking, booking.starts_at - timedelta(days=20))
+    queue.plan_reminders(booking, booking.starts_at - timedelta(days=20))
     due = {name: at.astimezone(clinic.zone) for name, at in reminders_of(booking).items()}
     assert due["2-day"].date() == day - timedelta(days=2)
     assert due["7-day"].date() == day - timedelta(days=7)
@@ -583,25 +586,25 @@ def test_days_before_means_the_same_time_on_the_clock(zone, day):
 
 def reminder(booking, name="2-day"):
     return queue_message(
-        booking, Kind.REMINDER, occasion=messages._reminder_occasion(name, booking.starts_at)
+        booking, Kind.REMINDER, occasion=queue._reminder_occasion(name, booking.starts_at)
     )
 
 
 def test_a_reminder_of_another_start_is_dropped():
     booking = make_booking(starts_at=START)
     message = reminder(booking)
-    assert messages.still_makes_sense(message, booking, BEFORE)
+    assert relevance.still_makes_sense(message, booking, BEFORE)
     booking.starts_at += timedelta(hours=1)
-    assert not messages.still_makes_sense(message, booking, BEFORE)
+    assert not relevance.still_makes_sense(message, booking, BEFORE)
 
 
 def test_a_late_reminder_gives_way_to_the_next():
     booking = make_booking(starts_at=START)
     week, two_days = reminder(booking, "7-day"), reminder(booking)
     late = START - timedelta(days=2)
-    assert messages.still_makes_sense(week, booking, late - timedelta(seconds=1))
-    assert not messages.still_makes_sense(week, booking, late)
-    assert messages.still_makes_sense(two_days, booking, late)
+    assert relevance.still_makes_sense(week, booking, late - timedelta(seconds=1))
+    assert not relevance.still_makes_sense(week, booking, late)
+    assert relevance.still_makes_sense(two_days, booking, late)
 
 
 # --- deciding at the moment of sending ------------------------------------------------------------
@@ -611,15 +614,15 @@ def test_a_late_reminder_gives_way_to_the_next():
 def test_each_kind_makes_sense_in_its_place_and_never_after_erasure(kind):
     message = message_for(kind)
     now = moment_for(kind, message.booking)
-    assert messages.still_makes_sense(message, message.booking, now)
+    assert relevance.still_makes_sense(message, message.booking, now)
     message.booking.erased_at = now
-    assert not messages.still_makes_sense(message, message.booking, now)
+    assert not relevance.still_makes_sense(message, message.booking, now)
 
 
 @pytest.mark.parametrize("kind", sorted(set(Kind) - set(AFTER_VISIT) - {Kind.CALLBACK}))
 def test_nothing_is_sent_once_the_visit_has_begun(kind):
     message = message_for(kind)
-    assert not messages.still_makes_sense(message, message.booking, START)
+    assert not relevance.still_makes_sense(message, message.booking, START)
 
 
 @pytest.mark.parametrize("kind", sorted(set(Kind) - {Kind.CANCELLED, Kind.DESK_CANCELLED}))
@@ -629,19 +632,19 @@ def test_a_cancelled_booking_gets_only_the_news_of_it(kind):
         setattr(message.booking, field, value)
     message.booking.save()
     now = moment_for(kind, message.booking)
-    assert not messages.still_makes_sense(message, message.booking, now)
+    assert not relevance.still_makes_sense(message, message.booking, now)
 
 
 def test_only_the_last_news_is_told():
     booking = make_booking(starts_at=START, status="booked")
     confirmed, changed = (queue_message(booking, kind) for kind in (Kind.CONFIRMED, Kind.CHANGED))
-    assert not messages.still_makes_sense(confirmed, booking, BEFORE)
-    assert messages.still_makes_sense(changed, booking, BEFORE)
+    assert not relevance.still_makes_sense(confirmed, booking, BEFORE)
+    assert relevance.still_makes_sense(changed, booking, BEFORE)
 
 
 def test_a_request_whose_hold_lapsed_hears_nothing_more():
     message = message_for(Kind.PROVE)
-    assert not messages.still_makes_sense(message, message.booking, message.booking.hold_until)
+    assert not relevance.still_makes_sense(message, message.booking, message.booking.hold_until)
 
 
 # --- reminders as a setting -----------------------------------------------------------------------
@@ -650,20 +653,20 @@ def test_a_request_whose_hold_lapsed_hears_nothing_more():
 def test_a_changed_setting_holds_for_bookings_already_made():
     booking = make_booking(status="booked", starts_at=START)
     before = START - timedelta(days=20)
-    messages.plan_reminders(booking, before)
+    queue.plan_reminders(booking, before)
     old = Message.objects.get(key__contains=":reminder:7-day")
     make_clinic(reminders="3 days, 1 hour")
-    assert messages.replan_reminders(before) == 1
+    assert queue.replan_reminders(before) == 1
     assert set(reminders_of(booking)) == {"7-day", "2-day", "2-hour", "3-day", "1-hour"}
-    assert not messages.still_makes_sense(old, booking, START - timedelta(days=7))
+    assert not relevance.still_makes_sense(old, booking, START - timedelta(days=7))
     new = Message.objects.get(key__contains=":reminder:3-day")
-    assert messages.still_makes_sense(new, booking, START - timedelta(days=3))
+    assert relevance.still_makes_sense(new, booking, START - timedelta(days=3))
 
 
 def test_no_reminders_is_a_setting_too():
     make_clinic(reminders="")
     booking = make_booking(status="booked", starts_at=START)
-    messages.plan_reminders(booking, START - timedelta(days=20))
+    queue.plan_reminders(booking, START - timedelta(days=20))
     assert not booking.messages.filter(kind=Kind.REMINDER).exists()
 
 
@@ -677,25 +680,25 @@ def test_a_setting_that_is_not_understood_is_refused(text):
 
 def test_the_desk_is_asked_once_for_the_outcome():
     booking = make_booking(status="booked", starts_at=START)
-    messages.plan_reminders(booking, START - timedelta(days=1))
+    queue.plan_reminders(booking, START - timedelta(days=1))
     asked = Message.objects.get(kind=Kind.DESK_OUTCOME)
     assert asked.due_at == booking.ends_at + timedelta(hours=1)
-    assert messages.still_makes_sense(asked, booking, asked.due_at)
+    assert relevance.still_makes_sense(asked, booking, asked.due_at)
     booking.status = "fulfilled"
-    assert not messages.still_makes_sense(asked, booking, asked.due_at)
+    assert not relevance.still_makes_sense(asked, booking, asked.due_at)
 
 
 def test_the_desk_is_asked_once_after_a_move():
     booking = make_booking(starts_at=START, status="booked")
-    messages.plan_reminders(booking, START - timedelta(days=1))
+    queue.plan_reminders(booking, START - timedelta(days=1))
     booking.starts_at, booking.ends_at = START + timedelta(hours=2), START + timedelta(hours=3)
     booking.busy_from, booking.busy_until = booking.starts_at, booking.ends_at
     booking.save()
-    messages.plan_reminders(booking, START - timedelta(days=1))
+    queue.plan_reminders(booking, START - timedelta(days=1))
     later = START + timedelta(days=1)
     asked = [
         message
         for message in Message.objects.filter(kind=Kind.DESK_OUTCOME)
-        if messages.still_makes_sense(message, booking, later)
+        if relevance.still_makes_sense(message, booking, later)
     ]
     assert len(asked) == 1

@@ -11,8 +11,9 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
-from bookings import exports, messages
+from bookings import exports
 from bookings.lifecycle import answers
+from bookings.messaging import email as mails
 from bookings.models import Booking, Message
 from clinic.models import Clinic
 from clinic.plain_text import clean_text
@@ -335,7 +336,7 @@ def test_every_real_name_goes_through_unchanged(client, concern, value):
     assert value.replace("'", "&#x27;") in client.get("/booking/").content.decode()
     received = Message.objects.get(kind="received")
     received.message_id = "<x@clinic.example>"
-    mail = messages.compose(received, booking, Clinic.objects.current(), NOW)
+    mail = mails.compose(received, booking, Clinic.objects.current(), NOW)
     assert f"Hello {value}," in mail.body
     [_header, row] = exports.rows([booking], Clinic.objects.current().zone)
     assert value in row

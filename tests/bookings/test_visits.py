@@ -11,7 +11,8 @@ from django.apps import apps
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from bookings import links, messages
+from bookings import links
+from bookings.lifecycle import contact
 from bookings.models import Booking, ManageLink, hashed_key
 from tests.bookings.conftest import FormClient
 from tests.factories import (
@@ -185,7 +186,7 @@ def revoke_links(booking):
 
 
 def send_again(booking):
-    messages.send_link(booking, by="system")
+    contact.send_link(booking, by="system")
 
 
 @pytest.mark.parametrize("end", [links.revoke_all, revoke_links, send_again])

@@ -8,10 +8,11 @@ from datetime import timedelta
 from django.conf import settings
 from django.utils import timezone
 
-from bookings import availability, links, messages
+from bookings import availability, links
 from bookings.forms import DetailsForm
 from bookings.lifecycle import answers, offers
 from bookings.lifecycle import requests as lifecycle_requests
+from bookings.messaging import email as mails
 from bookings.models import Booking, Message
 from clinic.models import Clinic, Practitioner, VisitType
 from conditions import editions
@@ -128,7 +129,7 @@ def links_of_mails():
     for state, booking in states().items():
         for kind in {*booking.messages.values_list("kind", flat=True), *_later(booking)}:
             message = Message(booking=booking, kind=kind, key=f"staged:{state}:{kind}", due_at=now)
-            mail = messages.compose(message, booking, clinic, now)
+            mail = mails.compose(message, booking, clinic, now)
             texts = [mail.body, *(text for text, _type in mail.alternatives)]
             paths = re.findall(re.escape(settings.SITE_URL) + r"""(/[^\s"'<>]*)""", " ".join(texts))
             found += [(state, kind, path) for path in sorted(set(paths))]

@@ -6,8 +6,9 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from bookings import outbox
 from bookings.management.commands import run_worker
+from bookings.messaging import outbox
+from bookings.messaging.channels import email as smtp
 from clinic import roles
 from clinic.models import AccountMail, AuditEvent
 from tests.factories import make_booking, make_clinic, make_user, queue_message
@@ -95,7 +96,7 @@ def test_the_same_rules_of_leasing_hold(client, server, time_machine):
     assert outbox.claim(kind=AccountMail) == []
     time_machine.shift(outbox.LEASE)
     [again] = outbox.claim(kind=AccountMail)
-    with outbox.Post() as post:
+    with smtp.Post() as post:
         assert outbox.deliver(claimed, post) == "taken"
         assert outbox.deliver(again, post) == "sent"
     assert len(server.received) == 1

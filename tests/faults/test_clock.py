@@ -10,9 +10,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import time_machine
 
-from bookings import limits, outbox
+from bookings import limits
 from bookings.lifecycle import requests
 from bookings.management.commands.run_worker import housekeeping
+from bookings.messaging import outbox
 from bookings.models import Booking, Heartbeat, Message
 from clinic.models import LEASE
 from tests.factories import asked_of, make_clinic, make_hours, make_practitioner, queue_message

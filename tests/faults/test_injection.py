@@ -11,7 +11,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from bookings import messages
+from bookings.messaging import email as mails
 from bookings.models import Message
 from clinic import audit
 from clinic.logs import MaskSecrets, OneLine
@@ -119,7 +119,7 @@ def test_mails_carry_no_markup_of_patients(payload):
     )  # fmt: skip
     for kind in (Message.Kind.CONFIRMED, Message.Kind.REMINDER):
         message = queue_message(booking, kind)
-        mail = messages.compose(message, booking, clinic, timezone.now())
+        mail = mails.compose(message, booking, clinic, timezone.now())
         html = mail.alternatives[0][0]
         for text in (mail.subject, mail.body, html):
             assert payload not in text

@@ -10,8 +10,9 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from bookings import availability, invariants, links, messages, outbox
-from bookings.lifecycle import answers, clock_changes, errors, offers, requests, visits
+from bookings import availability, invariants, links
+from bookings.lifecycle import answers, clock_changes, contact, errors, offers, requests, visits
+from bookings.messaging import outbox
 from bookings.models import Booking
 from clinic.models import Closure, VisitType
 from tests.factories import asked_of, make_clinic, make_hours, make_practitioner, make_user
@@ -103,7 +104,7 @@ class Clinic:
             "noshow": lambda: visits.record_outcome(booking, outcome="noshow", **by),
             "undo": lambda: visits.undo(booking, **by),
             "tell again": lambda: clock_changes.tell_again(booking, **by),
-            "contact": lambda: messages.contact_changed(booking, **by),
+            "contact": lambda: contact.contact_changed(booking, **by),
         }
 
     def step(self):

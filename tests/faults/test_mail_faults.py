@@ -13,8 +13,9 @@ import pytest
 from django.conf import settings as django_settings
 from django.utils import timezone
 
-from bookings import messages, outbox
 from bookings.lifecycle import answers
+from bookings.messaging import outbox, queue
+from bookings.messaging.channels import email as smtp
 from bookings.models import Booking, Message
 from clinic.models import AuditEvent
 from tests.factories import make_booking, make_clinic, make_practitioner, queue_message
@@ -247,7 +248,7 @@ def test_connection_dropped_after_data(server, practitioner, time_machine):
 def two_workers():
     """Two workers that look at the same moment: both claim before either sends."""
     for batch in [outbox.claim(), outbox.claim()]:
-        with outbox.Post() as post:
+        with smtp.Post() as post:
             for message in batch:
                 outbox.deliver(message, post)
 
@@ -263,7 +264,7 @@ def test_reminder_exactly_once_key(server, practitioner, time_machine):
         for hours in (0, 1, 2)
     )
     for booking in (kept, moved, cancelled, kept):
-        messages.plan_reminders(booking)
+        queue.plan_reminders(booking)
     while at < NOON + timedelta(hours=30):
         time_machine.move_to(at, tick=False)
         if at == NOON + timedelta(hours=2):
@@ -272,8 +273,8 @@ def test_reminder_exactly_once_key(server, practitioner, time_machine):
                 setattr(moved, field, getattr(moved, field) + span)
             moved.save()
             answers.cancel(cancelled, by="patient")
-        messages.plan_reminders(kept)
-        messages.plan_reminders(moved)
+        queue.plan_reminders(kept)
+        queue.plan_reminders(moved)
         two_workers()
         at += 2 * MINUTE
     reminders = [m for m in server.received if m["Subject"].startswith("Reminder")]
@@ -292,7 +293,7 @@ def test_no_mail_about_a_visit_that_has_begun(server, practitioner, time_machine
     time_machine.move_to(NOON, tick=False)
     booking = make_booking(starts_at=NOON + timedelta(days=3), practitioner=practitioner)
     queue_message(booking, Kind.CONFIRMED)
-    messages.plan_reminders(booking)
+    queue.plan_reminders(booking)
     server.stop()
     at = NOON
     while at < booking.starts_at + timedelta(hours=1):

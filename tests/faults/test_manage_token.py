@@ -17,8 +17,10 @@ import time_machine
 from django.core.management import call_command
 from django.db import connection
 
-from bookings import links, messages, outbox
+from bookings import links
 from bookings.lifecycle import answers as lifecycle_answers
+from bookings.lifecycle import contact
+from bookings.messaging import outbox
 from bookings.models import Booking, ManageLink, Message
 from clinic.models import AuditEvent
 from tests.factories import make_booking, make_clinic, make_hours, make_practitioner
@@ -321,8 +323,8 @@ def test_old_links_end_with_every_change(booking):
         lambda: lifecycle_answers.reschedule(
             booking, start=START + timedelta(hours=1), by="system", now=NOW
         ),
-        lambda: messages.contact_changed(booking, by="system", now=NOW),
-        lambda: messages.send_link(booking, by="system", now=NOW),
+        lambda: contact.contact_changed(booking, by="system", now=NOW),
+        lambda: contact.send_link(booking, by="system", now=NOW),
     )
     for change in changes:
         secret = links.issue(booking, NOW)

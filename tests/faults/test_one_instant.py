@@ -13,7 +13,8 @@ from django.urls import reverse
 from django.utils import timezone
 from icalendar import Calendar
 
-from bookings import links, messages
+from bookings import links
+from bookings.messaging import email as mails
 from bookings.models import Message
 from clinic.models import Clinic
 from clinic.sign_in import DEMO_GROUP
@@ -75,7 +76,7 @@ def test_round_trip(client, zone, patient):
 
                 now = timezone.now()
                 message = queue_message(booking, Message.Kind.CONFIRMED)
-                mail = messages.compose(message, booking, Clinic.objects.current(), now)
+                mail = mails.compose(message, booking, Clinic.objects.current(), now)
                 assert here in mail.body
                 assert there in mail.body
 

@@ -11,8 +11,9 @@ from django.db import DatabaseError, InterfaceError, close_old_connections, conn
 from django.db.models import Q
 from django.utils import timezone
 
-from bookings import limits, messages, outbox
+from bookings import limits
 from bookings.lifecycle import erasure, requests
+from bookings.messaging import outbox, queue
 from bookings.models import Heartbeat
 from clinic import account_mails, audit, health
 
@@ -26,7 +27,7 @@ BEAT = timedelta(seconds=20)  # the health check expects one every 30 seconds
 def housekeeping(now):
     """What is due by the clock, each done by whichever worker comes first."""
     every("lapsed", timedelta(minutes=1), now, lambda: requests.release_lapsed(now))
-    every("reminders", timedelta(minutes=10), now, lambda: messages.replan_reminders(now))
+    every("reminders", timedelta(minutes=10), now, lambda: queue.replan_reminders(now))
     recent = now - timedelta(days=2)  # older ones that were missed wait for the day's anchor
     every("seals", timedelta(minutes=1), now, lambda: audit.seal(now, since=recent))
     every("anchors", timedelta(days=1), now, lambda: audit.anchor(now))

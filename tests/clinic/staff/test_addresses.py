@@ -11,7 +11,7 @@ from django.core import mail
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
-from bookings import outbox
+from bookings.messaging import outbox
 from clinic import roles
 from clinic.models import AuditEvent
 from clinic.sign_in import DEMO_GROUP

@@ -13,7 +13,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from bookings import outbox
+from bookings.messaging import outbox
 from clinic import roles
 from clinic.models import AuditEvent
 from clinic.sign_in import DEMO_GROUP

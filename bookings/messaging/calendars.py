@@ -12,9 +12,8 @@ from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 from icalendar import Calendar, Event, Timezone, vCalAddress, vText
 
+from bookings.models import Booking
 from clinic.models import Clinic, VisitType
-
-from .models import Booking
 
 _STATUS = {
     Booking.Status.PROPOSED: "TENTATIVE",

@@ -14,40 +14,51 @@ A worker that dies before the mark repeats one copy when the lease ends, with th
 """
 
 import logging
-import smtplib
 from collections import Counter
-from contextlib import suppress
 from datetime import timedelta
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.core.mail import get_connection
 from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.utils import timezone
 
+from bookings import limits
+from bookings.messaging.channels.email import Post, _trouble
+from bookings.models import Booking, Heartbeat, Message
 from clinic import account_mails, audit, mail_addresses
 from clinic.models import LEASE, AccountMail, Clinic
 
-from . import limits, messages
-from .models import Booking, Heartbeat, Message
+from . import email as mails
+from . import relevance
 
 log = logging.getLogger(__name__)
-
 Kind = Message.Kind
 State = Message.State
 
 BATCH = 20
+
+
 LONGEST_WAIT = timedelta(hours=1)
+
+
 # A server that is down says nothing about the message; this soon after its return all is out.
 LONGEST_WAIT_FOR_SERVER = timedelta(minutes=10)
+
+
 GIVE_UP_AFTER = timedelta(days=3)
+
+
 TRIES_BEFORE_GIVING_UP = 8  # a message queued long ago for a later day gets its tries too
 
 
 QUIET_TOO_LONG = timedelta(minutes=15)
 
+
 FROM_PATIENTS = (Kind.DESK_NEW, Kind.DESK_CHANGED, Kind.DESK_CANCELLED)  # strangers can cause them
+
+
 ENOUGH = "Enough mails were sent to the desk"
+
 
 KINDS = (AccountMail, Message)  # in the order in which they are sent: somebody waits at a page
 
@@ -67,64 +78,6 @@ def trouble(now=None):
         if overdue.exists():
             return "messages are waiting that no worker has tried"
     return None
-
-
-class Post:
-    """The connection to the mail server: opened when first needed, reused, closed after trouble.
-
-    A connection that fails to open is thrown away, never used half-open: after a broken STARTTLS
-    it would be in the clear. The rest of the batch then fails with it instead of waiting in turn.
-    """
-
-    def __init__(self):
-        self._connection = None
-        self._refusal = None
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_error):
-        self.close()
-
-    def open(self):
-        if self._refusal:
-            raise self._refusal
-        if self._connection is None:
-            self._connection = get_connection()
-            try:
-                self._connection.open()
-            except OSError as error:
-                self.close()
-                self._refusal = error
-                log.warning("no connection to the mail server: %s", _trouble(error)[0])
-                raise
-
-    def send(self, mail):
-        """Return once the server has taken the mail over; raises what smtplib raises."""
-        if self._connection.send_messages([mail]) != 1:
-            raise smtplib.SMTPException("The mail back end sent nothing.")
-
-    def close(self):
-        unused, self._connection = self._connection, None
-        if unused is not None:
-            with suppress(OSError):
-                unused.close()
-
-
-def _trouble(error):
-    """What went wrong, as (words without any address, for good, the server's own fault)."""
-    if isinstance(error, ValidationError):
-        return "Not an e-mail address", True, False
-    if isinstance(error, smtplib.SMTPRecipientsRefused):
-        code = max(code for code, _words in error.recipients.values())
-        return f"SMTP {code} for the recipient", code >= 500, False
-    if isinstance(error, smtplib.SMTPDataError):
-        return f"SMTP {error.smtp_code} for the message", error.smtp_code >= 500, False
-    if isinstance(error, smtplib.SMTPResponseException):
-        return f"SMTP {error.smtp_code}, {type(error).__name__}", False, True
-    if isinstance(error, OSError):
-        return f"Mail server: {type(error).__name__}", False, True
-    return f"Could not be written: {type(error).__name__}", False, False
 
 
 def claim(count=BATCH, now=None, kind=Message):
@@ -207,8 +160,8 @@ def deliver(message, post, now=None):
     else:
         booking = Booking.objects.select_related("practitioner").get(pk=message.booking_id)
         clinic = Clinic.objects.current()
-        address = messages.recipient(message, booking, clinic)
-        if not address or not messages.still_makes_sense(message, booking, now):
+        address = mails.recipient(message, booking, clinic)
+        if not address or not relevance.still_makes_sense(message, booking, now):
             _update_mine(message, state=State.DROPPED, error="", lease_until=None)
             return State.DROPPED
         if message.kind in FROM_PATIENTS and not message.tries and not limits.may_tell_desk(now):
@@ -217,7 +170,7 @@ def deliver(message, post, now=None):
             return State.DROPPED
 
         def write():
-            return messages.compose(message, booking, clinic, now)
+            return mails.compose(message, booking, clinic, now)
 
     try:
         mail_addresses.validate(address)

@@ -1,0 +1,178 @@
+"""The e-mail of a message, written when it is sent: nothing rendered is stored.
+
+No subject names a concern, and no text repeats what the patient wrote.
+"""
+
+import re
+import unicodedata
+
+from django.conf import settings
+from django.core.mail import EmailMultiAlternatives
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils import translation
+from django.utils.translation import gettext as _
+
+from bookings import links, times
+from bookings.messaging.relevance import _offers
+from bookings.models import Booking, Message
+from clinic import mail_addresses
+from clinic.models import VisitType
+
+from . import calendars
+
+Kind = Message.Kind
+Status = Booking.Status
+
+_WITH_LINK = (
+    Kind.RECEIVED, Kind.CONFIRMED, Kind.CHANGED, Kind.CALLBACK, Kind.LINK, Kind.REMINDER,
+    Kind.OFFERED, Kind.PROVE,
+)  # fmt: skip
+
+
+# --- writing --------------------------------------------------------------------------------------
+
+
+def _breaks(character):
+    """Whether it is a control, format or space character, but for the two that join letters."""
+    joins = character in "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"
+    return unicodedata.category(character)[0] in "CZ" and not joins
+
+
+def _greeting_name(name):
+    """The name for the greeting, or "" when it could carry a link or an instruction of its own."""
+    plain = "".join(" " if _breaks(c) else c for c in name)
+    plain = " ".join(plain.split())[:80]
+    suspicious = re.search(r"\d{3}|[:/\\@<>{}\[\]|=&%#;]|\w{2}\.\w{2}", plain)
+    return "" if suspicious else plain
+
+
+def _language(booking):
+    known = booking.language in dict(settings.LANGUAGES)
+    return booking.language if known else settings.LANGUAGE_CODE
+
+
+def _render(name, context):
+    text = render_to_string(f"bookings/messages/{name}", context)
+    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+
+
+def _spoken(moment, zone):
+    """Tuesday 24 November 2026, 10:30, Los Angeles time (UTC−8)."""
+    words = {"city": times.zone_name(zone), "offset": times.zone_offset(zone, moment)}
+    return f"{times.when(moment, zone, 'l j F Y')}, {_('%(city)s time (%(offset)s)') % words}"
+
+
+def _patient_zone(booking, clinic):
+    """The patient's zone where its clock shows another time at the start, else None."""
+    zone = times.known_zone(booking.time_zone, clinic.zone)
+    here, there = (booking.starts_at.astimezone(place) for place in (clinic.zone, zone))
+    return None if here.utcoffset() == there.utcoffset() else zone
+
+
+def _visit(booking, clinic):
+    """Date, time, place and person of one booking, in words; how to get there, if it takes place."""
+    zone, who = _patient_zone(booking, clinic), booking.practitioner
+    kind = "" if booking.status == Status.CANCELLED else booking.visit_type
+    how_to_join = clinic.video_note or _("We e-mail you how to join before the visit.")
+    return {
+        "when": _spoken(booking.starts_at, clinic.zone),
+        "when_there": _spoken(booking.starts_at, zone) if zone else "",
+        "practitioner": calendars.one_line(who.name) if who else "",
+        "place": calendars.place(booking, clinic),
+        "access_note": clinic.access_note if kind == VisitType.IN_PERSON else "",
+        "join": how_to_join if kind == VisitType.VIDEO else "",
+    }
+
+
+def _change_until(booking, clinic, now):
+    deadline = booking.change_deadline(clinic)
+    return _spoken(deadline, clinic.zone) if deadline > now else ""
+
+
+def _context(message, booking, clinic, now):
+    """All a template may know: not the booking itself, which holds what nobody may mail."""
+    context = {
+        "clinic": clinic,
+        "reference": booking.spoken_reference,
+        "name": _greeting_name(booking.name),
+        "book_url": settings.SITE_URL + reverse("bookings:start"),
+        "by_clinic": booking.cancelled_by == Booking.CancelledBy.CLINIC,
+        "language": translation.get_language(),
+    }
+    link_until = None
+    if booking.starts_at:
+        context["visit"] = _visit(booking, clinic)
+        at, zone = booking.starts_at, clinic.zone
+        context["when_short"] = f"{times.when(at, zone)} ({times.zone_name(zone)})"
+        context["change_until"] = _change_until(booking, clinic, now)
+    if message.kind == Kind.OFFERED:
+        offers = _offers(booking, now)
+        ends = [offer.hold_until for offer in offers] or [now]
+        context["offers"] = [_visit(offer, clinic) for offer in offers]
+        context["hold_until"] = _spoken(min(ends), clinic.zone)
+        link_until = max(ends)
+    if message.kind == Kind.PROVE:
+        context["hold_until"] = _spoken(booking.hold_until, clinic.zone)
+    if message.kind in _WITH_LINK:
+        secret = links.issue(booking, now, at_least=link_until)
+        path = reverse("bookings:open_link", args=[secret])
+        context["manage_url"] = settings.SITE_URL + path
+    if message.to_desk:
+        path = reverse("admin:bookings_booking_change", args=[booking.pk])
+        context["desk_url"] = settings.SITE_URL + path
+    return context
+
+
+def _calendar_method(message, booking):
+    """Which iCalendar message goes along, if any."""
+    if booking.starts_at is None or message.to_desk:
+        return None
+    if message.kind in (Kind.CONFIRMED, Kind.CHANGED):
+        return "REQUEST"
+    if message.kind == Kind.CANCELLED:
+        return "CANCEL"
+    # A confirmed visit that its patient moved waits again; their calendar still has the old time.
+    invited = Message.objects.filter(
+        booking=booking, kind__in=(Kind.CONFIRMED, Kind.CHANGED), state=Message.State.SENT
+    )
+    return "REQUEST" if message.kind == Kind.RECEIVED and invited.exists() else None
+
+
+def recipient(message, booking, clinic):
+    """The address the message goes to; "" when there is none."""
+    return clinic.desk_email if message.to_desk else booking.email
+
+
+def compose(message, booking, clinic, now):
+    """The e-mail of this message as it reads now, with a fresh manage link. It is not sent.
+
+    Raises whatever a broken template raises; the worker treats it as one message's trouble.
+    """
+    language = settings.LANGUAGE_CODE if message.to_desk else _language(booking)
+    with translation.override(language):
+        context = _context(message, booking, clinic, now)
+        subject = _render(f"{message.kind}.subject.txt", context)
+        text = _render(f"{message.kind}.txt", context)
+        html = _render(f"{message.kind}.html", context)
+    headers = {
+        "Message-ID": message.message_id,
+        "Auto-Submitted": "auto-generated",
+        "X-Auto-Response-Suppress": "All",
+    }
+    if message.kind == Kind.REMINDER:  # RFC 2369; a page with a button, so no List-Unsubscribe-Post
+        headers["List-Unsubscribe"] = f"<{context['manage_url']}>"
+    mail = EmailMultiAlternatives(
+        subject=calendars.one_line(subject),
+        body=text,
+        from_email=clinic.sender,
+        to=[mail_addresses.normal(recipient(message, booking, clinic))],
+        reply_to=[clinic.email] if clinic.email else None,
+        headers=headers,
+    )
+    mail.attach_alternative(html, "text/html")
+    method = _calendar_method(message, booking)
+    if method:
+        calendar = calendars.booking_calendar(booking, method, now, clinic).decode()
+        mail.attach("appointment.ics", calendar, f"text/calendar; method={method}")
+    return mail

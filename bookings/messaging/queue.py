@@ -1,0 +1,161 @@
+"""What is to be sent: a row written in the verb's own transaction, and when reminders are due."""
+
+from datetime import UTC, timedelta
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from bookings.models import Booking, Message
+from clinic import audit
+from clinic.models import Clinic, parse_reminders
+
+Kind = Message.Kind
+Status = Booking.Status
+
+WITHHELD = "Enough mails were sent to this mailbox today"
+
+
+ASK_OUTCOME_AFTER = timedelta(hours=1)  # the desk is asked once, by mail, what became of a visit
+
+
+# --- queueing -------------------------------------------------------------------------------------
+
+
+def _key(booking, kind, occasion):
+    return f"{booking.pk}:{kind}:{occasion}"
+
+
+def queue(booking, kind, *, due_at=None, occasion=""):
+    """Put one message into the outbox, in the caller's transaction; returns its key.
+
+    The same booking, kind and occasion is queued once. The occasion is the booking's sequence
+    unless given.
+    """
+    now = timezone.now()
+    message = _row(booking, kind, occasion or booking.sequence, due_at or now, now)
+    # One statement; a row that has this key already stays as it is.
+    Message.objects.bulk_create([message], ignore_conflicts=True)
+    return message.key
+
+
+def _row(booking, kind, occasion, due_at, now):
+    key = _key(booking, kind, occasion)
+    return Message(key=key, booking=booking, kind=kind, created_at=now, due_at=due_at)
+
+
+def may_remind(booking, now=None):
+    """Whether there is a visit ahead that reminders could be mailed about."""
+    ahead = booking.starts_at is not None and booking.starts_at > (now or timezone.now())
+    return bool(booking.email) and ahead and booking.status in (Status.PENDING, Status.BOOKED)
+
+
+@transaction.atomic
+def set_reminders(booking, *, wanted, by, now=None):
+    """Whether the patient wants reminders of this visit by e-mail; harmless when repeated."""
+    changed = Booking.objects.filter(pk=booking.pk, wants_reminders=not wanted)
+    if changed.update(wants_reminders=wanted):
+        action = "booking.reminders_on" if wanted else "booking.reminders_off"
+        audit.record(action, booking, by=by, at=now or timezone.now())
+
+
+@transaction.atomic
+def requeue(message, *, by, now=None):
+    """Try a failed message again from the start; says whether it was a failed one.
+
+    What no longer makes sense by then is dropped as ever.
+    """
+    failed = Message.objects.filter(pk=message.pk, state=Message.State.FAILED)
+    again = failed.update(
+        state=Message.State.QUEUED,
+        tries=0,
+        error="",
+        due_at=now or timezone.now(),
+        lease_until=None,
+    )
+    if again:
+        audit.record(
+            "booking.message_requeued", message.booking, by=by, details={"kind": message.kind}
+        )
+    return bool(again)
+
+
+@transaction.atomic
+def withhold(booking, *, after=0, now=None):
+    """Do not send the patient what was queued after the message with the key ``after``.
+
+    Strangers may have used up what is mailed to one mailbox in a day; the desk sees whom to phone.
+    Until it has, what follows by itself is not mailed either, see still_makes_sense.
+    What only asks for proof goes unsaid: without it the request ends by itself.
+    """
+    news = booking.messages.waiting().filter(pk__gt=after)
+    news = news.exclude(Q(kind__startswith="desk_") | Q(kind=Kind.REMINDER))
+    news.filter(kind=Kind.PROVE).update(state=Message.State.DROPPED)
+    for message in news:
+        Message.objects.filter(pk=message.pk).update(state=Message.State.FAILED, error=WITHHELD)
+        details = {"kind": message.kind, "error": WITHHELD}
+        audit.record("booking.message_failed", booking, by="system", details=details, at=now)
+
+
+@transaction.atomic
+def acknowledge(message, *, by):
+    """Somebody told the patient what a failed message would have said; says whether it was failed.
+
+    The row keeps its error, so that it still tells why the patient was phoned.
+    """
+    failed = Message.objects.filter(pk=message.pk, state=Message.State.FAILED)
+    told = failed.update(state=Message.State.DROPPED, lease_until=None)
+    if told:
+        audit.record(
+            "booking.unreachable_handled", message.booking, by=by, details={"kind": message.kind}
+        )
+    return bool(told)
+
+
+def _reminder_occasion(name, starts_at):
+    return f"{name}:{starts_at.astimezone(UTC):%Y%m%dT%H%MZ}"
+
+
+def _outcome_occasion(booking):
+    return f"{booking.starts_at.astimezone(UTC):%Y%m%dT%H%MZ}"
+
+
+def _reminder_moment(starts_at, before, zone):
+    """When a reminder is due (UTC): whole days before at the same wall-clock time, else elapsed."""
+    if before % timedelta(days=1):
+        return starts_at - before
+    return (starts_at.astimezone(zone) - before).astimezone(UTC)
+
+
+def plan_reminders(booking, now=None, clinic=None):
+    """Queue the booking's reminders whose moment is still ahead; harmless when repeated.
+
+    The start is part of their key: after a move the old ones no longer fit and are dropped.
+    """
+    clinic, now = clinic or Clinic.objects.current(), now or timezone.now()
+    rows = [
+        _row(booking, Kind.REMINDER, _reminder_occasion(name, booking.starts_at), moment, now)
+        for name, before in parse_reminders(clinic.reminders)
+        if (moment := _reminder_moment(booking.starts_at, before, clinic.zone)) > now
+    ]
+    ask_at = booking.ends_at + ASK_OUTCOME_AFTER
+    rows.append(_row(booking, Kind.DESK_OUTCOME, _outcome_occasion(booking), ask_at, now))
+    Message.objects.bulk_create(rows, ignore_conflicts=True)
+
+
+def replan_reminders(now=None):
+    """Plan for every coming confirmed booking again, so that a changed setting holds for all.
+
+    Reminders that the setting no longer has are dropped when they are due. Returns how many
+    bookings were looked at.
+    """
+    now, clinic, number = now or timezone.now(), Clinic.objects.current(), 0
+    # Dropped before its moment: the clock was ahead for a while, and what it dropped is due again.
+    Message.objects.filter(kind=Kind.REMINDER, state=Message.State.DROPPED, due_at__gt=now).update(
+        state=Message.State.QUEUED
+    )
+    ahead = Booking.objects.filter(status=Status.BOOKED, starts_at__gt=now, is_demo=False)
+    for booking in ahead.iterator():
+        plan_reminders(booking, now, clinic)
+        number += 1
+    return number
