@@ -6,7 +6,7 @@ from django.http import HttpResponse
 from django.urls import path
 from django.utils import timezone
 
-from bookings import availability
+from bookings.availability import search
 from bookings.models import Booking
 
 
@@ -17,7 +17,7 @@ def ok(request):
 def free(request):
     """The free times of one week with anybody: next week, which is neither empty nor full."""
     first = timezone.localdate() + timedelta(days=7)
-    slots = availability.free_slots(
+    slots = search.free_slots(
         first_day=first, last_day=first + timedelta(days=6), visit_type="in_person"
     )
     return HttpResponse(str(len(slots)))

@@ -24,7 +24,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
-from bookings import availability, draft, times
+from bookings import draft, times
+from bookings.availability import search as availability_search
 from bookings.models import Booking, Message
 from clinic.models import Clinic, Practitioner
 from conditions import editions
@@ -116,7 +117,7 @@ def _tidy():
 def _free_starts(count):
     """Different free instants between one and seven weeks ahead, spread evenly."""
     today = timezone.localdate(timezone=Clinic.objects.current().zone)
-    found = availability.free_slots(
+    found = availability_search.free_slots(
         first_day=today + timedelta(days=7),
         last_day=today + timedelta(days=49),
         visit_type="in_person",
@@ -216,7 +217,7 @@ def count(pages, search):
             found[name]["whole"] = sorted(sql[:300] for sql in plans.whole)
     with CaptureQueriesContext(connection) as captured:
         first = timezone.localdate() + timedelta(days=7)
-        availability.free_slots(
+        availability_search.free_slots(
             first_day=first, last_day=first + timedelta(days=6), visit_type="in_person"
         )
     found["search"] = {"status": 200, "cold": len(captured), "warm": len(captured)}
@@ -267,10 +268,12 @@ def wide(practitioners, days):
     first = timezone.localdate()
     last = first + timedelta(days=days)
     with CaptureQueriesContext(connection) as captured:
-        slots = availability.free_slots(first_day=first, last_day=last, visit_type="in_person")
+        slots = availability_search.free_slots(
+            first_day=first, last_day=last, visit_type="in_person"
+        )
     cpu = []
     for _ in range(15):
-        timetable = availability._Timetable(
+        timetable = availability_search._Timetable(
             condition=None, visit_type="in_person", practitioner=None, now=None, clinic=None,
             first_day=first, last_day=last,
         )  # fmt: skip

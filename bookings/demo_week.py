@@ -17,7 +17,7 @@ from clinic.models import AuditEvent, Clinic, VisitType
 from conditions import editions
 from conditions.models import Condition
 
-from . import availability
+from .availability import search
 from .lifecycle import answers, offers, requests, visits
 from .models import Booking, Message
 
@@ -202,7 +202,7 @@ def _slot(visit, condition, clinic, today, asked, now):
     for distance in range(7):
         day = today + timedelta(visit.day + step * distance)
         earliest = datetime.combine(day, time(visit.hour), clinic.zone)
-        found = availability.free_slots(
+        found = search.free_slots(
             first_day=day,
             last_day=day,
             condition=condition,
@@ -218,7 +218,7 @@ def _slot(visit, condition, clinic, today, asked, now):
 
 
 def _offer(booking, clinic, today, now):
-    free = availability.free_slots(
+    free = search.free_slots(
         first_day=today + timedelta(4),
         last_day=today + timedelta(14),
         condition=booking.condition,

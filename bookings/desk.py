@@ -18,7 +18,10 @@ from django.utils.dateparse import parse_datetime
 from clinic.hours import DAY, HOUR, day_start, intersect, merge, open_periods, subtract
 from clinic.models import AuditEvent, Practitioner
 
-from . import availability, limits, times
+from . import limits, times
+from .availability import conflicts as availability_conflicts
+from .availability import opening as availability_opening
+from .availability import search, slots
 from .lifecycle import clock_changes
 from .models import Booking, Message
 
@@ -61,7 +64,7 @@ def possible(booking, now):
         "move": booking.status in (Status.PENDING, Status.BOOKED, Status.WAITLIST),
         "offer": bool(booking.email) and booking.status in WAITING,
         "undo": booking.status in (Status.ARRIVED, Status.FULFILLED, Status.NOSHOW),
-        "tell": booking.status in availability.AGREED
+        "tell": booking.status in availability_conflicts.AGREED
         and not started
         and bool(clock_changes.shifts(booking.told_times, booking.starts_at, zone)),
         "link": bool(booking.email)
@@ -273,7 +276,7 @@ def board(bookings, practitioners, *, day, clinic, now, reader=""):
     bookings = bookings.select_related("practitioner", "condition")
     today = now.astimezone(clinic.zone).date()
     of_day = _of_day(bookings, day, clinic.zone, now)
-    rules = availability.Rules(min(day, today), date.max, clinic.zone)
+    rules = availability_opening.Rules(min(day, today), date.max, clinic.zone)
     grid = _grid(of_day, practitioners, rules, day=day, clinic=clinic, now=now)
     waiting = _waiting(bookings, clinic, now)
     missing, no_shows = _past(bookings, now)
@@ -399,7 +402,7 @@ def _past(bookings, now):
 def _unreachable():
     """Patients whom a message did not reach and nobody has told yet, the newest trouble first."""
     failed = (
-        Message.objects.filter(state=availability.Literal(Message.State.FAILED))
+        Message.objects.filter(state=search.Literal(Message.State.FAILED))
         .exclude(kind__startswith="desk_")
         .filter(booking__erased_at=None)
         .select_related("booking")
@@ -424,9 +427,12 @@ class Conflicts:
 
 def conflicts(bookings, clinic, now, reader="", rules=None):
     """The Conflicts of now, with at most three queries; how many there are is kept for a minute."""
-    rows = list(availability.coming(bookings, now).values_list(*availability.COMING_ROW))
+    rows = list(
+        availability_conflicts.coming(bookings, now).values_list(*availability_conflicts.COMING_ROW)
+    )
     found = Conflicts(
-        availability.outside_keys(rows, clinic, rules), clock_changes.shifted_keys(rows, clinic)
+        availability_conflicts.outside_keys(rows, clinic, rules),
+        clock_changes.shifted_keys(rows, clinic),
     )
     numbers = {"outside": len(found.outside), "shifted": len(found.shifted)}
     caches["memory"].set(f"desk-conflicts:{reader}", numbers, CONFLICTS_SECONDS)
@@ -508,7 +514,7 @@ class _Opening:
     """The opening rules, as they are on one date."""
 
     day: date
-    rules: availability.Rules
+    rules: availability_opening.Rules
 
     def open_to(self, key):
         """When the practitioner of that key gives consultations: UTC periods."""
@@ -518,8 +524,8 @@ class _Opening:
         """The closures that touch the practitioner's day: (UTC periods, reason)."""
         zone, closures = self.rules.zone, self.rules.closures
         for closure in (*closures.get(key, ()), *closures.get(None, ())):
-            whole = open_periods(self.day, availability.ALWAYS, (), zone)
-            rest = open_periods(self.day, availability.ALWAYS, [closure], zone)
+            whole = open_periods(self.day, availability_opening.ALWAYS, (), zone)
+            rest = open_periods(self.day, availability_opening.ALWAYS, [closure], zone)
             yield subtract(whole, rest), closure.reason or closure.public_note or "Closed"
 
 
@@ -600,7 +606,7 @@ def _free_places(person, bookings, opening, clinic, midnight, end, now):
     ]
     length = clinic.consultation_minutes * MINUTE
     before, after = clinic.buffer_before * MINUTE, clinic.buffer_after * MINUTE
-    starts = availability.starts_in(
+    starts = slots.starts_in(
         opening.open_to(person.pk),
         busy,
         length=length,

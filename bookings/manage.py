@@ -24,7 +24,8 @@ from clinic.models import Clinic
 from conditions import editions
 from conditions.models import Page
 
-from . import draft, limits, links, times, week
+from . import draft, limits, links, times
+from .availability import week
 from .forms import CancelForm, LostLinkForm, SecondFactForm
 from .lifecycle import answers, errors, offers, requests
 from .messaging import calendars, queue

@@ -17,7 +17,8 @@ from conditions import editions
 from conditions.models import Condition, Edition
 from conditions.views import render_condition
 
-from . import availability, draft, limits, links, manage, times, week
+from . import draft, limits, links, manage, times
+from .availability import search, week
 from .forms import CONSENT_VERSION, CallbackForm, ConcernForm, DetailsForm, SignsForm
 from .lifecycle import errors, requests
 from .messaging import queue
@@ -39,7 +40,7 @@ def next_free_label(slug=""):
     condition = editions.condition_at(slug) if slug else None
     slot = None
     if not why_not_label(slug):
-        slot = availability.next_free(condition=condition, now=now, clinic=clinic)
+        slot = search.next_free(condition=condition, now=now, clinic=clinic)
     label = None
     if slot:
         zone = clinic.zone
@@ -255,7 +256,7 @@ def _take_time(request, answers):
     who = Practitioner.objects.bookable(answers.visit_type).filter(
         slug=request.POST.get("practitioner", "")
     ).first()  # fmt: skip
-    slot = availability.slot_at(
+    slot = search.slot_at(
         at, condition=condition, visit_type=answers.visit_type, practitioner=who, clinic=clinic
     )
     if slot is None:
@@ -268,7 +269,7 @@ def _take_time(request, answers):
 
 def _gone(request, answers, at, condition, clinic):
     """The time has gone: the nearest three, and everything typed is kept."""
-    nearest = availability.nearest(
+    nearest = search.nearest(
         at, condition=condition, visit_type=answers.visit_type, limit=3, clinic=clinic
     )
     answers.start = ""
@@ -287,7 +288,7 @@ def _show_times(request, answers, error="", status=200):
         draft.save(request, answers)
     zone, condition = _zone(answers, clinic), _condition(answers)
     who = _chosen_practitioner(request, answers)
-    earliest = availability.next_free(
+    earliest = search.next_free(
         condition=condition, visit_type=answers.visit_type, practitioner=who, now=now, clinic=clinic
     )
     shown = week.week_page(

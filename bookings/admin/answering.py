@@ -16,7 +16,8 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from bookings import desk, times, week
+from bookings import desk, times
+from bookings.availability import week
 from bookings.lifecycle import answers, contact, errors, visits
 from bookings.lifecycle.clock_changes import tell_again
 from bookings.messaging import queue

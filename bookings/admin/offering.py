@@ -11,7 +11,8 @@ from django.contrib import messages
 from django.shortcuts import redirect
 from django.utils import timezone
 
-from bookings import availability, desk, times, week
+from bookings import desk, times
+from bookings.availability import search, week
 from bookings.lifecycle import errors, offers
 from clinic.models import Clinic, Practitioner
 
@@ -90,7 +91,7 @@ def _marked(chosen, booking):
     held = set(booking.offers.open_offers(now).values_list("starts_at", flat=True))
 
     def is_gone(choice):
-        free = availability.slot_at(
+        free = search.slot_at(
             choice.start,
             condition=booking.condition,
             visit_type=booking.visit_type,
@@ -108,7 +109,7 @@ def _first_day(booking, chosen, who, clinic, now):
     coming = [at for at in (booking.starts_at, *(c.start for c in chosen)) if at and at > now]
     if coming:
         return coming[0]
-    slot = availability.next_free(
+    slot = search.next_free(
         condition=booking.condition,
         visit_type=booking.visit_type,
         practitioner=who,

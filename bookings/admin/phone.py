@@ -13,7 +13,8 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils import timezone
 
-from bookings import times, week
+from bookings import times
+from bookings.availability import week
 from bookings.forms import CONSENT_VERSION, CallbackForm, DetailsForm
 from bookings.lifecycle import errors, requests
 from bookings.models import Booking

@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 from django.db import transaction
 from django.utils import timezone
 
-from bookings import availability, links, times
+from bookings import links, times
+from bookings.availability import conflicts
 from bookings.messaging import queue
 from bookings.models import Booking, Message
 from clinic import audit
@@ -72,7 +73,7 @@ def tell_again(booking, *, by, now=None):
     now, clinic = now or timezone.now(), Clinic.objects.current()
     booking = Booking.objects.select_for_update().get(pk=booking.pk)
     shifted = booking.starts_at and shifts(booking.told_times, booking.starts_at, clinic.zone)
-    if not shifted or booking.status not in availability.AGREED:
+    if not shifted or booking.status not in conflicts.AGREED:
         return booking
     booking.told_times = told(
         booking.starts_at, clinic.zone, times.known_zone(booking.time_zone, clinic.zone)

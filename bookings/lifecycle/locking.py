@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
-from bookings import availability, times
+from bookings import times
+from bookings.availability import search
 from bookings.lifecycle.errors import NotAllowed, SignsChanged, SlotTaken
 from bookings.messaging import queue
 from bookings.models import Booking, Message
@@ -72,7 +73,7 @@ def lapsed(practitioner, now):
     """
     return Booking.objects.filter(
         Q(status=Status.PROPOSED) | Q(status=Status.PENDING),
-        status__in=[availability.Literal(status) for status in Booking.HOLDING],
+        status__in=[search.Literal(status) for status in Booking.HOLDING],
         practitioner=practitioner,
         busy_from__gt=LONG_AGO,  # always true; it makes SQLite choose that index
         hold_until__lte=now,
@@ -125,7 +126,7 @@ def free_slot(start, *, condition, visit_type, practitioner, clinic, now, moving
         candidates = [practitioner]
     else:
         day = start.astimezone(clinic.zone).date()
-        free = availability.free_slots(first_day=day, last_day=day, **wanted)
+        free = search.free_slots(first_day=day, last_day=day, **wanted)
         candidates = [slot.practitioner for slot in free if slot.starts_at == start]
 
     def turn(person):
@@ -134,7 +135,7 @@ def free_slot(start, *, condition, visit_type, practitioner, clinic, now, moving
 
     for person in sorted(lock_practitioners(candidates), key=turn):
         release_lapsed(person, now)
-        slot = availability.slot_at(start, practitioner=person, **wanted)
+        slot = search.slot_at(start, practitioner=person, **wanted)
         if slot:
             return slot
     raise SlotTaken

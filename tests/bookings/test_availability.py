@@ -10,8 +10,9 @@ from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from bookings import availability
-from bookings.availability import free_slots, nearest, next_free, slot_at, starts_in
+from bookings.availability import conflicts, search
+from bookings.availability.search import free_slots, nearest, next_free, slot_at
+from bookings.availability.slots import starts_in
 from bookings.models import Booking
 from clinic.models import Clinic, Closure, OpeningHours
 from tests.factories import (
@@ -697,13 +698,13 @@ def test_free_slots_take_five_queries_whatever_the_size(
 
 def test_next_free_stops_at_the_first_day_that_has_one(marlow, monkeypatch):
     days = []
-    whole = availability._Timetable.slots
+    whole = search._Timetable.slots
 
     def slots(self, first_day, last_day, held=None):
         days.append(first_day)
         return whole(self, first_day, last_day, held)
 
-    monkeypatch.setattr(availability._Timetable, "slots", slots)
+    monkeypatch.setattr(search._Timetable, "slots", slots)
     make_booking(practitioner=marlow, starts_at=at("09:00"), minutes=180)
     next_free(now=NOW)
     assert days == [MONDAY, TUESDAY]
@@ -740,15 +741,15 @@ def test_held_time_is_read_through_its_own_index(marlow, monkeypatch):
 def test_shortened_hours_and_closures_list_what_they_leave_outside(marlow):
     inside = make_booking(practitioner=marlow, starts_at=at("09:00"))
     late = make_booking(practitioner=marlow, starts_at=at("11:00"))
-    assert availability.outside_hours(now=NOW) == []
+    assert conflicts.outside_hours(now=NOW) == []
     OpeningHours.objects.update(opens=time(8), closes=time(11))
-    assert availability.outside_hours(now=NOW) == [late]
+    assert conflicts.outside_hours(now=NOW) == [late]
     make_closure(marlow, first_day=MONDAY, last_day=MONDAY)
-    assert availability.outside_hours(now=NOW) == [inside, late]
+    assert conflicts.outside_hours(now=NOW) == [inside, late]
     late.refresh_from_db()
     assert late.status == "booked", "the booking itself is never touched"
     marlow.archived = True
     marlow.save()
     Closure.objects.all().delete()
-    assert availability.outside_hours(now=NOW) == [inside, late]
-    assert availability.outside_hours(now=at("17:00")) == []
+    assert conflicts.outside_hours(now=NOW) == [inside, late]
+    assert conflicts.outside_hours(now=at("17:00")) == []

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from bookings import availability, links
+from bookings import links
+from bookings.availability import search
 from bookings.lifecycle import answers, errors, requests, visits
 from bookings.models import Booking, Message
 from clinic.models import AuditEvent
@@ -337,7 +338,7 @@ def test_a_lapsed_hold_gives_its_time_to_the_next(doctor):
     held = make_booking(
         practitioner=doctor, starts_at=NINE, status="pending", hold_until=NOW - timedelta(minutes=1)
     )
-    assert availability.slot_at(
+    assert search.slot_at(
         NINE, condition=None, visit_type="in_person", practitioner=doctor, now=NOW
     )
     assert ask().starts_at == NINE

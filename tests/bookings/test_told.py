@@ -7,7 +7,8 @@ import pytest
 from django.contrib.auth.models import Group
 from django.core.cache import caches
 
-from bookings import availability, desk, invariants, links
+from bookings import desk, invariants, links
+from bookings.availability import conflicts
 from bookings.lifecycle import answers, clock_changes, offers, requests
 from bookings.models import Booking, Message
 from clinic import roles
@@ -98,7 +99,7 @@ def ask(**values):
 
 
 def shifted(clinic, now=NOW):
-    rows = list(availability.coming(None, now).values_list(*availability.COMING_ROW))
+    rows = list(conflicts.coming(None, now).values_list(*conflicts.COMING_ROW))
     return clock_changes.shifted_keys(rows, clinic)
 
 

@@ -51,7 +51,7 @@ def demo_day():
     """
     from django.utils import timezone
 
-    from bookings import availability
+    from bookings.availability import search
     from bookings.lifecycle import answers, requests
     from clinic.models import Clinic, Practitioner, VisitType
     from conditions import editions
@@ -59,7 +59,7 @@ def demo_day():
     zone, now = Clinic.objects.current().zone, timezone.now()
     by_day = {}
     today = timezone.localdate(now, zone)
-    for slot in availability.free_slots(
+    for slot in search.free_slots(
         first_day=today + timedelta(1), last_day=today + timedelta(14), visit_type=VisitType.PHONE
     ):
         people = by_day.setdefault(timezone.localdate(slot.starts_at, zone), {})

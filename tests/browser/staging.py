@@ -8,7 +8,8 @@ from datetime import timedelta
 from django.conf import settings
 from django.utils import timezone
 
-from bookings import availability, links
+from bookings import links
+from bookings.availability import search
 from bookings.forms import DetailsForm
 from bookings.lifecycle import answers, offers
 from bookings.lifecycle import requests as lifecycle_requests
@@ -37,7 +38,7 @@ def free(count, *, first=FAR):
     """``count`` free times, an hour or more apart for each practitioner."""
     today = timezone.localdate(timezone.now(), Clinic.objects.current().zone)
     found, last = [], {}
-    slots = availability.free_slots(
+    slots = search.free_slots(
         first_day=today + timedelta(first),
         last_day=today + timedelta(first + 20),
         visit_type=VisitType.PHONE,

@@ -300,10 +300,11 @@ def test_one_mailbox_asks_for_twenty_links_at_once(guarded):
 
 
 A_LINK = """
-from bookings import availability, links
+from bookings import links
+from bookings.availability import search
 from bookings.lifecycle import requests
 from conditions import editions
-slot = availability.next_free(visit_type="in_person")
+slot = search.next_free(visit_type="in_person")
 print(links.issue(requests.request(
     start=slot.starts_at, practitioner=slot.practitioner, visit_type="in_person", name="Pat",
     email="pat@example.org", phone="+13235550177", consent_version="1",

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from bookings.availability import free_slots, slot_at
+from bookings.availability.search import free_slots, slot_at
 from bookings.models import Booking
 from clinic.hours import open_periods
 from clinic.models import OpeningHours, Practitioner, Weekday

@@ -10,7 +10,8 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from bookings import availability, invariants, links
+from bookings import invariants, links
+from bookings.availability import search
 from bookings.lifecycle import answers, clock_changes, contact, errors, offers, requests, visits
 from bookings.messaging import outbox
 from bookings.models import Booking
@@ -54,7 +55,7 @@ class Clinic:
         """A time that is free, or was a moment ago, or never is."""
         first = timezone.localdate(timezone=self.clinic.zone)
         day = first + timedelta(days=self.dice.randrange(6))
-        free = availability.free_slots(first_day=day, last_day=day)
+        free = search.free_slots(first_day=day, last_day=day)
         taken = [at for at in Booking.objects.values_list("starts_at", flat=True) if at]
         nonsense = [timezone.now() + timedelta(minutes=self.dice.randrange(-900, 9000))]
         pool = [slot.starts_at for slot in free] or nonsense

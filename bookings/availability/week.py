@@ -2,7 +2,9 @@
 
 from datetime import timedelta
 
-from . import availability, times
+from bookings import times
+
+from . import search
 
 # Offered in the list of time zones, beside the clinic's own and the one that is shown.
 COMMON_ZONES = (
@@ -48,7 +50,7 @@ def week_page(
     day = times.parse_day(asked_day) or (default_at or now).astimezone(zone).date()
     day = min(max(day, today), last)
     monday = times.monday_of(day)
-    slots = availability.free_slots(
+    slots = search.free_slots(
         first_day=monday - timedelta(days=1),
         last_day=monday + timedelta(days=7),
         condition=condition,

@@ -7,136 +7,24 @@ another booking holds. Buffers may reach outside opening hours.
 
 from bisect import bisect_left
 from collections import defaultdict
-from dataclasses import dataclass
-from datetime import datetime, time, timedelta
-from functools import cache
+from datetime import timedelta
 from itertools import chain, islice
 from operator import attrgetter
 
 from django.db.models import Exists, Q, Value
-from django.db.models.functions import Lower
 from django.utils import timezone
 
-from clinic.hours import DAY, HOUR, day_start, intersect, merge, open_periods, stretches, subtract
-from clinic.models import Clinic, Closure, OpeningHours, Practitioner, Weekday
+from bookings.availability.opening import Rules
+from bookings.availability.slots import LONGEST_BUSY, MINUTE, Slot, _days, _round_up, starts_in
+from bookings.models import Booking
+from clinic.hours import DAY, HOUR, day_start
+from clinic.models import Clinic, Practitioner
 
-from .models import Booking
-
-MINUTE = timedelta(minutes=1)
-FIVE_MINUTES = 5 * MINUTE
-# These hold their time because somebody asked for it; an offer holds it only for a while.
-AGREED = [status for status in Booking.HOLDING if status != Booking.Status.PROPOSED]
-LONGEST_BUSY = DAY  # no booking with its buffers is longer, so an index range can start there
-ALWAYS = [OpeningHours(weekday=day, opens=time(), closes=time()) for day in Weekday]
 # Most searches for the next free time end in the first few days that are open at all.
 WINDOWS_OF_OPEN_DAYS = (3, 8)
+
+
 DAYS_AROUND = (2 * DAY, 14 * DAY)
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """A time that can be booked with one practitioner. All times are UTC instants, half-open."""
-
-    practitioner: Practitioner
-    starts_at: datetime
-    ends_at: datetime
-    busy_from: datetime
-    busy_until: datetime
-
-
-# --- the pure part --------------------------------------------------------------------------------
-
-
-def starts_in(open_periods, busy, *, length, step, before, after, zone, earliest, latest):
-    """The starts to offer in open time, in order. Pure; periods are (start, end) UTC tuples.
-
-    A start fits if [start, start + length) lies inside one open period and, widened by ``before``
-    and ``after``, overlaps no busy period; touching is allowed. Starts lie in [earliest, latest)
-    and on the wall clock's grid: a whole number of ``step`` since local midnight. A gap without a
-    point of the grid offers its first start, on a full five minutes if one fits. Gaps end at local
-    midnight and where the clock is changed, so what is offered does not depend on how many days
-    were asked for. Offered starts are alternatives and may overlap each other.
-    """
-    # A start may equal the last moment that fits, and half-open periods need a moment after it.
-    # The same moment keeps the start that only touches the next busy period.
-    moment = timedelta.resolution
-    fits = [(start, end - length + moment) for start, end in merge(open_periods)]
-    taken = [(start - after - length + moment, end + before) for start, end in busy if start < end]
-    starts = []
-    for start, end, midnight in _gaps(subtract(intersect(fits, [(earliest, latest)]), taken), zone):
-        on_grid = _round_up(start, step, midnight)
-        if on_grid >= end:
-            rounded = _round_up(start, FIVE_MINUTES, midnight)
-            starts.append(rounded if rounded < end else start)
-        while on_grid < end:
-            starts.append(on_grid)
-            on_grid += step
-    return starts
-
-
-def _gaps(periods, zone):
-    """Ordered periods cut at local midnight and clock changes: (start, end, midnight)."""
-    if not periods:
-        return
-    first, last = (edge.astimezone(zone).date() for edge in (periods[0][0], periods[-1][1]))
-    parts = [part for day in _days(first, last) for part in stretches(day, zone)]
-    index = 0
-    for start, end in periods:
-        while parts[index][1] <= start:
-            index += 1
-        ahead = index
-        while ahead < len(parts) and parts[ahead][0] < end:
-            part_start, part_end, midnight = parts[ahead]
-            yield max(start, part_start), min(end, part_end), midnight
-            ahead += 1
-
-
-def _round_up(instant, step, midnight):
-    """The first instant from then on that is a whole number of ``step`` after ``midnight``."""
-    return midnight - (midnight - instant) // step * step
-
-
-def _days(first, last):
-    """The dates from ``first`` to ``last``, both included."""
-    return (first + timedelta(days=number) for number in range((last - first).days + 1))
-
-
-# --- what a search reads --------------------------------------------------------------------------
-
-
-class Rules:
-    """Opening hours, and the closures that touch some local dates, by practitioner key.
-
-    Those of the whole clinic are under None. ``people`` are the keys whose own rules are read, None
-    reads all. Two queries.
-    """
-
-    def __init__(self, first_day, last_day, zone, people=None):
-        owners = Q() if people is None else Q(practitioner=None) | Q(practitioner__in=people)
-        self.zone = zone
-        self.hours, self.closures = defaultdict(list), defaultdict(list)
-        for rule in OpeningHours.objects.filter(owners).order_by():
-            self.hours[rule.practitioner_id].append(rule)
-        for closure in Closure.objects.touching(first_day, last_day).filter(owners).order_by():
-            self.closures[closure.practitioner_id].append(closure)
-        self._clinic_open = {}
-
-    def open_on(self, day, practitioner_pk):
-        """When one practitioner gives consultations on one local date: UTC periods, merged.
-
-        Who has no hours of their own has the clinic's; where there are none at all, nobody is open.
-        """
-        own, own_closures = self.hours.get(practitioner_pk), self.closures.get(practitioner_pk, ())
-        if not own and not self.hours.get(None):
-            return []
-        if day not in self._clinic_open:
-            self._clinic_open[day] = open_periods(
-                day, self.hours.get(None) or ALWAYS, self.closures.get(None, ()), self.zone
-            )
-        if not own and not own_closures:
-            return self._clinic_open[day]
-        theirs = open_periods(day, own or ALWAYS, own_closures, self.zone)
-        return intersect(self._clinic_open[day], theirs)
 
 
 class _Timetable:
@@ -337,60 +225,6 @@ def next_free(
                 if after is None or slot.starts_at >= after:
                     return slot
     return None
-
-
-def coming(bookings, now):
-    """Bookings ahead whose time somebody asked for, soonest first; ``bookings`` may narrow them.
-
-    Lower() hides the status from its index: they are found by their time, whatever the table's age.
-    """
-    bookings = Booking.objects.all() if bookings is None else bookings
-    found = bookings.alias(state=Lower("status")).filter(state__in=AGREED, starts_at__gt=now)
-    return found.order_by("starts_at", "pk")
-
-
-def outside_hours(now=None, clinic=None, bookings=None):
-    """Coming bookings that hold time at which their practitioner is no longer open, soonest first.
-
-    Shortened hours and new closures never touch a booking; this is where they show. Archived
-    practitioners have no open time. ``bookings`` narrows it to what its reader may see.
-    """
-    clinic, now = clinic or Clinic.objects.current(), now or timezone.now()
-    keys = outside_keys(list(coming(bookings, now).values_list(*COMING_ROW)), clinic)
-    found = Booking.objects.filter(pk__in=keys).select_related("practitioner", "condition")
-    return list(found.order_by("starts_at", "pk")) if keys else []
-
-
-# What the questions about many coming bookings read of each; no model is made of it.
-COMING_ROW = (
-    "pk", "starts_at", "ends_at", "practitioner_id", "practitioner__archived", "told_times",
-)  # fmt: skip
-
-
-def outside_keys(rows, clinic, rules=None):
-    """The primary keys of those of the COMING_ROW tuples that are outside_hours(), in order.
-
-    ``rules`` of all practitioners are read if not given, with two queries. None for no rows.
-    """
-    if not rows:
-        return []
-    zone = clinic.zone
-    first, last = rows[0][1], max(row[2] for row in rows)
-    rules = rules or Rules(first.astimezone(zone).date(), last.astimezone(zone).date(), zone)
-
-    @cache
-    def open_on(first, last, who):
-        return merge(chain.from_iterable(rules.open_on(day, who) for day in _days(first, last)))
-
-    def is_open(who, start, end):
-        days = (edge.astimezone(zone).date() for edge in (start, end))
-        return any(opens <= start and end <= closes for opens, closes in open_on(*days, who))
-
-    return [
-        pk
-        for pk, start, end, who, archived, _told in rows
-        if archived or not is_open(who, start, end)
-    ]
 
 
 def nearest(

@@ -1,0 +1,70 @@
+"""Bookings ahead that no longer fit the opening hours."""
+
+from functools import cache
+from itertools import chain
+
+from django.db.models.functions import Lower
+from django.utils import timezone
+
+from bookings.availability.opening import Rules
+from bookings.availability.slots import _days
+from bookings.models import Booking
+from clinic.hours import merge
+from clinic.models import Clinic
+
+# These hold their time because somebody asked for it; an offer holds it only for a while.
+AGREED = [status for status in Booking.HOLDING if status != Booking.Status.PROPOSED]
+
+
+def coming(bookings, now):
+    """Bookings ahead whose time somebody asked for, soonest first; ``bookings`` may narrow them.
+
+    Lower() hides the status from its index: they are found by their time, whatever the table's age.
+    """
+    bookings = Booking.objects.all() if bookings is None else bookings
+    found = bookings.alias(state=Lower("status")).filter(state__in=AGREED, starts_at__gt=now)
+    return found.order_by("starts_at", "pk")
+
+
+def outside_hours(now=None, clinic=None, bookings=None):
+    """Coming bookings that hold time at which their practitioner is no longer open, soonest first.
+
+    Shortened hours and new closures never touch a booking; this is where they show. Archived
+    practitioners have no open time. ``bookings`` narrows it to what its reader may see.
+    """
+    clinic, now = clinic or Clinic.objects.current(), now or timezone.now()
+    keys = outside_keys(list(coming(bookings, now).values_list(*COMING_ROW)), clinic)
+    found = Booking.objects.filter(pk__in=keys).select_related("practitioner", "condition")
+    return list(found.order_by("starts_at", "pk")) if keys else []
+
+
+# What the questions about many coming bookings read of each; no model is made of it.
+COMING_ROW = (
+    "pk", "starts_at", "ends_at", "practitioner_id", "practitioner__archived", "told_times",
+)  # fmt: skip
+
+
+def outside_keys(rows, clinic, rules=None):
+    """The primary keys of those of the COMING_ROW tuples that are outside_hours(), in order.
+
+    ``rules`` of all practitioners are read if not given, with two queries. None for no rows.
+    """
+    if not rows:
+        return []
+    zone = clinic.zone
+    first, last = rows[0][1], max(row[2] for row in rows)
+    rules = rules or Rules(first.astimezone(zone).date(), last.astimezone(zone).date(), zone)
+
+    @cache
+    def open_on(first, last, who):
+        return merge(chain.from_iterable(rules.open_on(day, who) for day in _days(first, last)))
+
+    def is_open(who, start, end):
+        days = (edge.astimezone(zone).date() for edge in (start, end))
+        return any(opens <= start and end <= closes for opens, closes in open_on(*days, who))
+
+    return [
+        pk
+        for pk, start, end, who, archived, _told in rows
+        if archived or not is_open(who, start, end)
+    ]
