@@ -14,7 +14,7 @@ the last ones it is refused with a page that says why, keeps the answers and nam
 
 Nobody learns of, or is kept out by, what was asked for with somebody else's address or number. So a
 request is answered alike whatever is known of these: the page never tells, only a mail or the desk
-(bookings.desk.Ahead) does. Mails above the limit are not sent, and the desk sees that.
+(bookings.desk.callers) does. Mails above the limit are not sent, and the desk sees that.
 
 Each count is a row of instants (Tally), locked from the look to the end of the transaction: the
 limits hold exactly, over any stretch of time, whatever arrives at the same moment.

@@ -147,3 +147,20 @@ def parts_of(times, zone, day):
             parts.append(Part(name=names[key], icon=icon, times=chosen))
         begin = until
     return parts
+
+
+def age_words(age):
+    """A length of time in the two largest units that matter: "1 d 6 h", "7 h", "50 min"."""
+    minutes = max(int(age.total_seconds() // 60), 0)
+    hours, days = minutes // 60, minutes // 1440
+    if days:
+        return f"{days} d {hours % 24} h" if hours % 24 else f"{days} d"
+    return f"{hours} h" if hours else f"{minutes} min"
+
+
+def there_now(booking, clinic_zone, now):
+    """The patient's clock now, "22:20 there now", where it differs from the clinic's; else ""."""
+    zone = known_zone(booking.time_zone, clinic_zone)
+    if now.astimezone(zone).utcoffset() == now.astimezone(clinic_zone).utcoffset():
+        return ""
+    return f"{clock(now, zone)} there now"

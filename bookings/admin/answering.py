@@ -16,8 +16,9 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from bookings import desk, times
+from bookings import times
 from bookings.availability import week
+from bookings.desk import booking as desk_booking
 from bookings.lifecycle import answers, contact, errors, visits
 from bookings.lifecycle.clock_changes import tell_again
 from bookings.messaging import queue
@@ -29,7 +30,7 @@ Status = Booking.Status
 
 
 def _send_link(booking, *, by):
-    if "link" not in desk.possible(booking, timezone.now()):
+    if "link" not in desk_booking.possible(booking, timezone.now()):
         raise errors.NotAllowed("There is no address to send it to, or nothing left to manage.")
     contact.send_link(booking, by=by)
 
@@ -68,7 +69,7 @@ def buttons(model_admin, request, booking, now):
     if not model_admin.has_answer_permission(request):
         return []
     found = []
-    for name in desk.possible(booking, now):
+    for name in desk_booking.possible(booking, now):
         verb = VERBS.get(name)
         label = verb.label if verb else _page_label(name, booking)
         found.append(
@@ -84,7 +85,7 @@ def buttons(model_admin, request, booking, now):
 
 
 def _page_label(name, booking):
-    waits = booking.status in desk.WAITING
+    waits = booking.status in desk_booking.WAITING
     if name == "offer":
         return "Offer times"
     if booking.status == Status.PROPOSED:
@@ -229,6 +230,6 @@ def _move_page(model_admin, request, booking, asked, people, who):
         clinic=clinic,
         people=people,
         who=who,
-        can_move="move" in desk.possible(booking, now),
+        can_move="move" in desk_booking.possible(booking, now),
         **shown,
     )

@@ -4,7 +4,8 @@ from django.core.exceptions import PermissionDenied
 from django.template.response import TemplateResponse
 from django.utils import timezone
 
-from bookings import desk
+from bookings.desk import conflicts as desk_conflicts
+from bookings.desk import day_board
 from bookings.lifecycle import clock_changes
 from clinic import roles
 from clinic.models import Practitioner
@@ -25,10 +26,10 @@ def board(model_admin, request):
     practitioners, reader = Practitioner.objects.all(), _reader(request)
     if reader:
         practitioners = practitioners.filter(user=request.user)
-    day = desk.shown_day(request.GET.get("day"), clinic.zone, now)
+    day = day_board.shown_day(request.GET.get("day"), clinic.zone, now)
     context = {
         **model_admin.admin_site.each_context(request),
-        **desk.board(
+        **day_board.board(
             model_admin.get_queryset(request),
             practitioners,
             day=day,
@@ -52,14 +53,14 @@ def conflicts(model_admin, request, kind):
     if not model_admin.has_view_permission(request):
         raise PermissionDenied
     clinic, now, bookings = request.clinic, timezone.now(), model_admin.get_queryset(request)
-    keys = getattr(desk.conflicts(bookings, clinic, now, _reader(request)), kind)
+    keys = getattr(desk_conflicts.conflicts(bookings, clinic, now, _reader(request)), kind)
     rows = [
         {
             "booking": booking,
             "buttons": _answers(model_admin, request, booking, now),
             "shifts": clock_changes.shifts(booking.told_times, booking.starts_at, clinic.zone),
         }
-        for booking in desk.listed(bookings, keys)
+        for booking in desk_conflicts.listed(bookings, keys)
     ]
     context = {
         **model_admin.admin_site.each_context(request),

@@ -15,7 +15,10 @@ from django.urls import path
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 
-from bookings import desk, times
+from bookings import times
+from bookings import times as bookings_times
+from bookings.desk import booking as desk_booking
+from bookings.desk import callers, inbox
 from bookings.lifecycle import contact, errors
 from bookings.models import Booking
 from clinic import roles
@@ -198,7 +201,7 @@ class BookingAdmin(OfferedLookups, OwnRows, RecordsChanges, admin.ModelAdmin):
 
     def get_search_results(self, request, queryset, search_term):
         if request.GET.get("status__exact") != Booking.Status.PROPOSED:
-            queryset = desk.without_offers(queryset)
+            queryset = desk_booking.without_offers(queryset)
         # A column knows its row only, so what the clinic promises comes with it.
         hours = Clinic.objects.current().answer_within_hours
         queryset = queryset.annotate(answer_within_hours=Value(hours))
@@ -230,11 +233,11 @@ class BookingAdmin(OfferedLookups, OwnRows, RecordsChanges, admin.ModelAdmin):
 
     @admin.display(description="asked", ordering="created_at")
     def asked(self, booking):
-        if booking.status in desk.WAITING:
+        if booking.status in desk_booking.WAITING:
             age = timezone.now() - booking.created_at
-            state = desk.urgency(age, booking.answer_within_hours)
+            state = inbox.urgency(age, booking.answer_within_hours)
             late = ", late" if state == "late" else ""
-            words = f"{desk.age_words(age)}{late}"
+            words = f"{bookings_times.age_words(age)}{late}"
             return format_html('<b class="waits waits-{}">waits {}</b>', state or "new", words)
         return times.when(booking.created_at, timezone.get_current_timezone())
 
@@ -247,9 +250,9 @@ class BookingAdmin(OfferedLookups, OwnRows, RecordsChanges, admin.ModelAdmin):
             "subtitle": f"All times are {times.zone_name(zone)} time",
             "show_save_and_add_another": False,
             "buttons": answering.buttons(self, request, obj, now),
-            "offers": desk.offers_of(obj, zone, now),
-            "timeline": desk.timeline(obj, zone),
-            "others": desk.others_ahead(self.get_queryset(request), obj, now),
+            "offers": desk_booking.offers_of(obj, zone, now),
+            "timeline": desk_booking.timeline(obj, zone),
+            "others": callers.others_ahead(self.get_queryset(request), obj, now),
             "sent": obj.messages.order_by("due_at", "pk"),
             "zone": zone,
             "personal": personal.box(request, obj),
@@ -263,7 +266,9 @@ class BookingAdmin(OfferedLookups, OwnRows, RecordsChanges, admin.ModelAdmin):
         if {"email", "phone"}.intersection(form.changed_data):
             contact.contact_changed(obj, by=request.user)
             new = (
-                " A new link is on its way." if "link" in desk.possible(obj, timezone.now()) else ""
+                " A new link is on its way."
+                if "link" in desk_booking.possible(obj, timezone.now())
+                else ""
             )
             messages.info(request, f"Earlier links of this booking have stopped working.{new}")
 
@@ -276,7 +281,7 @@ class BookingAdmin(OfferedLookups, OwnRows, RecordsChanges, admin.ModelAdmin):
         at = booking.starts_at
         if at.astimezone(zone).utcoffset() == at.astimezone(clinic_zone).utcoffset():
             return "The same as the clinic's"
-        there = desk.there_now(booking, clinic_zone, timezone.now())
+        there = bookings_times.there_now(booking, clinic_zone, timezone.now())
         name = f"{times.zone_name(zone)} time ({times.zone_offset(zone, at)})"
         return f"{times.when(at, zone, 'D j M Y')}, {name}. {there.capitalize()}."
 

@@ -12,7 +12,7 @@ from django.http import StreamingHttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
 
-from bookings import exports
+from bookings.desk import exports
 from bookings.models import Booking
 from clinic import roles
 from clinic.models import Clinic, Practitioner

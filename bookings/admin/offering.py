@@ -11,8 +11,9 @@ from django.contrib import messages
 from django.shortcuts import redirect
 from django.utils import timezone
 
-from bookings import desk, times
+from bookings import times
 from bookings.availability import search, week
+from bookings.desk import booking as desk_booking
 from bookings.lifecycle import errors, offers
 from clinic.models import Clinic, Practitioner
 
@@ -61,7 +62,7 @@ def offer(model_admin, request, pk):
 
 
 def _offer(booking, chosen, user):
-    if booking.status in desk.WAITING and not booking.email:
+    if booking.status in desk_booking.WAITING and not booking.email:
         raise errors.NotAllowed("There is no e-mail address. Call, and give a time instead.")
     pairs = [(choice.start, choice.practitioner) for choice in chosen]
     offers.offer(booking, times=pairs, by=user)
@@ -142,8 +143,8 @@ def _page(model_admin, request, booking, asked, people, chosen):
         title=f"Offer times: {booking}",
         people=people,
         who=who,
-        can_offer="offer" in desk.possible(booking, now),
-        waits=booking.status in desk.WAITING,
+        can_offer="offer" in desk_booking.possible(booking, now),
+        waits=booking.status in desk_booking.WAITING,
         most=offers.MOST_OFFERS,
         hold_hours=int(offers.OFFER_HOLD.total_seconds() // 3600),
         ticked=[choice.value for choice in ticked],

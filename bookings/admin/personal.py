@@ -13,7 +13,8 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.text import capfirst
 
-from bookings import exports, times
+from bookings import times
+from bookings.desk import exports
 from bookings.lifecycle import erasure, errors
 from bookings.models import Booking
 from clinic.models import Clinic

@@ -8,7 +8,10 @@ from django.core.cache import caches
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from bookings import desk
+from bookings import times
+from bookings.desk import booking as desk_booking
+from bookings.desk import callers, day_board
+from bookings.desk import conflicts as desk_conflicts
 from bookings.lifecycle import answers, errors, offers, visits
 from bookings.models import Booking, Message
 from clinic import audit
@@ -50,7 +53,7 @@ def at(hours, minutes=0):
 
 
 def show(clinic, day=DAY, now=NOW, bookings=None, practitioners=None):
-    return desk.board(
+    return day_board.board(
         Booking.objects.all() if bookings is None else bookings,
         Practitioner.objects.all() if practitioners is None else practitioners,
         day=day,
@@ -234,17 +237,17 @@ def test_waiting_is_oldest_first_with_its_age(clinic):
     [(0, "0 min"), (59, "59 min"), (60, "1 h"), (1439, "23 h"), (1440, "1 d"), (2940, "2 d 1 h")],
 )
 def test_age_in_words(minutes, words):
-    assert desk.age_words(timedelta(minutes=minutes)) == words
+    assert times.age_words(timedelta(minutes=minutes)) == words
 
 
 def test_the_patients_clock_is_named_only_where_it_differs(clinic):
     booking = make_booking(status="waitlist", time_zone="Europe/Istanbul")
-    assert desk.there_now(booking, ANGELES, NOW) == "23:10 there now"
+    assert times.there_now(booking, ANGELES, NOW) == "23:10 there now"
     booking.time_zone = "America/Vancouver"
     now = datetime(2026, 7, 1, 12, tzinfo=UTC)
-    assert desk.there_now(booking, ANGELES, now) == ""
+    assert times.there_now(booking, ANGELES, now) == ""
     booking.time_zone = "Nowhere/Else"
-    assert desk.there_now(booking, ANGELES, now) == ""
+    assert times.there_now(booking, ANGELES, now) == ""
 
 
 def test_what_lacks_an_outcome_and_who_did_not_come(clinic, doctor):
@@ -318,13 +321,13 @@ def test_every_reader_has_a_number_outside_hours_of_their_own(clinic, doctor):
     own = Booking.objects.filter(practitioner=doctor)
 
     def number(bookings, reader=""):
-        return desk.conflict_numbers(bookings, clinic, NOW, reader)["outside"]
+        return desk_conflicts.conflict_numbers(bookings, clinic, NOW, reader)["outside"]
 
     assert number(Booking.objects.all()) == 2
     assert number(own, reader=7) == 1
     Booking.objects.update(status="fulfilled")
     assert number(own, reader=7) == 1  # of a minute ago
-    assert desk.conflicts(own, clinic, NOW, reader=7).outside == []
+    assert desk_conflicts.conflicts(own, clinic, NOW, reader=7).outside == []
     assert number(own, reader=7) == 0
 
 
@@ -348,14 +351,14 @@ def test_what_the_desk_looks_for_is_found_by_its_index(clinic):
 
 @pytest.mark.only_on("sqlite")
 def test_the_list_without_offers_is_read_in_its_own_order(clinic):
-    rows = desk.without_offers(Booking.objects.all()).order_by("-created_at", "-pk")[:50]
+    rows = desk_booking.without_offers(Booking.objects.all()).order_by("-created_at", "-pk")[:50]
     assert "USING INDEX booking_newest" in rows.explain()
     assert "TEMP B-TREE" not in rows.explain()
 
 
 @pytest.mark.parametrize("text", [None, "", "soon", "2027-02-30", "0001-01-01", "9999-12-31"])
 def test_an_impossible_day_is_today(text):
-    assert desk.shown_day(text, ANGELES, NOW) == DAY
+    assert day_board.shown_day(text, ANGELES, NOW) == DAY
 
 
 # --- one booking ----------------------------------------------------------------------------------
@@ -382,7 +385,7 @@ def test_what_is_offered_is_what_the_verb_accepts(clinic, doctor, name, status, 
     if status == "cancelled":
         values |= {"cancelled_by": "clinic", "cancelled_at": NOW}
     booking = make_booking(**values)
-    if name in desk.possible(booking, NOW):
+    if name in desk_booking.possible(booking, NOW):
         CALLS[name](booking, by=make_user(), now=NOW)
     else:
         with pytest.raises(errors.NotAllowed):
@@ -391,7 +394,7 @@ def test_what_is_offered_is_what_the_verb_accepts(clinic, doctor, name, status, 
 
 def test_nothing_is_offered_for_an_erased_booking(clinic):
     booking = make_booking(status="fulfilled", erased_at=NOW, starts_at=at(-24 * 400))
-    assert desk.possible(booking, NOW) == []
+    assert desk_booking.possible(booking, NOW) == []
 
 
 def test_timeline_in_words(clinic, doctor):
@@ -399,7 +402,7 @@ def test_timeline_in_words(clinic, doctor):
     moved = answers.reschedule(booking, start=at(34), by=user, now=NOW)
     answers.cancel(moved, by=user, cancelled_by="clinic", now=NOW + HALF)
     audit.record("booking.something_new", booking, by="system", at=NOW + 2 * HALF)
-    found = desk.timeline(booking, ANGELES)
+    found = desk_booking.timeline(booking, ANGELES)
     assert [(event.what, event.who) for event in found] == [
         ("Moved", user.username),
         ("Cancelled", user.username),
@@ -412,7 +415,7 @@ def test_timeline_survives_odd_details(clinic):
     booking = make_booking()
     for details in ({"from": "soon", "to": 5}, {}, {"from": None, "to": "2027-01-05"}):
         audit.record("booking.rescheduled", booking, by="system", at=NOW, details=details)
-    assert [event.detail for event in desk.timeline(booking, ANGELES)] == ["", "", ""]
+    assert [event.detail for event in desk_booking.timeline(booking, ANGELES)] == ["", "", ""]
 
 
 # --- the same person ------------------------------------------------------------------------------
@@ -439,7 +442,7 @@ def test_a_request_says_how_many_are_ahead_with_its_address_or_number(clinic, do
     numbers = {item.booking: item.others for item in show(clinic)["waiting"]}
     assert (numbers[asks], numbers[same[1]]) == (3, 2)
     assert sorted(numbers.values()) == [0, 2, 3]
-    found = desk.others_ahead(Booking.objects.all(), asks, NOW)
+    found = callers.others_ahead(Booking.objects.all(), asks, NOW)
     assert {booking.pk for booking in found} == {booking.pk for booking in same}
-    own = desk.others_ahead(Booking.objects.filter(practitioner=doctor), asks, NOW)
+    own = callers.others_ahead(Booking.objects.filter(practitioner=doctor), asks, NOW)
     assert [booking.pk for booking in own] == [same[0].pk]

@@ -17,7 +17,7 @@ from django.urls import reverse
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bookings import exports
+from bookings.desk import exports
 from bookings.models import Booking
 from clinic import roles
 from clinic.models import AuditEvent

@@ -10,7 +10,8 @@ from django.db import connection
 from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 
-from bookings import desk, limits, links
+from bookings import limits, links
+from bookings.desk import inbox
 from bookings.lifecycle import answers as lifecycle_answers
 from bookings.messaging import outbox, queue
 from bookings.messaging.channels import email as smtp
@@ -391,7 +392,7 @@ def test_above_the_limit_the_request_is_taken_and_the_desk_phones(clock, mailout
     assert guest.made().messages.get(kind="desk_new").state == "queued"
     outbox.drain()
     assert [mail.to for mail in mailoutbox] == [["desk@lindenvale.example"]]
-    assert [item.booking for item in desk._unreachable()] == [guest.made()]
+    assert [item.booking for item in inbox.unreached()] == [guest.made()]
 
 
 def test_above_the_limit_what_has_to_be_proved_ends_by_itself(clock, mailoutbox):
@@ -400,7 +401,7 @@ def test_above_the_limit_what_has_to_be_proved_ends_by_itself(clock, mailoutbox)
     assert guest.book(start_number(0)).url == "/book/done/"
     outbox.drain()
     assert mailoutbox == []
-    assert desk._unreachable() == []
+    assert inbox.unreached() == []
     clock.shift(timedelta(minutes=15))
     assert guest.made().has_lapsed()
 
@@ -434,7 +435,7 @@ def test_nothing_follows_by_itself_what_was_withheld(clock, mailoutbox):
     told = {mail.to[0] for mail in mailoutbox if "victim" in mail.to[0]}
     assert told == {f"victim+{number}@example.org" for number in range(3)}
     assert Message.objects.filter(kind="reminder", state="sent").exists()
-    assert len(desk._unreachable()) == 3
+    assert len(inbox.unreached()) == 3
 
 
 def test_once_the_desk_has_phoned_reminders_go_out(clock, mailoutbox):
@@ -480,7 +481,7 @@ def test_the_desk_gets_so_many_mails_an_hour_and_sees_the_rest(clock, monkeypatc
         assert Guest(clock, number).ask_for_call(email="").url == "/book/done/"
     outbox.drain()
     assert len(mailoutbox) == 3
-    assert len(desk._waiting(Booking.objects.all(), Clinic.objects.current(), NOW)) == 6
+    assert len(inbox.waiting_requests(Booking.objects.all(), Clinic.objects.current(), NOW)) == 6
     clock.shift(HOUR)
     Guest(clock, 9).ask_for_call(email="")
     outbox.drain()

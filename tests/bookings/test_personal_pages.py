@@ -8,7 +8,8 @@ from django.contrib.auth.models import Group
 from django.core.cache import caches
 from django.urls import reverse
 
-from bookings import exports, links
+from bookings import links
+from bookings.desk import exports
 from bookings.models import Booking
 from clinic import personal_data, roles
 from clinic.models import AuditEvent

@@ -7,8 +7,9 @@ import pytest
 from django.contrib.auth.models import Group
 from django.core.cache import caches
 
-from bookings import desk, invariants, links
+from bookings import invariants, links
 from bookings.availability import conflicts
+from bookings.desk import conflicts as desk_conflicts
 from bookings.lifecycle import answers, clock_changes, offers, requests
 from bookings.models import Booking, Message
 from clinic import roles
@@ -142,7 +143,7 @@ def test_all_that_shifted_are_found_and_none_is_moved(clinic):
     under_older_data(affected)
     before = list(Booking.objects.values_list("pk", "starts_at", "practitioner", "sequence"))
     assert sorted(shifted(clinic)) == sorted(booking.pk for booking in affected)
-    assert desk.conflict_numbers(Booking.objects.all(), clinic, NOW) == {
+    assert desk_conflicts.conflict_numbers(Booking.objects.all(), clinic, NOW) == {
         "outside": 0,
         "shifted": len(affected),
     }

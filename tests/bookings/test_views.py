@@ -11,7 +11,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
-from bookings import exports
+from bookings.desk import exports
 from bookings.lifecycle import answers
 from bookings.messaging import email as mails
 from bookings.models import Booking, Message

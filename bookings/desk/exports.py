@@ -17,12 +17,13 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.formats import date_format
 
+from bookings import times
+from bookings.models import Booking, Message
 from clinic import audit, personal_data
 from clinic.hours import DAY, day_start
 from clinic.models import Clinic
 
-from . import desk, times
-from .models import Booking, Message
+from . import booking as desk_booking
 
 MOST_ROWS = 5000
 MOST_OF_A_PERSON = 100
@@ -206,7 +207,7 @@ def export(
     reason, status = Reason(reason), Booking.Status(status) if status else ""
     check_days(first_day, last_day)
     zone = zone or Clinic.objects.current().zone
-    chosen = _of_days(desk.without_offers(bookings), first_day, last_day, zone)
+    chosen = _of_days(desk_booking.without_offers(bookings), first_day, last_day, zone)
     if status:
         chosen = chosen.filter(status=status)
     if practitioner:
@@ -256,13 +257,13 @@ def of_the_same_person(bookings, booking):
         same |= Q(email__iexact=booking.email)
     if booking.phone:
         same |= Q(phone=booking.phone)
-    found = desk.without_offers(bookings).filter(same, erased_at=None)
+    found = desk_booking.without_offers(bookings).filter(same, erased_at=None)
     return found.select_related("practitioner", "condition")[:MOST_OF_A_PERSON]
 
 
 def _about(booking):
     """All that is stored about a booking, as plain data: the declared columns, and the facts."""
-    history = desk.events_of(booking).order_by("at", "pk")
+    history = desk_booking.events_of(booking).order_by("at", "pk")
     belongings = {
         str(model._meta.verbose_name_plural): [
             personal_data.values(row)
@@ -303,7 +304,7 @@ def _about(booking):
         "history": [
             {
                 "at": event.at,
-                "what": desk.WHAT_HAPPENED.get(event.action, event.action),
+                "what": desk_booking.WHAT_HAPPENED.get(event.action, event.action),
                 "who": "staff" if event.actor_id else event.actor_label,
             }
             for event in history

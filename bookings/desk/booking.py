@@ -1,0 +1,177 @@
+"""One booking as the desk sees it: what may be done, its offers, what happened to it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models.functions import Lower
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+
+from bookings import times
+from bookings.availability import conflicts as availability_conflicts
+from bookings.lifecycle import clock_changes
+from bookings.models import Booking
+from clinic.models import AuditEvent
+
+Status = Booking.Status
+
+MOST_OFFERS_SHOWN = 12
+
+
+LIVE = (Status.BOOKED, Status.ARRIVED, Status.FULFILLED)
+
+
+WAITING = (Status.PENDING, Status.WAITLIST)
+
+
+# --- one booking ----------------------------------------------------------------------------------
+
+
+def possible(booking, now):
+    """Names of the actions that the booking's status and time allow. The verbs have the last word."""
+    if booking.erased_at:
+        return []
+    zone = timezone.get_current_timezone()
+    started = booking.starts_at is not None and booking.starts_at <= now
+    allowed = {
+        "confirm": booking.status == Status.PENDING,
+        "arrived": booking.status == Status.BOOKED and booking.is_by_day(now, zone),
+        "seen": started and booking.status in (Status.BOOKED, Status.ARRIVED),
+        "noshow": started and booking.status == Status.BOOKED,
+        "move": booking.status in (Status.PENDING, Status.BOOKED, Status.WAITLIST),
+        "offer": bool(booking.email) and booking.status in WAITING,
+        "undo": booking.status in (Status.ARRIVED, Status.FULFILLED, Status.NOSHOW),
+        "tell": booking.status in availability_conflicts.AGREED
+        and not started
+        and bool(clock_changes.shifts(booking.told_times, booking.starts_at, zone)),
+        "link": bool(booking.email)
+        and not started
+        and booking.status in (Status.PENDING, Status.BOOKED, Status.WAITLIST),
+        "cancel": booking.status
+        in (Status.PENDING, Status.BOOKED, Status.WAITLIST, Status.PROPOSED),
+    }
+    return [name for name, is_allowed in allowed.items() if is_allowed]
+
+
+def without_offers(bookings):
+    """The rows that somebody asked for, without the times that the clinic holds as offers."""
+    return bookings.filter(offered_for=None)
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A time that the clinic offered for a request; ``state`` is open, taken or ended."""
+
+    booking: Booking
+    state: str
+    words: str
+
+
+def offers_of(booking, zone, now):
+    """The times offered for a request, open ones first, with what became of them; one query."""
+    rows = booking.offers.select_related("practitioner").order_by("-created_at", "-pk")
+    found = [Offer(row, *_state_of(row, booking, zone, now)) for row in rows[:MOST_OFFERS_SHOWN]]
+    return sorted(found, key=lambda offer: (offer.state != "open", offer.booking.starts_at))
+
+
+def _state_of(row, booking, zone, now):
+    if row.status == Status.PROPOSED and row.hold_until and row.hold_until > now:
+        return "open", f"Held until {times.when(row.hold_until, zone, 'D j M Y')}"
+    same = (row.starts_at, row.practitioner_id) == (booking.starts_at, booking.practitioner_id)
+    if same and booking.status in (*LIVE, Status.NOSHOW):
+        return "taken", "Taken"
+    return "ended", "Ended, the time was given back"
+
+
+WHAT_HAPPENED = {
+    "booking.requested": "Requested",
+    "booking.callback_requested": "Asked for a call",
+    "booking.confirmed": "Confirmed",
+    "booking.rescheduled": "Moved",
+    "booking.cancelled": "Cancelled",
+    "booking.arrived": "Arrived",
+    "booking.fulfilled": "Seen",
+    "booking.noshow": "Did not come",
+    "booking.undone": "Taken back",
+    "booking.proved": "Address confirmed",
+    "booking.offered": "Times offered",
+    "booking.offer_chosen": "Offered time taken",
+    "booking.link_sent": "Link sent again",
+    "booking.told_again": "Told the new clock time",
+    "booking.reminders_off": "Reminders off",
+    "booking.reminders_on": "Reminders on",
+    "booking.message_failed": "A message failed",
+    "booking.message_requeued": "A message is sent again",
+    "booking.unreachable_handled": "Told by phone",
+    "booking.person_exported": "Personal details exported",
+    "booking.erased": "Personal details erased",
+    "booking_changed": "Contact changed",
+}
+
+
+@dataclass(frozen=True)
+class Happening:
+    """One line of a booking's timeline."""
+
+    at: datetime
+    who: str
+    what: str
+    detail: str
+
+
+def events_of(booking):
+    """What the record of changes says about the booking."""
+    return AuditEvent.objects.filter(
+        object_type=booking._meta.label_lower, object_key=booking.reference
+    )
+
+
+def timeline(booking, zone):
+    """What happened to the booking, oldest first, its newest hundred events; one query."""
+    events = events_of(booking).order_by("-at", "-pk")[:100]
+    return [
+        Happening(
+            at=event.at,
+            who=event.actor_label,
+            what=WHAT_HAPPENED.get(event.action, event.action),
+            detail=_detail(event, zone),
+        )
+        for event in reversed(events)
+    ]
+
+
+def _detail(event, zone):
+    details = event.details if isinstance(event.details, dict) else {}
+    if event.action == "booking.rescheduled":
+        moved = (_moment(details.get(key), zone) for key in ("from", "to"))
+        return " to ".join(moment for moment in moved if moment)
+    if event.action == "booking.requested":
+        return _moment(details.get("starts_at"), zone)
+    if event.action == "booking_changed":
+        return ", ".join(str(name) for name in details.get("fields", []))
+    if event.action == "booking.message_failed":
+        return str(details.get("error", ""))
+    return ""
+
+
+def _moment(text, zone):
+    try:
+        at = parse_datetime(str(text))
+    except ValueError:
+        at = None
+    return times.when(at, zone, "D j M Y") if at and at.tzinfo else ""
+
+
+def has_ended(booking, now):
+    """Whether it is an offer whose time is free again, although its row still says otherwise."""
+    ends = booking.status == Status.PROPOSED and booking.hold_until
+    return bool(ends and booking.hold_until <= now)
+
+
+def in_state(bookings, statuses):
+    """Rows in these statuses, found by their time.
+
+    Lower() hides the status from its index: a database that keeps no statistics would read all
+    that ever had one of them instead of a few days.
+    """
+    return bookings.alias(state=Lower("status")).filter(state__in=statuses)

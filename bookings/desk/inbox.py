@@ -1,0 +1,110 @@
+"""Lists beside the board: who waits, who was not reached, what has no outcome yet."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db.models import Q
+
+from bookings.availability import search
+from bookings.desk.booking import WAITING, in_state
+from bookings.desk.callers import Ahead
+from bookings.models import Booking, Message
+from bookings.times import age_words, there_now
+from clinic.hours import DAY
+
+Status = Booking.Status
+
+SOON_LATE = timedelta(hours=4)  # from this age a waiting request is marked
+
+
+MOST_WAITING = 100  # read; the board names how many there are up to here
+
+
+MOST_MISSING = 50
+
+
+MOST_UNREACHABLE = 100  # failed messages read
+
+
+OUTCOME_DAYS = 30
+
+
+NO_SHOW_DAYS = 7
+
+
+def urgency(age, answer_within_hours):
+    """ "late" for a request older than the clinic promises, "soon" from four hours on, or ""."""
+    if age > timedelta(hours=answer_within_hours):
+        return "late"
+    return "soon" if age >= SOON_LATE else ""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    booking: Booking
+    age: str
+    late: bool
+    soon: bool
+    there: str
+    others: int  # consultations ahead with the same address or number
+
+
+@dataclass(frozen=True)
+class Unreachable:
+    """A patient whom messages did not reach; ``failed`` are these messages, newest first."""
+
+    booking: Booking
+    failed: list
+
+
+def waiting_requests(bookings, clinic, now):
+    """Requests that wait for an answer, oldest first; those whose hold ran out wait no longer."""
+    found = bookings.filter(
+        Q(hold_until=None) | Q(hold_until__gt=now), status__in=WAITING
+    ).order_by("created_at", "pk")
+    waiting = []
+    found = found[:MOST_WAITING]
+    ahead = Ahead(bookings, now)
+    for booking in found:
+        age = now - booking.created_at
+        state = urgency(age, clinic.answer_within_hours)
+        waiting.append(
+            Waiting(
+                booking=booking,
+                age=age_words(age),
+                late=state == "late",
+                soon=state == "soon",
+                there=there_now(booking, clinic.zone, now),
+                others=len(ahead.others(booking)),
+            )
+        )
+    return waiting
+
+
+def past_visits(bookings, now):
+    """Consultations without an outcome (the last 30 days), and no-shows (the last 7), newest first."""
+    missing = Q(state__in=(Status.BOOKED, Status.ARRIVED), ends_at__lte=now)
+    no_shows = Q(state=Status.NOSHOW, starts_at__gt=now - NO_SHOW_DAYS * DAY)
+    found = in_state(bookings, (Status.BOOKED, Status.ARRIVED, Status.NOSHOW)).filter(
+        missing | no_shows, starts_at__gt=now - OUTCOME_DAYS * DAY, starts_at__lte=now
+    )
+    rows = list(found.order_by("-starts_at", "-pk")[: 2 * MOST_MISSING])
+    return (
+        [row for row in rows if row.status != Status.NOSHOW][:MOST_MISSING],
+        [row for row in rows if row.status == Status.NOSHOW][:MOST_MISSING],
+    )
+
+
+def unreached():
+    """Patients whom a message did not reach and nobody has told yet, the newest trouble first."""
+    failed = (
+        Message.objects.filter(state=search.Literal(Message.State.FAILED))
+        .exclude(kind__startswith="desk_")
+        .filter(booking__erased_at=None)
+        .select_related("booking")
+        .order_by("-due_at", "-pk")
+    )
+    by_booking = {}
+    for message in failed[:MOST_UNREACHABLE]:
+        by_booking.setdefault(message.booking_id, []).append(message)
+    return [Unreachable(found[0].booking, found) for found in by_booking.values()]
