@@ -24,9 +24,10 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
-from bookings import draft, times
+from bookings import times
 from bookings.availability import search as availability_search
 from bookings.models import Booking, Message
+from bookings.views import patient_answers
 from clinic.models import Clinic, Practitioner
 from conditions import editions
 from conditions.models import Edition
@@ -83,13 +84,13 @@ def _signed_in(user):
 
 def _at_step_two():
     session = SessionStore()
-    answers = draft.Draft(
-        condition=draft.OTHER,
+    answers = patient_answers.Draft(
+        condition=patient_answers.OTHER,
         visit_type="in_person",
-        signs_read=draft.OTHER,
+        signs_read=patient_answers.OTHER,
         asked=editions.emergency_signs(None).edition.pk,
     )
-    session[draft.SESSION_KEY] = asdict(answers)
+    session[patient_answers.SESSION_KEY] = asdict(answers)
     return session
 
 
@@ -232,11 +233,11 @@ def _book(start):
     def post(path, answers):
         return client.post(path, urlencode(answers), "application/x-www-form-urlencoded")
 
-    post("/book/", {"condition": draft.OTHER, "visit_type": "in_person"})
+    post("/book/", {"condition": patient_answers.OTHER, "visit_type": "in_person"})
     post("/book/signs/", {"signs": "none"})
     post("/book/time/", {"start": start, "practitioner": ""})
     post("/book/details/", person(99))
-    key = client.session[draft.SESSION_KEY]["key"]
+    key = client.session[patient_answers.SESSION_KEY]["key"]
     with CaptureQueriesContext(connection) as captured:
         response = post("/book/check/", {"key": key})
     statements, decided, inside = [], [], False

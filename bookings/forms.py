@@ -11,7 +11,7 @@ from clinic.models import VisitType
 from clinic.plain_text import PlainTextField
 from conditions import editions
 
-from .draft import OTHER
+from .views.patient_answers import OTHER
 
 PHONE_ERROR = _("Enter a phone number with its country code, like +1 323 555 0142")
 EMAIL_ERROR = _("Enter your e-mail like name@example.com")

@@ -2,23 +2,23 @@
 
 from django.urls import path
 
-from . import manage, views
+from .views import booking, home, manage
 
 app_name = "bookings"
 
 urlpatterns = [
-    path("", views.home, name="home"),
+    path("", home.home, name="home"),
     # The page itself is the conditions app's; this door adds the next free time to it.
-    path("conditions/<slug:slug>/", views.condition, name="condition"),
+    path("conditions/<slug:slug>/", home.condition, name="condition"),
     # /book/…: the steps
-    path("book/", views.start, name="start"),
-    path("book/signs/", views.signs, name="signs"),
-    path("book/urgent/", views.urgent, name="urgent"),
-    path("book/time/", views.time, name="time"),
-    path("book/details/", views.details, name="details"),
-    path("book/check/", views.check, name="check"),
-    path("book/call/", views.call, name="call"),
-    path("book/done/", views.done, name="done"),
+    path("book/", booking.start, name="start"),
+    path("book/signs/", booking.signs, name="signs"),
+    path("book/urgent/", booking.urgent, name="urgent"),
+    path("book/time/", booking.time, name="time"),
+    path("book/details/", booking.details, name="details"),
+    path("book/check/", booking.check, name="check"),
+    path("book/call/", booking.call, name="call"),
+    path("book/done/", booking.done, name="done"),
     # /booking/…: the manage link
     path("booking/", manage.manage, name="manage"),
     path("booking/choose/", manage.choose, name="choose"),

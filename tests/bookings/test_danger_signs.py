@@ -9,9 +9,10 @@ import time_machine
 from django.core.cache import caches
 from django.urls import reverse
 
-from bookings import invariants, manage
+from bookings import invariants
 from bookings.lifecycle import answers, errors, offers, requests
 from bookings.models import Booking
+from bookings.views import manage
 from clinic import roles
 from clinic.sign_in import DEMO_GROUP
 from conditions import editions

@@ -6,9 +6,10 @@ from types import SimpleNamespace
 import pytest
 import time_machine
 
-from bookings import links, manage
+from bookings import links
 from bookings.lifecycle import answers, offers
 from bookings.models import Booking, Message
+from bookings.views import manage
 from clinic.models import AuditEvent
 from tests.factories import make_booking, make_clinic, make_concern, make_hours, make_practitioner
 

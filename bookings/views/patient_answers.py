@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django.utils.dateparse import parse_datetime
 
-from . import links
+from bookings import links
 
 SESSION_KEY = "booking"
 OTHER = "other"  # "Something else, or not sure": no condition

@@ -19,20 +19,21 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from bookings import limits, links, times
+from bookings.availability import week
+from bookings.forms import CancelForm, LostLinkForm, SecondFactForm
+from bookings.lifecycle import answers, errors, offers, requests
+from bookings.messaging import calendars, queue
+from bookings.models import Booking, ManageLink, Message
 from clinic import mail_addresses
 from clinic.models import Clinic
 from conditions import editions
 from conditions.models import Page
 
-from . import draft, limits, links, times
-from .availability import week
-from .forms import CancelForm, LostLinkForm, SecondFactForm
-from .lifecycle import answers, errors, offers, requests
-from .messaging import calendars, queue
-from .models import Booking, ManageLink, Message
+from . import patient_answers
 
 COOKIE = f"{settings.COOKIE_PREFIX}manage"
-COOKIE_SALT = "bookings.manage"
+COOKIE_SALT = "bookings.views.booking.manage"
 LINK = "link "  # no secret of a visit begins so
 # Known addresses take longer, and nobody shall read that off the clock.
 LOST_LINK_SECONDS = 0.1
@@ -353,7 +354,7 @@ def choose(request):
 def sign_out(request):
     """End this browser's visits and forget its answers; what the mailbox holds goes on working."""
     links.leave(request.session)
-    draft.forget(request)
+    patient_answers.forget(request)
     response = render(request, "bookings/signed_out.html")
     response.delete_cookie(COOKIE, path="/", samesite="Lax")
     return response

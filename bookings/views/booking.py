@@ -3,99 +3,28 @@
 import uuid
 from contextlib import suppress
 
-from django.core.cache import caches
 from django.shortcuts import redirect, render
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
-from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_http_methods, require_safe
 
-from clinic import opening
+from bookings import limits, links, times
+from bookings.availability import search, week
+from bookings.forms import CONSENT_VERSION, CallbackForm, ConcernForm, DetailsForm, SignsForm
+from bookings.lifecycle import errors, requests
+from bookings.messaging import queue
+from bookings.models import Booking, hashed_key
 from clinic.models import Clinic, Practitioner, VisitType
 from conditions import editions
-from conditions.models import Condition, Edition
-from conditions.views import render_condition
+from conditions.models import Condition
 
-from . import draft, limits, links, manage, times
-from .availability import search, week
-from .forms import CONSENT_VERSION, CallbackForm, ConcernForm, DetailsForm, SignsForm
-from .lifecycle import errors, requests
-from .messaging import queue
-from .models import Booking, hashed_key
-
-NEXT_FREE_SECONDS = 30  # how old the advertised next free time may be; booking itself looks anew
-
-
-def next_free_label(slug=""):
-    """The next free time for a page, any or a condition's: label, detail and instant, or None.
-
-    Kept in this process's memory for NEXT_FREE_SECONDS, so that pages stay cheap.
-    """
-    key = f"next-free:{slug}"
-    cached = caches["memory"].get(key, "missing")
-    if cached != "missing":
-        return cached
-    clinic, now = Clinic.objects.current(), timezone.now()
-    condition = editions.condition_at(slug) if slug else None
-    slot = None
-    if not why_not_label(slug):
-        slot = search.next_free(condition=condition, now=now, clinic=clinic)
-    label = None
-    if slot:
-        zone = clinic.zone
-        label = {
-            "starts_at": slot.starts_at,
-            "label": f"{times.near_day(slot.starts_at, zone, now)}, {times.clock(slot.starts_at, zone)}",
-            "detail": f"{date_format(slot.starts_at.astimezone(zone), 'D j M')}, {slot.practitioner.name}",
-            "zone": times.zone_name(zone),
-        }
-    caches["memory"].set(key, label, NEXT_FREE_SECONDS)
-    return label
-
-
-def why_not_label(slug=""):
-    """Why a condition's page, or with none any page, offers no booking; "" when it does. Kept as above."""
-    key = f"why-not:{slug}"
-    why = caches["memory"].get(key)
-    if why is None:
-        why = editions.why_not_bookable(editions.condition_at(slug) if slug else None)
-        if why and not slug:
-            why = "" if editions.bookable() else editions.NOTHING
-        why = str(why)
-        caches["memory"].set(key, why, NEXT_FREE_SECONDS)
-    return why
-
-
-@require_safe
-@gzip_page  # here and on the pages of content only: they hold no secret that its length could tell
-def home(request):
-    """The front page: what we treat, how honest the evidence is, and the next free time."""
-    clinic, now = Clinic.objects.current(), timezone.now()
-    context = {
-        "cards": Edition.objects.conditions().cards(),
-        "next_free": next_free_label(),
-        "not_bookable": why_not_label(),
-        "opening": opening.read(clinic=clinic, now=now),
-    }
-    response = render(request, "bookings/home.html", context)
-    response.headers["Cache-Control"] = "public, max-age=60"
-    return response
-
-
-@require_safe
-@gzip_page
-def condition(request, slug):
-    """A condition page, with the next free time of those who see people with it."""
-    extra = {"next_free": next_free_label(slug), "not_bookable": why_not_label(slug)}
-    return render_condition(request, slug, extra)
-
+from . import manage, patient_answers
 
 # --- the steps ------------------------------------------------------------------------------------
 
 
 def _condition(answers):
-    if answers.condition in ("", draft.OTHER):
+    if answers.condition in ("", patient_answers.OTHER):
         return None
     return Condition.objects.filter(slug=answers.condition).first()
 
@@ -106,7 +35,7 @@ def _instead(request, answers, *steps):
     Signs that were answered are asked again when others have been signed meanwhile.
     """
     condition = _condition(answers)
-    if answers.condition and condition is None and answers.condition != draft.OTHER:
+    if answers.condition and condition is None and answers.condition != patient_answers.OTHER:
         return redirect("bookings:start")
     if answers.condition and (why := editions.why_not_bookable(condition)):
         return _closed(request, answers, why)
@@ -164,7 +93,7 @@ def _visit_types():
 @require_http_methods(["GET", "HEAD", "POST"])
 def start(request):
     """Step 1: the concern and how to talk. ``?condition=<slug>`` chooses the concern."""
-    answers = draft.load(request)
+    answers = patient_answers.load(request)
     concerns = editions.bookable()
     asked_for = editions.condition_at(request.GET.get("condition", ""))
     why = editions.why_not_bookable(asked_for) if asked_for else ""
@@ -184,12 +113,12 @@ def start(request):
         answers.condition = form.cleaned_data["condition"]
         answers.visit_type = form.cleaned_data["visit_type"]
         answers.began = answers.began or timezone.now().timestamp()
-        draft.save(request, answers)
+        patient_answers.save(request, answers)
         return redirect("bookings:signs")
     if not form.fields["condition"].choices:
         # Who only opens the page asked for nothing that was refused.
         status = 409 if request.method == "POST" else 200
-        return _closed(request, draft.Draft(), editions.NOTHING, status)
+        return _closed(request, patient_answers.Draft(), editions.NOTHING, status)
     tiles = {c.slug: c for c in concerns}
     return _page(
         request, "bookings/start.html", answers, 1, form=form, tiles=tiles, why=why,
@@ -200,7 +129,7 @@ def start(request):
 @require_http_methods(["GET", "HEAD", "POST"])
 def signs(request):
     """Step 1b: nobody in an emergency is sent to a calendar."""
-    answers = draft.load(request)
+    answers = patient_answers.load(request)
     answers.signs_read = ""  # they can be read and answered again
     instead = _instead(request, answers, "bookings:signs")
     if instead:
@@ -209,10 +138,10 @@ def signs(request):
     form = SignsForm(request.POST or None, asked=asked)
     if request.method == "POST" and form.is_valid():
         if form.cleaned_data["signs"] == "yes":
-            draft.forget(request)
+            patient_answers.forget(request)
             return redirect("bookings:urgent")
         answers.signs_read, answers.asked = answers.condition, asked.edition.pk
-        draft.save(request, answers)
+        patient_answers.save(request, answers)
         return redirect(answers.next_step)
     return _page(
         request, "bookings/signs.html", answers, 1, form=form, asked=asked,
@@ -238,7 +167,7 @@ def _chosen_practitioner(request, answers):
 @require_http_methods(["GET", "HEAD", "POST"])
 def time(request):
     """Step 2: a real free time, in the clinic's zone or the visitor's."""
-    answers = draft.load(request)
+    answers = patient_answers.load(request)
     instead = _instead(request, answers, "bookings:time", "bookings:details", "bookings:check")
     if instead:
         return instead
@@ -263,7 +192,7 @@ def _take_time(request, answers):
         return _gone(request, answers, at, condition, clinic)
     answers.start = times.value_of(at)
     answers.practitioner = who.slug if who else ""
-    draft.save(request, answers)
+    patient_answers.save(request, answers)
     return redirect(answers.next_step)
 
 
@@ -273,7 +202,7 @@ def _gone(request, answers, at, condition, clinic):
         at, condition=condition, visit_type=answers.visit_type, limit=3, clinic=clinic
     )
     answers.start = ""
-    draft.save(request, answers)
+    patient_answers.save(request, answers)
     zone = _zone(answers, clinic)
     return _page(
         request, "bookings/gone.html", answers, 2, status=409, condition=condition, gone_at=at,
@@ -285,7 +214,7 @@ def _show_times(request, answers, error="", status=200):
     clinic, now = Clinic.objects.current(), timezone.now()
     if "zone" in request.GET:
         answers.zone = request.GET["zone"] if times.known_zone(request.GET["zone"], None) else ""
-        draft.save(request, answers)
+        patient_answers.save(request, answers)
     zone, condition = _zone(answers, clinic), _condition(answers)
     who = _chosen_practitioner(request, answers)
     earliest = search.next_free(
@@ -315,7 +244,7 @@ def _who_sees(condition, visit_type):
 @require_http_methods(["GET", "HEAD", "POST"])
 def details(request):
     """Step 3: who is coming. Nothing is asked twice."""
-    answers = draft.load(request)
+    answers = patient_answers.load(request)
     instead = _instead(request, answers, "bookings:details", "bookings:check")
     if instead:
         return instead
@@ -328,7 +257,7 @@ def details(request):
     )
     if request.method == "POST" and form.is_valid():
         answers.details = _storable(form.cleaned_data)
-        draft.save(request, answers)
+        patient_answers.save(request, answers)
         return redirect("bookings:check")
     return _page(
         request, "bookings/details.html", answers, 3, form=form, status=422 if form.errors else 200
@@ -344,7 +273,7 @@ def _storable(cleaned):
 @require_http_methods(["GET", "HEAD", "POST"])
 def check(request):
     """Step 4: everything once more, then one press that books."""
-    answers = draft.load(request)
+    answers = patient_answers.load(request)
     if made := _made_before(request, answers.key if answers.details else ""):
         return _finish(request, made, links.admit_who_made(made, request.session))
     instead = _instead(request, answers, "bookings:check")
@@ -374,8 +303,8 @@ def _picked(answers):
 
 def _finish(request, booking, secret):
     """Drop the answers and show the confirmation; ``secret`` is None where the visit has ended."""
-    if hashed_key(uuid.UUID(draft.load(request).key)) == booking.idempotency_key:
-        draft.forget(request)  # else they belong to another booking, in another tab
+    if hashed_key(uuid.UUID(patient_answers.load(request).key)) == booking.idempotency_key:
+        patient_answers.forget(request)  # else they belong to another booking, in another tab
     if secret is None:
         return redirect("bookings:lost_link")
     return manage.remember(redirect("bookings:done"), secret)
@@ -408,8 +337,8 @@ def _book(request, answers):
     except errors.SlotTaken:
         return _gone(request, answers, answers.starts_at, condition, clinic)
     except errors.KeyReused as error:
-        answers.key = draft.Draft().key
-        draft.save(request, answers)
+        answers.key = patient_answers.Draft().key
+        patient_answers.save(request, answers)
         return _page(
             request, "bookings/check.html", answers, 4, practitioner=_picked(answers),
             problem=error.message, status=409,
@@ -441,7 +370,7 @@ def _person(cleaned):
 @require_http_methods(["GET", "HEAD", "POST"])
 def call(request):
     """Ask us to call: no time needed."""
-    answers = draft.load(request)
+    answers = patient_answers.load(request)
     if made := _made_before(request, answers.key if answers.call else ""):
         return _finish(request, made, links.admit_who_made(made, request.session))
     instead = _instead(request, answers, "bookings:time", "bookings:details", "bookings:check")
@@ -455,7 +384,7 @@ def call(request):
     )
     if request.method == "POST" and form.is_valid():
         answers.call = _storable(form.cleaned_data)
-        draft.save(request, answers)
+        patient_answers.save(request, answers)
         try:
             return _finish(request, *_ask_for_call(request, answers))
         except limits.TooMany as error:
@@ -463,8 +392,8 @@ def call(request):
         except errors.NotAllowed:
             return _instead(request, answers)
         except errors.KeyReused as error:
-            answers.key = draft.Draft().key
-            draft.save(request, answers)
+            answers.key = patient_answers.Draft().key
+            patient_answers.save(request, answers)
             form.add_error(None, error.message)
     return _page(
         request, "bookings/call.html", answers, 3, form=form, status=422 if form.errors else 200

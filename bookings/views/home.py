@@ -1,0 +1,82 @@
+"""Pages of content with the next free time: home and conditions."""
+
+from django.core.cache import caches
+from django.shortcuts import render
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.views.decorators.gzip import gzip_page
+from django.views.decorators.http import require_safe
+
+from bookings import times
+from bookings.availability import search
+from clinic import opening
+from clinic.models import Clinic
+from conditions import editions
+from conditions.models import Edition
+from conditions.views import render_condition
+
+NEXT_FREE_SECONDS = 30  # how old the advertised next free time may be; booking itself looks anew
+
+
+def next_free_label(slug=""):
+    """The next free time for a page, any or a condition's: label, detail and instant, or None.
+
+    Kept in this process's memory for NEXT_FREE_SECONDS, so that pages stay cheap.
+    """
+    key = f"next-free:{slug}"
+    cached = caches["memory"].get(key, "missing")
+    if cached != "missing":
+        return cached
+    clinic, now = Clinic.objects.current(), timezone.now()
+    condition = editions.condition_at(slug) if slug else None
+    slot = None
+    if not why_not_label(slug):
+        slot = search.next_free(condition=condition, now=now, clinic=clinic)
+    label = None
+    if slot:
+        zone = clinic.zone
+        label = {
+            "starts_at": slot.starts_at,
+            "label": f"{times.near_day(slot.starts_at, zone, now)}, {times.clock(slot.starts_at, zone)}",
+            "detail": f"{date_format(slot.starts_at.astimezone(zone), 'D j M')}, {slot.practitioner.name}",
+            "zone": times.zone_name(zone),
+        }
+    caches["memory"].set(key, label, NEXT_FREE_SECONDS)
+    return label
+
+
+def why_not_label(slug=""):
+    """Why a condition's page, or with none any page, offers no booking; "" when it does. Kept as above."""
+    key = f"why-not:{slug}"
+    why = caches["memory"].get(key)
+    if why is None:
+        why = editions.why_not_bookable(editions.condition_at(slug) if slug else None)
+        if why and not slug:
+            why = "" if editions.bookable() else editions.NOTHING
+        why = str(why)
+        caches["memory"].set(key, why, NEXT_FREE_SECONDS)
+    return why
+
+
+@require_safe
+@gzip_page  # here and on the pages of content only: they hold no secret that its length could tell
+def home(request):
+    """The front page: what we treat, how honest the evidence is, and the next free time."""
+    clinic, now = Clinic.objects.current(), timezone.now()
+    context = {
+        "cards": Edition.objects.conditions().cards(),
+        "next_free": next_free_label(),
+        "not_bookable": why_not_label(),
+        "opening": opening.read(clinic=clinic, now=now),
+    }
+    response = render(request, "bookings/home.html", context)
+    response.headers["Cache-Control"] = "public, max-age=60"
+    return response
+
+
+@require_safe
+@gzip_page
+def condition(request, slug):
+    """A condition page, with the next free time of those who see people with it."""
+    extra = {"next_free": next_free_label(slug), "not_bookable": why_not_label(slug)}
+    return render_condition(request, slug, extra)
