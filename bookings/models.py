@@ -353,7 +353,7 @@ class ManageLinkQuerySet(models.QuerySet):
 
 
 class ManageLink(models.Model):
-    """One secret that opens one booking, of a link or of one browser's visit: see bookings.links.
+    """One secret that opens one booking, of a link or of one browser's visit: see bookings.manage_links.
 
     Only its SHA-256 is kept. Each mail carries a link of its own, so that a repeated mail never
     breaks an earlier one. All are revoked when the booking is moved or its contact changes.
@@ -468,7 +468,7 @@ class Heartbeat(models.Model):
 
 
 class Tally(models.Model):
-    """When one thing happened lately, oldest first: what bookings.limits counts.
+    """When one thing happened lately, oldest first: what bookings.rate_limits counts.
 
     The key is a keyed digest, so that no address, phone number or network can be read from it.
     """

@@ -273,7 +273,7 @@ SECURE_REDIRECT_EXEMPT = [r"^health/"]
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", 0)
 if TRUSTED_PROXIES:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-# Limits on who asks for consultations, and how often (bookings.limits). Off for load tests only.
+# Limits on who asks for consultations, and how often (bookings.rate_limits). Off for load tests only.
 ABUSE_LIMITS = env.bool("ABUSE_LIMITS", True)
 # Those of them that go by network and pace say nothing where every visitor is this very machine.
 NETWORK_LIMITS = env.bool("NETWORK_LIMITS", bool(TRUSTED_PROXIES) or not ON_LOOPBACK)

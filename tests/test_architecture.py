@@ -92,7 +92,7 @@ ONLY_IN = {
         "bookings/lifecycle/",
         "bookings/messaging/", "bookings/desk/exports.py",
         "conditions/publishing.py", "bookings/management/commands/revoke_links.py",
-        "bookings/links.py", "clinic/admin/audit.py", "clinic/admin/users.py",
+        "bookings/manage_links.py", "clinic/admin/audit.py", "clinic/admin/users.py",
         "clinic/staff/addresses.py", "clinic/staff/sessions.py",
         "clinic/staff/access.py", "clinic/staff/record.py", "clinic/starter_clinic.py", "clinic/operations/setup.py",
         "bookings/demo_week.py", "conditions/starter_release.py",

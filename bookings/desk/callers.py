@@ -4,7 +4,7 @@ from collections import defaultdict
 
 from django.db.models import Q
 
-from bookings import limits
+from bookings import rate_limits
 from bookings.desk.booking import WAITING, in_state, without_offers
 from bookings.desk.conflicts import listed
 from bookings.models import Booking
@@ -38,7 +38,7 @@ class Ahead:
     @staticmethod
     def _contacts(email, phone):
         number = phone.as_e164 if phone else ""
-        return [contact for contact in (limits.mailbox(email), number) if contact]
+        return [contact for contact in (rate_limits.mailbox(email), number) if contact]
 
     def others(self, booking):
         """The keys of the other bookings with the same mailbox or number, sorted."""

@@ -3,7 +3,7 @@
 from django.db import transaction
 from django.utils import timezone
 
-from bookings import links
+from bookings import manage_links
 from bookings.messaging import queue
 from bookings.models import Booking, Message
 from clinic import audit
@@ -111,7 +111,7 @@ def reschedule(booking, *, start, by, practitioner=None, link=None, now=None):
                 "to": booking.starts_at.isoformat(),
             },
         )
-        links.revoke_all(booking, now=now, keep=link)
+        manage_links.revoke_all(booking, now=now, keep=link)
         queue.queue(booking, Kind.CHANGED if at_once else Kind.RECEIVED)
         if at_once:
             queue.plan_reminders(booking, now)

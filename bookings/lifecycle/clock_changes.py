@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from django.db import transaction
 from django.utils import timezone
 
-from bookings import links, times
+from bookings import manage_links, times
 from bookings.availability import conflicts
 from bookings.messaging import queue
 from bookings.models import Booking, Message
@@ -82,7 +82,7 @@ def tell_again(booking, *, by, now=None):
     booking.save(update_fields=["told_times", "sequence"])
     details = {"clocks": [shift.whose for shift in shifted]}
     audit.record("booking.told_again", booking, by=by, at=now, details=details)
-    links.revoke_all(booking, now=now)
+    manage_links.revoke_all(booking, now=now)
     waits = booking.status == Booking.Status.PENDING
     queue.queue(booking, Message.Kind.RECEIVED if waits else Message.Kind.CHANGED)
     return booking

@@ -3,7 +3,7 @@
 from django.db import transaction
 from django.utils import timezone
 
-from bookings import links
+from bookings import manage_links
 from bookings.messaging.queue import queue, requeue
 from bookings.models import Message
 from clinic import audit
@@ -15,7 +15,7 @@ Kind = Message.Kind
 def send_link(booking, *, by, now=None):
     """Staff mail the patient a new manage link; the earlier ones stop working at once."""
     now = now or timezone.now()
-    links.revoke_all(booking, now=now)
+    manage_links.revoke_all(booking, now=now)
     _queue_new_link(booking, now)
     audit.record("booking.link_sent", booking, by=by, at=now)
 
@@ -34,7 +34,7 @@ def contact_changed(booking, *, by, now=None):
     else a new link, as far as there is anything left to manage.
     """
     now = now or timezone.now()
-    links.revoke_all(booking, now=now)
+    manage_links.revoke_all(booking, now=now)
     unsent = booking.messages.filter(state=Message.State.FAILED).exclude(kind__startswith="desk_")
     again = [requeue(message, by=by, now=now) for message in unsent if booking.email]
     if booking.email and not any(again):

@@ -21,7 +21,7 @@ from django.db import connection, models, transaction
 from django.db.models import Max, Q
 from django.utils import timezone
 
-from bookings import limits, links
+from bookings import manage_links, rate_limits
 from bookings.models import Booking, Heartbeat, Message
 from clinic import audit, personal_data
 from clinic.models import Clinic
@@ -208,11 +208,11 @@ def _erase(bookings, *, by, reason, now):
 def _forget_traces(booking, now):
     """What a booking of the last hours leaves elsewhere; of an older one it has gone by itself."""
     locking.close_offers(booking, by="system", now=now)
-    limits.forget(booking)
+    rate_limits.forget(booking)
     if booking.created_at > now - timedelta(seconds=settings.SESSION_COOKIE_AGE):
         browsers = set(booking.links.exclude(browser="").values_list("browser", flat=True))
         for session in Session.objects.filter(expire_date__gt=now).iterator(500):
-            if links.browser_digest(session.get_decoded()) in browsers:
+            if manage_links.browser_digest(session.get_decoded()) in browsers:
                 session.delete()
     forget_mail_files(lambda path: str(booking.uid) in path.read_text(errors="replace"))
 

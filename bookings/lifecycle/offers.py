@@ -9,7 +9,7 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from bookings import links
+from bookings import manage_links
 from bookings.messaging import queue
 from bookings.models import Booking, Message
 from clinic import audit
@@ -100,7 +100,7 @@ def choose(booking, *, offered, by="patient", link=None, now=None):
         raise SlotTaken(ENDED)
     locking.close_offers(booking, by=by, now=now)
     locking.put(booking, ours, Clinic.objects.current())
-    links.revoke_all(booking, now=now, keep=link)
+    manage_links.revoke_all(booking, now=now, keep=link)
     locking.set_booked(booking, by=by, now=now, action="booking.offer_chosen")
     queue.queue(booking, Kind.DESK_CHANGED)
     return booking

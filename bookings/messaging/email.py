@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import translation
 from django.utils.translation import gettext as _
 
-from bookings import links, times
+from bookings import manage_links, times
 from bookings.messaging.relevance import _offers
 from bookings.models import Booking, Message
 from clinic import mail_addresses
@@ -115,7 +115,7 @@ def _context(message, booking, clinic, now):
     if message.kind == Kind.PROVE:
         context["hold_until"] = _spoken(booking.hold_until, clinic.zone)
     if message.kind in _WITH_LINK:
-        secret = links.issue(booking, now, at_least=link_until)
+        secret = manage_links.issue(booking, now, at_least=link_until)
         path = reverse("bookings:open_link", args=[secret])
         context["manage_url"] = settings.SITE_URL + path
     if message.to_desk:

@@ -22,7 +22,7 @@ from django.core.exceptions import ValidationError
 from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.utils import timezone
 
-from bookings import limits
+from bookings import rate_limits
 from bookings.messaging.channels.email import Post, _trouble
 from bookings.models import Booking, Heartbeat, Message
 from clinic import account_mails, audit, mail_addresses
@@ -164,7 +164,11 @@ def deliver(message, post, now=None):
         if not address or not relevance.still_makes_sense(message, booking, now):
             _update_mine(message, state=State.DROPPED, error="", lease_until=None)
             return State.DROPPED
-        if message.kind in FROM_PATIENTS and not message.tries and not limits.may_tell_desk(now):
+        if (
+            message.kind in FROM_PATIENTS
+            and not message.tries
+            and not rate_limits.may_tell_desk(now)
+        ):
             log.warning("more mails to the desk than its limit: it sees the rest on its page alone")
             _update_mine(message, state=State.DROPPED, error=ENOUGH, lease_until=None)
             return State.DROPPED

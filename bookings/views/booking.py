@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from bookings import limits, links, times
+from bookings import manage_links, rate_limits, times
 from bookings.availability import search, week
 from bookings.forms import CONSENT_VERSION, CallbackForm, ConcernForm, DetailsForm, SignsForm
 from bookings.lifecycle import errors, requests
@@ -275,7 +275,7 @@ def check(request):
     """Step 4: everything once more, then one press that books."""
     answers = patient_answers.load(request)
     if made := _made_before(request, answers.key if answers.details else ""):
-        return _finish(request, made, links.admit_who_made(made, request.session))
+        return _finish(request, made, manage_links.admit_who_made(made, request.session))
     instead = _instead(request, answers, "bookings:check")
     if instead:
         return instead
@@ -293,7 +293,7 @@ def _made_before(request, unsent):
     with suppress(ValueError):
         key = uuid.UUID(request.POST.get("key", ""))
         made = Booking.objects.made_with(key).first() if str(key) != unsent else None
-        return made if made and links.has_visited(made, request.session) else None
+        return made if made and manage_links.has_visited(made, request.session) else None
     return None
 
 
@@ -329,8 +329,8 @@ def _book(request, answers):
             )
             if not admission.may_mail:
                 queue.withhold(booking)
-            secret = links.admit_who_made(booking, request.session)
-    except limits.TooMany as error:
+            secret = manage_links.admit_who_made(booking, request.session)
+    except rate_limits.TooMany as error:
         return manage.too_many(request, error, back="bookings:check")
     except errors.NotAllowed:
         return _instead(request, answers)
@@ -351,9 +351,9 @@ def _admitted(request, answers, person, **options):
     the field that people do not see.
     """
     seconds = timezone.now().timestamp() - answers.began if answers.began else None
-    hurried = seconds is not None and seconds < limits.HUMAN_SECONDS
-    return limits.admitted(
-        network=limits.network_of(request),
+    hurried = seconds is not None and seconds < rate_limits.HUMAN_SECONDS
+    return rate_limits.admitted(
+        network=rate_limits.network_of(request),
         email=person["email"],
         key=uuid.UUID(answers.key),
         scripted=hurried or person.get("website", False),
@@ -372,7 +372,7 @@ def call(request):
     """Ask us to call: no time needed."""
     answers = patient_answers.load(request)
     if made := _made_before(request, answers.key if answers.call else ""):
-        return _finish(request, made, links.admit_who_made(made, request.session))
+        return _finish(request, made, manage_links.admit_who_made(made, request.session))
     instead = _instead(request, answers, "bookings:time", "bookings:details", "bookings:check")
     if instead:
         return instead
@@ -387,7 +387,7 @@ def call(request):
         patient_answers.save(request, answers)
         try:
             return _finish(request, *_ask_for_call(request, answers))
-        except limits.TooMany as error:
+        except rate_limits.TooMany as error:
             return manage.too_many(request, error, back="bookings:call")
         except errors.NotAllowed:
             return _instead(request, answers)
@@ -413,7 +413,7 @@ def _ask_for_call(request, answers):
         )
         if not admission.may_mail:
             queue.withhold(booking)
-        return booking, links.admit_who_made(booking, request.session)
+        return booking, manage_links.admit_who_made(booking, request.session)
 
 
 @require_safe

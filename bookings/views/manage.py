@@ -2,7 +2,7 @@
 
 Opening the link trades its secret for a short-lived cookie and a clean address. Nothing changes on
 GET. Name, contact and concern stay hidden, and nothing can be changed, until a second fact is given:
-it begins a visit, as making the booking does (bookings.links), and "Sign out" ends it.
+it begins a visit, as making the booking does (bookings.manage_links), and "Sign out" ends it.
 A request that waits for proof of its mailbox shows one button, and nothing else can be done with it.
 """
 
@@ -19,7 +19,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from bookings import limits, links, times
+from bookings import manage_links, rate_limits, times
 from bookings.availability import week
 from bookings.forms import CancelForm, LostLinkForm, SecondFactForm
 from bookings.lifecycle import answers, errors, offers, requests
@@ -58,7 +58,7 @@ def remember(response, value):
         COOKIE,
         value,
         salt=COOKIE_SALT,
-        max_age=links.VISIT,
+        max_age=manage_links.VISIT,
         secure=settings.HTTPS,
         httponly=True,
         samesite="Lax",
@@ -70,13 +70,13 @@ def remember(response, value):
 def opened(request):
     """The Visit of this browser."""
     try:
-        value = request.get_signed_cookie(COOKIE, salt=COOKIE_SALT, max_age=links.VISIT)
+        value = request.get_signed_cookie(COOKIE, salt=COOKIE_SALT, max_age=manage_links.VISIT)
     except (KeyError, BadSignature):
         return Visit(None)
     if value.startswith(LINK):
         link = ManageLink.objects.open().filter(pk=value.removeprefix(LINK), browser="").first()
         return Visit(link, mailed=True) if link else Visit(None)
-    link = links.visited(value, request.session)
+    link = manage_links.visited(value, request.session)
     return Visit(link, proven=True, mailed=link.mailed) if link else Visit(None)
 
 
@@ -145,14 +145,14 @@ def _manage_page(request, visit, status=200, form=None, problem=""):
 @require_safe
 def open_link(request, secret):
     """Trade the secret for a cookie and an address without it. Changes nothing."""
-    network = limits.network_of(request)
+    network = rate_limits.network_of(request)
     try:
-        limits.require_no_guessing(network)
-        link = links.look_up(secret)
+        rate_limits.require_no_guessing(network)
+        link = manage_links.look_up(secret)
         if link is None:
-            limits.count_unknown_link(network)
+            rate_limits.count_unknown_link(network)
             return _unknown(request)
-    except limits.TooMany as error:
+    except rate_limits.TooMany as error:
         return too_many(request, error)
     return remember(redirect("bookings:manage"), f"{LINK}{link.pk}")
 
@@ -170,7 +170,7 @@ def manage(request):
         return _manage_page(request, visit)
     form = SecondFactForm(request.POST)
     if form.is_valid() and not _wrong_fact(link, form):
-        secret = links.admit(link.booking, request.session, mailed=mailed)
+        secret = manage_links.admit(link.booking, request.session, mailed=mailed)
         return remember(redirect("bookings:manage"), secret)
     return _manage_page(request, visit, status=422, form=form)
 
@@ -179,8 +179,8 @@ def _wrong_fact(link, form):
     """Whether the fact is refused; adds the error to the form."""
     right = _is_fact(link.booking, form.cleaned_data["fact"])
     try:
-        limits.count_fact(link, right)
-    except limits.TooMany:
+        rate_limits.count_fact(link, right)
+    except rate_limits.TooMany:
         form.add_error("fact", _("Too many tries. Please call us, or try again in an hour."))
     else:
         if not right:
@@ -207,9 +207,9 @@ def prove(request):
         return _unknown(request)
     if mailed:
         try:
-            with limits.proving(link.booking):
+            with rate_limits.proving(link.booking):
                 requests.prove(link.booking)
-        except limits.TooMany as error:
+        except rate_limits.TooMany as error:
             return too_many(request, error)
         except errors.NotAllowed:
             pass  # too late: the page says so
@@ -236,7 +236,7 @@ def _counted(visit):
     if visit.mailed or not booking.email or not settings.ABUSE_LIMITS:
         yield
         return
-    with limits.mailing(booking.email) as may_mail:
+    with rate_limits.mailing(booking.email) as may_mail:
         last = booking.messages.order_by("pk").last()
         yield
         if not may_mail:
@@ -305,9 +305,9 @@ def reschedule(request):
         try:
             if at is None:
                 raise errors.SchedulingError(_("Choose a time"))
-            with limits.moving(booking), _counted(visit):
+            with rate_limits.moving(booking), _counted(visit):
                 answers.reschedule(booking, start=at, by="patient", link=link, now=now)
-        except limits.TooMany as error:
+        except rate_limits.TooMany as error:
             return too_many(request, error)
         except errors.SchedulingError as error:
             problem = error.message
@@ -353,7 +353,7 @@ def choose(request):
 @require_POST
 def sign_out(request):
     """End this browser's visits and forget its answers; what the mailbox holds goes on working."""
-    links.leave(request.session)
+    manage_links.leave(request.session)
     patient_answers.forget(request)
     response = render(request, "bookings/signed_out.html")
     response.delete_cookie(COOKIE, path="/", samesite="Lax")
@@ -407,6 +407,6 @@ def _mail_links(email):
     mine = Booking.objects.filter(email__iexact=email, status__in=["pending", "booked", "waitlist"])
     # What strangers asked for with the address crowds out nothing that its owner has opened.
     for booking in mine.order_by(F("proved_at").desc(nulls_last=True), "-created_at")[:3]:
-        with limits.mailing(email, now) as may_mail:
+        with rate_limits.mailing(email, now) as may_mail:
             if may_mail:
                 queue.queue(booking, Message.Kind.LINK, occasion=f"lost:{now:%Y%m%dT%H%M%S%f}")

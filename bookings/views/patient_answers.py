@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django.utils.dateparse import parse_datetime
 
-from bookings import links
+from bookings import manage_links
 
 SESSION_KEY = "booking"
 OTHER = "other"  # "Something else, or not sure": no condition
@@ -54,7 +54,7 @@ def load(request):
 
 
 def save(request, draft):
-    links.browser_of(request.session)  # there before the press that makes the booking
+    manage_links.browser_of(request.session)  # there before the press that makes the booking
     request.session[SESSION_KEY] = asdict(draft)
 
 

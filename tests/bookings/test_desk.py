@@ -422,7 +422,7 @@ def test_timeline_survives_odd_details(clinic):
 
 
 def test_a_request_says_how_many_are_ahead_with_its_address_or_number(clinic, doctor):
-    """The page that takes it never tells (bookings.limits); the desk decides."""
+    """The page that takes it never tells (bookings.rate_limits); the desk decides."""
     contact = {"email": "pat@example.org", "phone": "+13235550199"}
     asks = make_booking(status="pending", starts_at=at(33), practitioner=doctor, **contact)
     same = [

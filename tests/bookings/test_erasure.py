@@ -14,7 +14,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from bookings import invariants, limits, links
+from bookings import invariants, manage_links, rate_limits
 from bookings.lifecycle import answers, erasure, errors, offers, requests, visits
 from bookings.management.commands import run_worker
 from bookings.messaging import outbox
@@ -189,10 +189,10 @@ def test_no_trace_is_left_in_any_table(settings):
     booking = past(1, status="noshow", condition=condition, practitioner=person)
     offer = past(2, status="cancelled", cancelled_by="system", offered_for=booking,
                  name="", email="", phone="")  # fmt: skip
-    secret = links.issue(booking, NOW, at_least=NOW + DAY)
-    link = links.look_up(secret, NOW)
-    limits.count_fact(link, False, NOW)
-    with limits.mailing(booking.email, NOW):
+    secret = manage_links.issue(booking, NOW, at_least=NOW + DAY)
+    link = manage_links.look_up(secret, NOW)
+    rate_limits.count_fact(link, False, NOW)
+    with rate_limits.mailing(booking.email, NOW):
         pass
     queue_message(booking, "follow_up")
     Message.objects.update(error="ZZQ error", message_id="<1.ZZQ@here>")
@@ -204,7 +204,7 @@ def test_no_trace_is_left_in_any_table(settings):
         assert trace not in text
     assert not ManageLink.objects.exists()
     assert not Tally.objects.exists()
-    assert links.look_up(secret, NOW) is None
+    assert manage_links.look_up(secret, NOW) is None
     assert erased(offer)
     assert personal_data.values(booking) == personal_data.values(offer) == {}
     # The numbers are as they were.
@@ -221,14 +221,14 @@ def test_no_trace_is_left_in_any_table(settings):
 
 def test_others_keep_theirs():
     other = past(1, email=FILLED["email"], name="ZZQ Sister")
-    link = links.issue(other, NOW)
-    with limits.mailing(FILLED["email"], NOW):
+    link = manage_links.issue(other, NOW)
+    with rate_limits.mailing(FILLED["email"], NOW):
         pass
     erasure.erase(past(5), by="system", reason="asked", now=NOW)
     before = personal_data.values(other)
     other.refresh_from_db()
     assert personal_data.values(other) == before
-    assert links.look_up(link, NOW - 2 * DAY)
+    assert manage_links.look_up(link, NOW - 2 * DAY)
     assert Tally.objects.count() == 1  # the limit of a mailbox that somebody still uses
 
 
@@ -275,7 +275,7 @@ def test_visitors_who_just_booked_are_signed_out_of_it():
     stores = []
     for made in (booking, past(2, created_at=NOW - timedelta(hours=1))):
         store = SessionStore()
-        links.admit(made, store, now=NOW)
+        manage_links.admit(made, store, now=NOW)
         store.set_expiry(NOW + timedelta(hours=12))
         store.save()
         stores.append(store)
@@ -516,7 +516,7 @@ def test_what_should_be_gone_for_three_days_breaks_an_invariant():
 def test_what_is_left_of_an_erased_one_breaks_an_invariant():
     rows = [erasure.erase(past(1), by="system", reason="asked", now=NOW) for _ in range(4)]
     Booking.objects.filter(pk=rows[0].pk).update(staff_note="called again")
-    links.issue(rows[1], NOW)
+    manage_links.issue(rows[1], NOW)
     Message.objects.create(booking=rows[2], kind="link", key="x", due_at=NOW, error="SMTP 550")
     found = invariants.broken()["erased bookings of which something is left"]
     assert found == [row.reference for row in rows[:3]]

@@ -10,7 +10,7 @@ from django.db import connection
 from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 
-from bookings import limits, links
+from bookings import manage_links, rate_limits
 from bookings.desk import inbox
 from bookings.lifecycle import answers as lifecycle_answers
 from bookings.messaging import outbox, queue
@@ -88,7 +88,7 @@ class Guest:
         return self.send("call/", self.person | {"call_when": "Mornings"} | person)
 
     def made(self):
-        browser = links.browser_digest(self.client.session)
+        browser = manage_links.browser_digest(self.client.session)
         return ManageLink.objects.filter(browser=browser).order_by("-pk").first().booking
 
     def page(self, path):
@@ -145,12 +145,12 @@ SAME_GMAIL = ["patexample@gmail.com", "pat.example+x@gmail.com", "p.a.t.example@
     ],
 )
 def test_other_addresses_are_other_people(one, other):
-    assert limits.mailbox(one) != limits.mailbox(other)
+    assert rate_limits.mailbox(one) != rate_limits.mailbox(other)
 
 
 @pytest.mark.parametrize("spellings", [SAME_MAILBOX, SAME_GMAIL])
 def test_spellings_of_one_mailbox(spellings):
-    assert len({limits.mailbox(spelling) for spelling in spellings}) == 1
+    assert len({rate_limits.mailbox(spelling) for spelling in spellings}) == 1
 
 
 def nothing(email, phone):
@@ -174,7 +174,7 @@ def called(email, phone):
 
 def mailed(email, phone):
     for _ in range(5):
-        with limits.mailing(email):
+        with rate_limits.mailing(email):
             pass
 
 
@@ -262,7 +262,7 @@ def proves(guest, start):
     """Book as somebody who has to prove the mailbox, and press there."""
     guest.person["website"] = "x"
     assert guest.book(start).url == "/book/done/"
-    secret = links.issue(guest.made())
+    secret = manage_links.issue(guest.made())
     reader = FormClient()
     reader.get(f"/booking/{secret}/")
     return reader.post("/booking/prove/")
@@ -288,7 +288,7 @@ def test_one_mailbox_proves_two_consultations_ahead(clock, spellings):
 def test_a_second_press_in_the_mail_is_answered_like_the_first(clock):
     guest = Guest(clock, 1, website="x")
     guest.book(start_number(0))
-    secret = links.issue(guest.made())
+    secret = manage_links.issue(guest.made())
     for place in (1, 2):
         make_booking(email=guest.person["email"], starts_at=start_number(place))
     for _ in range(2):
@@ -310,7 +310,7 @@ def test_what_is_over_lapsed_or_not_proved_does_not_count(clock, doctor):
 def test_the_second_fact_from_a_mailed_link_proves_too():
     booking = make_booking(email="pat@example.org", starts_at=start_number(3))
     reader = FormClient()
-    reader.get(f"/booking/{links.issue(booking)}/")
+    reader.get(f"/booking/{manage_links.issue(booking)}/")
     booking.refresh_from_db()
     assert booking.proved_at is None, "by a press, not by looking"
     reader.post("/booking/", {"fact": "pat@example.org"})
@@ -354,7 +354,9 @@ def test_a_hundred_requests_send_one_victim_three_mails(clock):
             guest.book(start_number(number))
         else:
             guest.ask_for_call()
-        if ManageLink.objects.filter(browser=links.browser_digest(guest.client.session)).exists():
+        if ManageLink.objects.filter(
+            browser=manage_links.browser_digest(guest.client.session)
+        ).exists():
             guest.page("/book/done/")
             for path in ("/booking/reschedule/", "/booking/cancel/"):
                 start = f"{start_number(200 + number):%Y-%m-%dT%H:%M:%SZ}"
@@ -379,7 +381,7 @@ def test_the_day_of_a_mailbox_is_any_24_hours(clock):
 
 def fill(email):
     for number in range(3):
-        with limits.mailing(email.replace("@", f"+{number}@")) as may_mail:
+        with rate_limits.mailing(email.replace("@", f"+{number}@")) as may_mail:
             assert may_mail
 
 
@@ -413,7 +415,7 @@ def test_whoever_has_opened_the_mail_is_always_written_to(clock, opened, state):
     guest = Guest(clock, 1)
     guest.book(start_number(0))
     if opened:
-        guest.client.get(f"/booking/{links.issue(guest.made())}/")
+        guest.client.get(f"/booking/{manage_links.issue(guest.made())}/")
         guest.client.post("/booking/", {"fact": "guest1@example.org"})
     answer = guest.client.post("/booking/cancel/", {"reason": ""})
     assert "is cancelled" in answer.content.decode()
@@ -476,7 +478,7 @@ def test_a_booking_is_moved_five_times_an_hour(clock):
 
 
 def test_the_desk_gets_so_many_mails_an_hour_and_sees_the_rest(clock, monkeypatch, mailoutbox):
-    monkeypatch.setattr(limits, "DESK_MAILS", (limits.Limit(3, HOUR),))
+    monkeypatch.setattr(rate_limits, "DESK_MAILS", (rate_limits.Limit(3, HOUR),))
     for number in range(6):
         assert Guest(clock, number).ask_for_call(email="").url == "/book/done/"
     outbox.drain()
@@ -489,7 +491,7 @@ def test_the_desk_gets_so_many_mails_an_hour_and_sees_the_rest(clock, monkeypatc
 
 
 def test_a_mail_to_the_desk_is_counted_once_however_often_it_is_tried(clock, monkeypatch):
-    monkeypatch.setattr(limits, "DESK_MAILS", (limits.Limit(1, HOUR),))
+    monkeypatch.setattr(rate_limits, "DESK_MAILS", (rate_limits.Limit(1, HOUR),))
     Guest(clock, 1).ask_for_call(email="")
     with monkeypatch.context() as broken:
         broken.setattr(smtp.Post, "open", lambda post: (_ for _ in ()).throw(OSError()))
@@ -530,8 +532,8 @@ def test_the_sixth_of_a_network_in_an_hour_is_asked(clock):
 def others_ask(count, network="192.0.2.1", every=timedelta(0), clock=None):
     """So many other people's requests, counted without their pages."""
     for _ in range(count):
-        with limits.admitted(network=network, email="", key=uuid.uuid4()) as admission:
-            assert admission == limits.Admission()
+        with rate_limits.admitted(network=network, email="", key=uuid.uuid4()) as admission:
+            assert admission == rate_limits.Admission()
         if every:
             clock.shift(every)
 
@@ -607,7 +609,7 @@ def test_whose_network_it_is(settings, hops, peer, chain, network):
     """W-14"""
     settings.TRUSTED_PROXIES = hops
     request = RequestFactory().get("/", REMOTE_ADDR=peer, HTTP_X_FORWARDED_FOR=chain)
-    assert limits.network_of(request) == network
+    assert rate_limits.network_of(request) == network
 
 
 @pytest.mark.parametrize("hops", [0, 1])
@@ -622,7 +624,7 @@ def test_forged_headers_do_not_get_around_a_limit(settings, clock, hops):
             HTTP_X_REAL_IP=f"10.0.0.{number}", HTTP_FORWARDED=f"for=10.0.0.{number}",
             HTTP_CLIENT_IP=f"10.0.0.{number}",
         )  # fmt: skip
-        found.add(limits.network_of(request))
+        found.add(rate_limits.network_of(request))
     assert found == {"203.0.113.0/24"}
 
 
@@ -666,7 +668,7 @@ def test_the_field_for_programs_is_nobody_elses(clock, step):
 def test_on_this_machine_alone_pace_and_network_say_nothing(settings):
     """A site that only loopback reaches: everybody is one address, and trying it is no abuse."""
     settings.NETWORK_LIMITS = False
-    with limits.admitted(
+    with rate_limits.admitted(
         network="127.0.0.0/24", email="a@example.org", key=uuid.uuid4(), scripted=True
     ) as admission:
         assert admission.prove_within is None
@@ -800,7 +802,7 @@ def test_where_requests_are_confirmed_at_once_the_press_confirms(doubted, mailou
 
 def test_five_wrong_facts_an_hour(clock):
     booking = make_booking(starts_at=start_number(40), phone="+13235550177")
-    one, other = links.issue(booking), links.issue(booking)
+    one, other = manage_links.issue(booking), manage_links.issue(booking)
     client = FormClient()
     client.get(f"/booking/{one}/")
 
@@ -823,7 +825,7 @@ def test_five_wrong_facts_an_hour(clock):
 
 def test_sixty_unknown_links_a_minute(clock):
     """R-13: then nothing more opens from there; elsewhere the real link does."""
-    secret = links.issue(make_booking(starts_at=start_number(0)))
+    secret = manage_links.issue(make_booking(starts_at=start_number(0)))
     guesser = FormClient(REMOTE_ADDR="203.0.113.9")
     got = [guesser.get(f"/booking/{number:043}/").status_code for number in range(70)]
     assert got == [404] * 60 + [429] * 10
@@ -843,8 +845,8 @@ def test_a_tally_tells_nothing_and_goes_after_a_day(clock, settings):
     keys = set(Tally.objects.values_list("key", flat=True))
     assert all(re.fullmatch(r"[0-9a-f]{64}", key) for key in keys)
     settings.SECRET_KEY = "another key of the same site, which makes other digests"  # noqa: S105
-    assert limits._key("mailbox", "guest1@example.org") not in keys
+    assert rate_limits._key("mailbox", "guest1@example.org") not in keys
     clock.shift(DAY - timedelta(seconds=60))
-    assert limits.purge(datetime.now(UTC)) == 0
+    assert rate_limits.purge(datetime.now(UTC)) == 0
     clock.shift(timedelta(seconds=61))
-    assert limits.purge(datetime.now(UTC)) == len(keys)
+    assert rate_limits.purge(datetime.now(UTC)) == len(keys)

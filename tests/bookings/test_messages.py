@@ -12,7 +12,7 @@ from django.core.exceptions import ValidationError
 from django.urls import resolve
 from icalendar import Calendar
 
-from bookings import links
+from bookings import manage_links
 from bookings.lifecycle import contact
 from bookings.messaging import email as mails
 from bookings.messaging import queue, relevance
@@ -248,7 +248,7 @@ def test_every_link_is_ours_and_leads_somewhere(kind):
         match = resolve(path)
         names.add(match.view_name)
         if match.view_name == "bookings:open_link":
-            assert links.look_up(match.kwargs["secret"], now).booking == message.booking
+            assert manage_links.look_up(match.kwargs["secret"], now).booking == message.booking
     if kind in WITH_LINK:
         assert names == {"bookings:open_link"}
     elif message.to_desk:
@@ -261,7 +261,7 @@ def test_each_writing_has_a_link_of_its_own_and_keeps_only_its_hash():
     message = message_for(Kind.CONFIRMED)
     found = [re.search(r"/booking/([\w-]+)/", parts(written(message))[1])[1] for _ in range(2)]
     assert found[0] != found[1]
-    assert all(links.look_up(secret, BEFORE) for secret in found)
+    assert all(manage_links.look_up(secret, BEFORE) for secret in found)
     assert ManageLink.objects.count() == 2
     stored = str(list(Message.objects.values_list())) + str(list(ManageLink.objects.values_list()))
     assert not any(secret in stored for secret in found)
@@ -490,25 +490,25 @@ def links_waiting(booking):
 def test_staff_send_a_link_and_the_earlier_ones_die():
     """R-09"""
     booking = make_booking()
-    first = links.issue(booking, BEFORE)
+    first = manage_links.issue(booking, BEFORE)
     contact.send_link(booking, by="system", now=BEFORE)
-    assert links.look_up(first, BEFORE) is None
+    assert manage_links.look_up(first, BEFORE) is None
     assert links_waiting(booking) == 1
     contact.send_link(booking, by="system", now=BEFORE)
     assert links_waiting(booking) == 1, "the one that waits will do"
     Message.objects.update(state="sent")
-    second = links.issue(booking, BEFORE)
+    second = manage_links.issue(booking, BEFORE)
     contact.send_link(booking, by="system", now=BEFORE + timedelta(seconds=1))
-    assert links.look_up(second, BEFORE) is None
+    assert manage_links.look_up(second, BEFORE) is None
     assert links_waiting(booking) == 1
 
 
 def test_a_corrected_address_gets_a_new_link_and_the_old_ones_die():
     """R-09"""
     booking = make_booking()
-    secret = links.issue(booking, BEFORE)
+    secret = manage_links.issue(booking, BEFORE)
     contact.contact_changed(booking, by="system", now=BEFORE)
-    assert links.look_up(secret, BEFORE) is None
+    assert manage_links.look_up(secret, BEFORE) is None
     assert links_waiting(booking) == 1
 
 
@@ -527,11 +527,11 @@ def test_a_corrected_address_gets_what_did_not_reach_the_old_one():
 
 def test_without_an_address_nothing_is_queued():
     booking = make_booking(email="")
-    secret = links.issue(booking, BEFORE)
+    secret = manage_links.issue(booking, BEFORE)
     queue_message(booking, Kind.CONFIRMED)
     Message.objects.update(state="failed")
     contact.contact_changed(booking, by="system", now=BEFORE)
-    assert links.look_up(secret, BEFORE) is None
+    assert manage_links.look_up(secret, BEFORE) is None
     assert not booking.messages.waiting().exists()
 
 

@@ -8,7 +8,7 @@ from django.contrib.auth.models import Group
 from django.core.cache import caches
 from django.urls import reverse
 
-from bookings import links
+from bookings import manage_links
 from bookings.desk import exports
 from bookings.models import Booking
 from clinic import personal_data, roles
@@ -144,7 +144,7 @@ def ask(client, booking, *chosen, **values):
 
 def test_the_file_holds_every_personal_column(client, manager):
     booking = past(**FILLED, condition=make_condition(name="Bruxism"))
-    links.issue(booking)
+    manage_links.issue(booking)
     queue_message(booking, "follow_up")
     response = ask(client, booking)
     assert response["Content-Disposition"] == 'attachment; filename="personal-data.json"'

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from bookings import links
+from bookings import manage_links
 from bookings.availability import search
 from bookings.lifecycle import answers, errors, requests, visits
 from bookings.models import Booking, Message
@@ -241,11 +241,11 @@ def test_a_move_by_the_patient_waits_again(doctor):
     booking = answers.confirm(ask(), by=make_user(), now=NOW)
     early = NOW
     before = booking.sequence
-    secret = links.issue(booking, now=early)
+    secret = manage_links.issue(booking, now=early)
     moved = answers.reschedule(booking, start=NINE + timedelta(days=1), by="patient", now=early)
     assert (moved.status, moved.starts_at) == ("pending", NINE + timedelta(days=1))
     assert moved.sequence > before
-    assert links.look_up(secret, now=early) is None
+    assert manage_links.look_up(secret, now=early) is None
     assert ask(name="Next").starts_at == NINE, "the old time is free"
 
 

@@ -7,7 +7,7 @@ import pytest
 from django.contrib.auth.models import Group
 from django.core.cache import caches
 
-from bookings import invariants, links
+from bookings import invariants, manage_links
 from bookings.availability import conflicts
 from bookings.desk import conflicts as desk_conflicts
 from bookings.lifecycle import answers, clock_changes, offers, requests
@@ -164,14 +164,14 @@ def test_telling_again_keeps_the_instant_and_writes_once(clinic, doctor):
     user = make_user()
     booking = answers.confirm(ask(), by=user, now=NOW)
     under_older_data([booking])
-    secret = links.issue(booking, NOW)
+    secret = manage_links.issue(booking, NOW)
     again = clock_changes.tell_again(booking, by=user, now=NOW)
     assert (again.starts_at, again.sequence) == (NINE, booking.sequence + 1)
     assert again.told_times == clock_changes.told(NINE, LOS_ANGELES, KOLKATA)
     assert shifted(clinic) == []
     clock_changes.tell_again(booking, by=user, now=NOW)
     assert Message.objects.filter(booking=booking, kind="changed").count() == 1
-    assert links.look_up(secret, NOW) is None
+    assert manage_links.look_up(secret, NOW) is None
     event = AuditEvent.objects.get(action="booking.told_again")
     assert (event.actor, event.details) == (user, {"clocks": ["clinic"]})
     assert not any(invariants.broken().values())

@@ -11,7 +11,7 @@ from django.apps import apps
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from bookings import links
+from bookings import manage_links
 from bookings.lifecycle import contact
 from bookings.models import Booking, ManageLink, hashed_key
 from tests.bookings.conftest import FormClient
@@ -156,7 +156,7 @@ def test_a_copied_cookie_opens_nothing_elsewhere(made):
 def test_a_visit_by_second_fact_is_bound_too():
     booking = make_booking(**{k: PERSON[k] for k in ("name", "email")}, phone="+13235550177")
     reader, thief = FormClient(), FormClient()
-    reader.get(f"/booking/{links.issue(booking)}/")
+    reader.get(f"/booking/{manage_links.issue(booking)}/")
     assert not is_shown(reader)
     reader.post("/booking/", {"fact": "0177"})
     assert is_shown(reader)
@@ -182,14 +182,14 @@ def test_no_secret_of_a_visit_is_stored(made):
 
 
 def revoke_links(booking):
-    links.revoke_every(by="system")
+    manage_links.revoke_every(by="system")
 
 
 def send_again(booking):
     contact.send_link(booking, by="system")
 
 
-@pytest.mark.parametrize("end", [links.revoke_all, revoke_links, send_again])
+@pytest.mark.parametrize("end", [manage_links.revoke_all, revoke_links, send_again])
 def test_whatever_ends_the_links_ends_the_visit_at_once(made, end):
     """The confirmation page included, and for the key and a second press too."""
     assert is_shown(made)
@@ -212,7 +212,7 @@ def test_it_ends_after_half_an_hour(made, clock):
 def test_signing_out_is_one_press(made, path):
     assert 'action="/booking/sign-out/"' in made.get(path).content.decode()
     other = FormClient()
-    other.get(f"/booking/{links.issue(Booking.objects.get())}/")
+    other.get(f"/booking/{manage_links.issue(Booking.objects.get())}/")
     cookies = {name: made.cookies[name].value for name in ("manage", "session")}
     answer = made.post("/booking/sign-out/")
     assert "You are signed out" in answer.content.decode()
@@ -251,7 +251,7 @@ def test_signing_out_takes_a_press_and_a_token(made):
 
 def test_looking_writes_nothing(made):
     """Of the one who booked, of one who opened the link, and of one who gave the second fact."""
-    secret = links.issue(Booking.objects.get())
+    secret = manage_links.issue(Booking.objects.get())
     opened, proven = FormClient(), FormClient()
     for browser in (opened, proven):
         browser.get(f"/booking/{secret}/")

@@ -8,7 +8,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.utils import timezone
 
-from bookings import links
+from bookings import manage_links
 from bookings.availability import search
 from bookings.forms import DetailsForm
 from bookings.lifecycle import answers, offers
@@ -121,7 +121,9 @@ def states():
 
 def links_of_states():
     """The path of a fresh manage link to a booking of each state."""
-    return {state: f"/booking/{links.issue(booking)}/" for state, booking in states().items()}
+    return {
+        state: f"/booking/{manage_links.issue(booking)}/" for state, booking in states().items()
+    }
 
 
 def links_of_mails():
@@ -147,8 +149,8 @@ def _later(booking):
 def dead_link():
     """The path of a link that opens nothing any more."""
     booking = ask("Staged Patient")
-    path = f"/booking/{links.issue(booking)}/"
-    links.revoke_all(booking)
+    path = f"/booking/{manage_links.issue(booking)}/"
+    manage_links.revoke_all(booking)
     return path
 
 
@@ -158,7 +160,7 @@ def third_to_prove():
     proved = [call_back("Staged Patient", **whose).pk for _ in range(2)]
     Booking.objects.filter(pk__in=proved).update(proved_at=timezone.now())
     third = ask("Staged Patient", prove_within=timedelta(minutes=15), **whose)
-    return f"/booking/{links.issue(third)}/"
+    return f"/booking/{manage_links.issue(third)}/"
 
 
 def named():

@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 from django.forms import modelform_factory
 from django.urls import reverse
 
-from bookings import limits, links
+from bookings import manage_links, rate_limits
 from bookings.admin.bookings import ContactForm
 from bookings.forms import CallbackForm, DetailsForm, LostLinkForm
 from bookings.messaging import outbox, queue
@@ -110,7 +110,7 @@ def test_each_form_gives_what_will_be_stored(typed, stored):
     ):
         assert form.is_valid(), form.errors
         assert form.cleaned_data["email"] == stored
-    assert limits.mailbox(stored) == stored
+    assert rate_limits.mailbox(stored) == stored
 
 
 @pytest.fixture
@@ -242,6 +242,6 @@ def test_a_second_fact_may_be_spelled_as_it_was_typed():
 
     make_clinic()
     booking = make_booking(email="Pat@xn--bcher-kva.example", phone="")
-    client.get(reverse("bookings:open_link", args=[links.issue(booking)]))
+    client.get(reverse("bookings:open_link", args=[manage_links.issue(booking)]))
     answer = client.post(reverse("bookings:manage"), {"fact": "pat@BÜCHER.example"})
     assert answer.status_code == 302

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import time_machine
 
-from bookings import links
+from bookings import manage_links
 from bookings.models import Booking, Message
 from tests.bookings.test_limits import Guest
 from tests.factories import (
@@ -130,7 +130,7 @@ class People:
     def changes_their_mind(self):
         """Cancels with the mailed link, and books another time."""
         guest = self.books(self.somebody(fastest=3, slowest=40))
-        guest.client.get(f"/booking/{links.issue(guest.made())}/")
+        guest.client.get(f"/booking/{manage_links.issue(guest.made())}/")
         guest.client.post("/booking/", {"fact": guest.person["email"]})
         guest.client.post("/booking/cancel/", {"reason": "Wrong day"})
         assert guest.made().status == "cancelled"
@@ -148,9 +148,9 @@ class People:
         guest = self.books(self.somebody(fastest=3, slowest=40))
         guest.client.post("/booking/lost/", {"email": guest.person["email"]})
         assert guest.made().messages.filter(kind=Message.Kind.LINK).count() == 1
-        mistyped = f"{links.issue(guest.made())[:-2]}xx"
+        mistyped = f"{manage_links.issue(guest.made())[:-2]}xx"
         assert guest.client.get(f"/booking/{mistyped}/").status_code == 404
-        assert guest.client.get(f"/booking/{links.issue(guest.made())}/").status_code == 302
+        assert guest.client.get(f"/booking/{manage_links.issue(guest.made())}/").status_code == 302
 
     def wants_a_call(self):
         guest = self.somebody(fastest=3, slowest=60)
@@ -300,12 +300,12 @@ def test_one_mailbox_asks_for_twenty_links_at_once(guarded):
 
 
 A_LINK = """
-from bookings import links
+from bookings import manage_links
 from bookings.availability import search
 from bookings.lifecycle import requests
 from conditions import editions
 slot = search.next_free(visit_type="in_person")
-print(links.issue(requests.request(
+print(manage_links.issue(requests.request(
     start=slot.starts_at, practitioner=slot.practitioner, visit_type="in_person", name="Pat",
     email="pat@example.org", phone="+13235550177", consent_version="1",
     asked=editions.emergency_signs(None),
@@ -369,9 +369,9 @@ def patient(server, number, start, pause):
 
 
 MAILED = """
-from bookings import links
+from bookings import manage_links
 from bookings.models import Booking
-print(links.issue(Booking.objects.get(email={email!r}, hold_until__isnull=False)))
+print(manage_links.issue(Booking.objects.get(email={email!r}, hold_until__isnull=False)))
 """
 
 

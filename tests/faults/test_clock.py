@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import time_machine
 
-from bookings import limits
+from bookings import rate_limits
 from bookings.lifecycle import requests
 from bookings.management.commands.run_worker import housekeeping
 from bookings.messaging import outbox
@@ -133,7 +133,7 @@ def test_a_hold_ends_by_the_clock_and_a_confirmed_booking_never_does(booked, clo
     """The clock steps ahead during a hold: only what was held without proof is free."""
     held = requests.request(
         start=NOON + 4 * HOUR, visit_type="video", name="Bo", email="bo@example.org",
-        consent_version="1", asked=asked_of(), prove_within=limits.PROVE_WITHIN,
+        consent_version="1", asked=asked_of(), prove_within=rate_limits.PROVE_WITHIN,
     )  # fmt: skip
     clock.move_to(NOON + HOUR / 2)
     work()
@@ -147,13 +147,13 @@ def test_a_hold_ends_by_the_clock_and_a_confirmed_booking_never_does(booked, clo
 def test_people_who_came_by_the_wrong_clock_do_not_count_for_a_day(booked, clock, settings):
     settings.ABUSE_LIMITS = True
     clock.move_to(NOON + DAY)
-    for _ in range(limits.MAILS.count):
-        with limits.mailing("zelda@example.org") as may_mail:
+    for _ in range(rate_limits.MAILS.count):
+        with rate_limits.mailing("zelda@example.org") as may_mail:
             assert may_mail
-    with limits.mailing("zelda@example.org") as may_mail:
+    with rate_limits.mailing("zelda@example.org") as may_mail:
         assert not may_mail
     clock.move_to(NOON)
-    with limits.mailing("zelda@example.org") as may_mail:
+    with rate_limits.mailing("zelda@example.org") as may_mail:
         assert may_mail
 
 

@@ -10,7 +10,7 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from bookings import invariants, links
+from bookings import invariants, manage_links
 from bookings.availability import search
 from bookings.lifecycle import answers, clock_changes, contact, errors, offers, requests, visits
 from bookings.messaging import outbox
@@ -148,7 +148,7 @@ class Clinic:
         assert now["status"] in LEGAL[name].get(before["status"], ()), (name, before, now)
         if now["starts_at"] != before["starts_at"]:
             assert now["sequence"] > before["sequence"], name
-            assert not links.ManageLink.objects.valid().filter(
+            assert not manage_links.ManageLink.objects.valid().filter(
                 booking=booking, issued_at__lt=timezone.now()
             ), name
 

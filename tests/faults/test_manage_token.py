@@ -17,7 +17,7 @@ import time_machine
 from django.core.management import call_command
 from django.db import connection
 
-from bookings import links
+from bookings import manage_links
 from bookings.lifecycle import answers as lifecycle_answers
 from bookings.lifecycle import contact
 from bookings.messaging import outbox
@@ -70,7 +70,7 @@ def booking(db, clock):
 @pytest.fixture
 def proven(client, booking):
     """A browser that opened the link and gave the second fact."""
-    client.get(f"/booking/{links.issue(booking)}/")
+    client.get(f"/booking/{manage_links.issue(booking)}/")
     post(client, "/booking/", fact="zelda@example.org")
     assert "Zelda Quill" in client.get("/booking/").content.decode()
     return client
@@ -110,22 +110,28 @@ def alterations(secret, dice):
 @pytest.mark.parametrize("number", [1000, pytest.param(10_000, marks=pytest.mark.night)])
 def test_altered_links_open_nothing(booking, tally, number):
     """R-05: every alteration of a valid link is refused."""
-    secret = links.issue(booking)
+    secret = manage_links.issue(booking)
     for altered in islice(alterations(secret, tally.dice), number):
-        assert links.look_up(altered) is None
+        assert manage_links.look_up(altered) is None
         tally.add(refused=1)
-    assert links.look_up(secret)
+    assert manage_links.look_up(secret)
 
 
 def test_what_does_not_open_answers_alike(client, booking):
     """R-05, R-06: altered, expired, revoked, erased, of nobody: one page, with the phone number."""
-    secret = links.issue(booking)
+    secret = manage_links.issue(booking)
     revoked, erased = make_booking(), make_booking(erased_at=NOW)
-    dead = [links.issue(revoked), links.issue(erased), "x" * 43, secret[:-1], secret.swapcase()]
+    dead = [
+        manage_links.issue(revoked),
+        manage_links.issue(erased),
+        "x" * 43,
+        secret[:-1],
+        secret.swapcase(),
+    ]
     # What others know or could compute of it opens nothing either.
-    link = links.look_up(secret)
+    link = manage_links.look_up(secret)
     dead += [link.digest, booking.reference, str(booking.uid), str(booking.pk), str(link.pk)]
-    links.revoke_all(revoked)
+    manage_links.revoke_all(revoked)
     answers = [client.get(f"/booking/{text}/") for text in dead]
     with time_machine.travel(booking.ends_at + timedelta(hours=24, seconds=1)):
         answers.append(client.get(f"/booking/{secret}/"))
@@ -141,7 +147,7 @@ def test_ids_of_another_booking_select_nothing(proven, booking):
     other = make_booking(
         starts_at=START + timedelta(days=1), practitioner=make_practitioner(), name="Otto Other"
     )
-    link = links.look_up(links.issue(other))
+    link = manage_links.look_up(manage_links.issue(other))
     names = ("id", "pk", "booking", "booking_id", "reference", "uid", "link", "digest", "manage")
     values = (other.pk, other.reference, str(other.uid), link.pk, link.digest, f"{link.pk}:1")
     before, tried = state(), 0
@@ -167,7 +173,7 @@ def test_ids_of_another_booking_select_nothing(proven, booking):
 @pytest.mark.parametrize("number", [200, pytest.param(1000, marks=pytest.mark.night)])
 def test_scanners_change_nothing(client, proven, booking, tally, number):
     """R-10: GET, HEAD, OPTIONS and prefetch of every address that a mail or page links to."""
-    secret = links.issue(booking)
+    secret = manage_links.issue(booking)
     before = state()
     paths = (
         f"/booking/{secret}/", "/booking/", "/booking/cancel/", "/booking/reschedule/",
@@ -198,7 +204,7 @@ def everything_stored():
 
 def test_a_dump_holds_no_secret(booking):
     """R-11: 256 bits each, all different in one frozen instant, and none of 1,000 is stored."""
-    secrets = [links.issue(booking, NOW) for _ in range(1000)]
+    secrets = [manage_links.issue(booking, NOW) for _ in range(1000)]
     assert len(set(secrets)) == 1000
     assert min(map(len, secrets)) >= 43
     letters = Counter("".join(secrets))
@@ -214,17 +220,17 @@ def test_a_dump_holds_no_secret(booking):
 def test_links_do_not_follow_from_the_random_seed(booking):
     """R-11: nothing that can be set or guessed brings the same secret again."""
     random.seed(1)
-    first = links.issue(booking, NOW)
+    first = manage_links.issue(booking, NOW)
     random.seed(1)
-    assert links.issue(booking, NOW) != first
+    assert manage_links.issue(booking, NOW) != first
 
 
 # --- R-12: where the secret is seen ---------------------------------------------------------------
 
 ISSUE = """
-from bookings import links
+from bookings import manage_links
 from bookings.models import Booking
-print(links.issue(Booking.objects.get(reference={!r})))
+print(manage_links.issue(Booking.objects.get(reference={!r})))
 """
 
 
@@ -273,7 +279,7 @@ def test_walk(client, booking, settings, tally):
     known = [str(n) for n in range(200)]
     for one in [booking, *others]:
         known += [one.reference, one.spoken_reference, str(one.uid), one.uid.hex, str(one.pk)]
-        links.issue(one)
+        manage_links.issue(one)
     known += list(ManageLink.objects.values_list("digest", flat=True))
     names = [one.name for one in [booking, *others]]
     while len(known) < 10_000:
@@ -290,7 +296,7 @@ def test_walk(client, booking, settings, tally):
 
 def test_links_and_visits_survive_a_new_key(proven, booking, settings):
     """R-14: links do not depend on the key; open visits live on while the old key is a fallback."""
-    secret, old = links.issue(booking), settings.SECRET_KEY
+    secret, old = manage_links.issue(booking), settings.SECRET_KEY
     settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "n" * 64, [old]
     assert "Zelda Quill" in proven.get("/booking/").content.decode()
     settings.SECRET_KEY_FALLBACKS = []
@@ -300,12 +306,12 @@ def test_links_and_visits_survive_a_new_key(proven, booking, settings):
 
 def test_revoke_links(proven, booking, client):
     """R-14: one command ends every link and every open visit; a new link can be had at once."""
-    secrets = [links.issue(make_booking()) for _ in range(5)] + [links.issue(booking)]
+    secrets = [manage_links.issue(make_booking()) for _ in range(5)] + [manage_links.issue(booking)]
     alive = ManageLink.objects.filter(revoked_at=None).count()
     output = StringIO()
     call_command("revoke_links", stdout=output)
     assert output.getvalue() == f"{alive} links revoked.\n"
-    assert not [secret for secret in secrets if links.look_up(secret)]
+    assert not [secret for secret in secrets if manage_links.look_up(secret)]
     assert proven.get("/booking/").status_code == 404
     assert post(proven, "/booking/cancel/", reason="").status_code == 404
     event = AuditEvent.objects.get(action="links.revoked")
@@ -327,6 +333,6 @@ def test_old_links_end_with_every_change(booking):
         lambda: contact.send_link(booking, by="system", now=NOW),
     )
     for change in changes:
-        secret = links.issue(booking, NOW)
+        secret = manage_links.issue(booking, NOW)
         change()
-        assert links.look_up(secret, NOW) is None
+        assert manage_links.look_up(secret, NOW) is None

@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 from icalendar import Calendar
 
-from bookings import links
+from bookings import manage_links
 from bookings.messaging import email as mails
 from bookings.models import Message
 from clinic.models import Clinic
@@ -68,7 +68,7 @@ def test_round_trip(client, zone, patient):
                 here, there = shown(at, zone), shown(at, patient)
                 day_there = f"{at.astimezone(ZoneInfo(patient)):%A} "
 
-                client.get(f"/booking/{links.issue(booking)}/")
+                client.get(f"/booking/{manage_links.issue(booking)}/")
                 page = client.get("/booking/").content.decode()
                 assert there in page
                 assert here in page

@@ -2,7 +2,7 @@
 
 from django.core.management.base import BaseCommand
 
-from bookings import links
+from bookings import manage_links
 
 
 class Command(BaseCommand):
@@ -12,5 +12,5 @@ class Command(BaseCommand):
     )
 
     def handle(self, **options):
-        number = links.revoke_every(by="system")
+        number = manage_links.revoke_every(by="system")
         self.stdout.write(f"{number} links revoked.")

@@ -11,7 +11,7 @@ from django.db import DatabaseError, InterfaceError, close_old_connections, conn
 from django.db.models import Q
 from django.utils import timezone
 
-from bookings import limits
+from bookings import rate_limits
 from bookings.lifecycle import erasure, requests
 from bookings.messaging import outbox, queue
 from bookings.models import Heartbeat
@@ -33,7 +33,7 @@ def housekeeping(now):
     every("anchors", timedelta(days=1), now, lambda: audit.anchor(now))
     every("write log", timedelta(minutes=10), now, warn_of_long_write_log)
     every("account mails", timedelta(days=1), now, lambda: account_mails.purge(now))
-    every("tallies", timedelta(days=1), now, lambda: limits.purge(now))
+    every("tallies", timedelta(days=1), now, lambda: rate_limits.purge(now))
     return every("housekeeping", timedelta(days=1), now, lambda: call_command("clearsessions"))
 
 
