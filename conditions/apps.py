@@ -9,8 +9,9 @@ class ConditionsConfig(AppConfig):
         from clinic import public_words
         from clinic.operations import setup
 
-        from . import checks, lint  # noqa: F401 - checks registers the start-up checks
+        from . import checks  # noqa: F401 - checks registers the start-up checks
         from .publishing import signed_page_step
+        from .text_checks import overclaims
 
         setup.MORE.append(signed_page_step)
-        public_words.CHECKS.append(lint.claims)
+        public_words.CHECKS.append(overclaims.claims)

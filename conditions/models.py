@@ -10,7 +10,7 @@ from django.db.models import F, Q
 from clinic.constraints import Frozen
 from clinic.models import Practitioner
 
-from .html import ProseField
+from .fields import ProseField
 
 
 def _source():

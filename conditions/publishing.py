@@ -15,9 +15,10 @@ from clinic import audit
 from clinic.models import AuditEvent, Clinic, Practitioner
 from clinic.operations import setup
 
-from . import editions, lint, snapshot
+from . import editions, snapshot
 from .editions import LICENSE, STARTER_SIGNATURE
 from .models import Condition, Edition, Page, Reference, SigningRight
+from .text_checks import gaps as text_checks_gaps
 
 LICENSE_CHECK_MONTHS = 24
 CHANGED = "page.changed"
@@ -72,7 +73,7 @@ def submit(page, *, by):
     _require(by, "conditions.submit_page", "send a page for review")
     page = _locked(page)
     document = snapshot.build_document(page)
-    missing = lint.gaps(document)
+    missing = text_checks_gaps.gaps(document)
     if missing:
         raise PublishingError("The page is not complete.", missing)
     mark = snapshot.digest(document)
@@ -151,7 +152,7 @@ def publish(edition, *, by):
             "somebody who may."
         )
     _refuse_stale(page, edition)
-    missing = lint.gaps(edition.document)
+    missing = text_checks_gaps.gaps(edition.document)
     if missing:
         raise PublishingError("The page is not complete.", missing)
     return _go_live(edition, by=by)
@@ -188,7 +189,11 @@ def mark_reviewed(page, *, by, on, next_due):
     _refuse_authors(page, by)
     if on > timezone.localdate():
         raise PublishingError("A review cannot lie in the future.")
-    if not on < next_due <= lint.months_after(on, lint.LONGEST_REVIEW_MONTHS):
+    if (
+        not on
+        < next_due
+        <= text_checks_gaps.months_after(on, text_checks_gaps.LONGEST_REVIEW_MONTHS)
+    ):
         raise PublishingError("The next review comes after this one, within 36 months.")
     page.reviewer, page.last_reviewed, page.next_review_due = practitioner, on, next_due
     page.save(update_fields=["reviewer", "last_reviewed", "next_review_due", "updated_at"])
@@ -225,7 +230,7 @@ def publish_starter(page):
     if page.editions.exists():
         raise PublishingError(f"{page} has editions already.")
     document = snapshot.build_document(page)
-    missing = lint.gaps(document)
+    missing = text_checks_gaps.gaps(document)
     if missing:
         raise PublishingError(f"{page} is not complete: {missing[0].message}", missing)
     edition = _new_edition(page, document, by=None)
@@ -299,7 +304,7 @@ def _qualified(user, page):
 
 
 def _lapses(checked):
-    return lint.months_after(checked, LICENSE_CHECK_MONTHS)
+    return text_checks_gaps.months_after(checked, LICENSE_CHECK_MONTHS)
 
 
 def _signature(practitioner):

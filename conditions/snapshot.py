@@ -9,7 +9,7 @@ from django.utils.html import escape, strip_tags
 from django.utils.text import slugify
 
 from .document import Kind, at_schema, digest, leaves, mapped, names
-from .html import ATTRIBUTES, SCHEMES, TAGS, clean_html
+from .fields import ATTRIBUTES, SCHEMES, TAGS, clean_html
 from .models import Condition, Faq, Page, RedFlag, SharedBlock
 
 BOXED_WARNING = "boxed-warning"

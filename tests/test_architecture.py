@@ -95,7 +95,7 @@ ONLY_IN = {
         "bookings/manage_links.py", "clinic/admin/audit.py", "clinic/admin/users.py",
         "clinic/staff/addresses.py", "clinic/staff/sessions.py",
         "clinic/staff/access.py", "clinic/staff/record.py", "clinic/starter_clinic.py", "clinic/operations/setup.py",
-        "bookings/demo_week.py", "conditions/starter_release.py",
+        "bookings/demo_week.py", "conditions/starter/release.py",
     },
     r"AuditEvent\.objects\.create\(": {"clinic/audit.py"},
     r"\.status = ": {"bookings/lifecycle/"},

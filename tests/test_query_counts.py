@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from clinic import starter_clinic
 from clinic.models import Practitioner
-from conditions import starter_content
+from conditions.starter import content
 from tests.factories import make_booking
 
 pytestmark = pytest.mark.django_db
@@ -23,7 +23,7 @@ FORM = "application/x-www-form-urlencoded"
 def starter(db):
     with time_machine.travel(NOW, tick=False):
         starter_clinic.load()
-        starter_content.load()
+        content.load()
         yield
 
 

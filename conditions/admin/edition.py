@@ -6,9 +6,10 @@ from django.http import HttpResponseNotAllowed
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import path
 
-from conditions import lint, publishing, views
+from conditions import publishing, views
 from conditions.comparison import compare
 from conditions.models import Edition
+from conditions.text_checks import plain_words
 
 
 class State(admin.SimpleListFilter):
@@ -84,7 +85,7 @@ class EditionAdmin(admin.ModelAdmin):
             "can_withdraw": obj.live and user.has_perm("conditions.publish_edition"),
             "live_edition": live.defer("document", "card").first(),
             "preview_path": views.preview_path(obj),
-            "hints": [hint.message for hint in lint.hints(obj.document)],
+            "hints": [hint.message for hint in plain_words.hints(obj.document)],
         }
         return super().render_change_form(request, context, add, change, form_url, obj)
 

@@ -14,9 +14,10 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import path, reverse
 from django.utils import timezone
 
-from conditions import lint, publishing, snapshot, views
+from conditions import publishing, snapshot, views
 from conditions.comparison import compare
 from conditions.models import Citation, Edition, Faq, Page, Section
+from conditions.text_checks import documents, gaps, plain_words
 
 from . import release
 from .prose import NonceMediaMixin, PositionedFormSet
@@ -240,8 +241,8 @@ class PageAdmin(NonceMediaMixin, admin.ModelAdmin):
             page = _fresh(obj)
             document = snapshot.build_document(page)
             context |= {
-                "gaps": [_with_link(gap, page) for gap in lint.gaps(document)],
-                "hints": [_with_link(hint, page) for hint in lint.hints(document)],
+                "gaps": [_with_link(gap, page) for gap in gaps.gaps(document)],
+                "hints": [_with_link(hint, page) for hint in plain_words.hints(document)],
                 "editions": page.editions.defer("document", "card").order_by("-number")[:5],
                 "preview_path": views.preview_path(page),
                 "newer": self._newer(context),
@@ -249,13 +250,13 @@ class PageAdmin(NonceMediaMixin, admin.ModelAdmin):
                 "signers": page.signers,
                 "may_sign": page.signers.filter(user=request.user).exists(),
                 "today": timezone.localdate(),
-                "latest_due": lint.months_after(timezone.localdate(), lint.LONGEST_REVIEW_MONTHS),
+                "latest_due": gaps.months_after(timezone.localdate(), gaps.LONGEST_REVIEW_MONTHS),
             }
         return super().render_change_form(request, context, add, change, form_url, obj)
 
     def _newer(self, context):
         newer = getattr(context["adminform"].form, "newer", None)
-        texts = lint.texts(snapshot.build_document(newer)) if newer else ()
+        texts = documents.texts(snapshot.build_document(newer)) if newer else ()
         return [text for place, text in texts if text and place in PAGE_TEXTS]
 
     # --- verbs ---

@@ -5,7 +5,8 @@ from django.core.exceptions import PermissionDenied
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 
-from conditions import publishing, starter_release
+from conditions import publishing
+from conditions.starter import release
 
 DONE = {
     "take": "Taken as a draft. Send the pages that show it for review; the site changes after that.",
@@ -18,7 +19,7 @@ def corrections(model_admin, request):
     if not model_admin.has_change_permission(request):
         raise PermissionDenied
     if request.method == "POST":
-        verbs = {"take": starter_release.take, "keep": starter_release.keep}
+        verbs = {"take": release.take, "keep": release.keep}
         verb = verbs.get(request.POST.get("act"))
         if verb:
             try:
@@ -31,6 +32,6 @@ def corrections(model_admin, request):
         **model_admin.admin_site.each_context(request),
         "opts": model_admin.opts,
         "title": "What this release corrects",
-        "corrections": starter_release.corrections(),
+        "corrections": release.corrections(),
     }
     return TemplateResponse(request, "admin/conditions/page/release.html", context)

@@ -13,7 +13,7 @@ from django.urls import reverse
 from clinic import starter_clinic
 from clinic.models import AuditEvent
 from clinic.sign_in import DEMO_GROUP
-from conditions import publishing, starter_content
+from conditions import publishing
 from conditions.models import (
     Condition,
     Edition,
@@ -25,6 +25,7 @@ from conditions.models import (
     SharedBlock,
     SigningRight,
 )
+from conditions.starter import content
 from tests.conditions.pages import (
     make_editor,
     make_guide,
@@ -512,7 +513,7 @@ def _sections(**values):
 def starter_pages():
     """An editor signed in on a site with the starter's texts."""
     starter_clinic.load()
-    starter_content.load()
+    content.load()
     return signed_in(make_editor())
 
 

@@ -9,11 +9,11 @@ from django.template.loader import render_to_string
 from clinic import starter_clinic
 from clinic.models import Clinic
 from clinic.templatetags.signs import unless_told
-from conditions import starter_content
-from conditions.lint import sentences
 from conditions.models import Edition
 from conditions.snapshot import plain_text
-from conditions.starter_content import FOLDER, read
+from conditions.starter import content as starter_content
+from conditions.starter.content import FOLDER, read
+from conditions.text_checks.plain_words import sentences
 from tests.conditions.pages import make_page, put_live
 from tests.factories import make_clinic, make_condition
 

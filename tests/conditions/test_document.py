@@ -11,10 +11,12 @@ from django.template.loader import render_to_string
 
 from clinic import starter_clinic
 from clinic.models import Clinic
-from conditions import document, lint, publishing, snapshot, starter_content, structured_data
+from conditions import document, publishing, snapshot, structured_data
 from conditions.comparison import compare
 from conditions.document import FIELDS, Field, Kind, Risk, UndeclaredError
 from conditions.models import Condition, Edition, Page, RedFlag, Section
+from conditions.starter import content as starter_content
+from conditions.text_checks import gaps
 from tests.conditions.pages import make_editor, make_page, make_reviewer, put_live
 from tests.factories import make_clinic, make_condition
 
@@ -121,7 +123,7 @@ def test_an_undeclared_leaf_of_a_stored_document_is_still_compared_and_checked(r
     (difference,) = compare(rich, other)
     assert difference.risk is Risk.DANGER
     assert difference.lines == [("added", f"condition.price_note: {CLAIM}")]
-    assert {gap.field for gap in lint.gaps(other)} == {"condition"}
+    assert {gap.field for gap in gaps.gaps(other)} == {"condition"}
 
 
 def test_every_danger_and_number_is_medical():
@@ -152,7 +154,7 @@ def unchecked(built):
         html, slug = f"<p>{claim}</p>", claim.replace(" ", "-")
         value = {Kind.HTML: html, Kind.SLUG: slug}.get(leaf.field.kind, claim)
         spoiled = changed(spoiled, leaf, value)
-    found = {gap.message.partition(" in “")[2] for gap in lint.gaps(spoiled)}
+    found = {gap.message.partition(" in “")[2] for gap in gaps.gaps(spoiled)}
     return [
         leaf.keys
         for number, leaf in enumerate(texts)
@@ -356,7 +358,7 @@ def test_a_new_field_with_a_claim_is_checked_and_compared(db, later_field):
     live = put_live(page)
     later_field("We cure it for good, for $500")
     built = snapshot.build_document(page)
-    assert {gap.field for gap in lint.gaps(built)} == {"condition"}
+    assert {gap.field for gap in gaps.gaps(built)} == {"condition"}
     assert compare(live.document, built)
 
 
@@ -385,10 +387,10 @@ def test_a_page_that_waited_before_sources_is_signed_and_published(sent_before):
 def test_a_quick_fact_without_a_source_cannot_be_sent_and_with_one_it_is_a_difference(sent_before):
     page, editor = Page.objects.get(pk=sent_before.page_id), make_editor()
     built = snapshot.build_document(page)
-    assert [gap.field for gap in lint.gaps(built)] == ["condition"]
-    assert "Starts to work" in lint.gaps(built)[0].message
+    assert [gap.field for gap in gaps.gaps(built)] == ["condition"]
+    assert "Starts to work" in gaps.gaps(built)[0].message
     Condition.objects.update(onset_source="clinical experience; see [ref:nobody-1999]")
-    (gap,) = lint.gaps(snapshot.build_document(Page.objects.get(pk=page.pk)))
+    (gap,) = gaps.gaps(snapshot.build_document(Page.objects.get(pk=page.pk)))
     assert "[ref:nobody-1999] is not among the page's references" in gap.message
     Condition.objects.update(onset_source="a small trial [ref:lee-2020]")
     edition = publishing.submit(Page.objects.get(pk=page.pk), by=editor)

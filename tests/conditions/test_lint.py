@@ -4,7 +4,8 @@ import copy
 
 import pytest
 
-from conditions import lint, snapshot
+from conditions import snapshot
+from conditions.text_checks import gaps, overclaims, plain_words
 from tests.conditions.pages import make_guide, make_page
 
 
@@ -32,8 +33,8 @@ def body(document, text):
 
 
 def test_a_complete_page_has_no_gap(complete):
-    assert lint.gaps(complete) == []
-    assert lint.gaps(off_label(complete)) == []
+    assert gaps.gaps(complete) == []
+    assert gaps.gaps(off_label(complete)) == []
 
 
 GAPS = [
@@ -72,23 +73,23 @@ GAPS = [
 def test_each_gap_blocks_and_names_its_field(complete, field, spoil):
     document = copy.deepcopy(complete)
     spoil(document)
-    found = lint.gaps(document)
+    found = gaps.gaps(document)
     assert found
     assert {gap.field for gap in found} == {field}
 
 
 def test_36_months_are_allowed(complete):
-    assert lint.gaps(complete | {"next_review_due": "2029-10-01"}) == []
+    assert gaps.gaps(complete | {"next_review_due": "2029-10-01"}) == []
 
 
 def test_a_guide_needs_references_unless_it_is_practical(db):
     document = snapshot.build_document(make_guide())
-    assert lint.gaps(document) == []
+    assert gaps.gaps(document) == []
     bare = document | {"references": []}
     for section in bare["sections"]:
         section["body"] = "<p>Text.</p>"
-    assert [gap.field for gap in lint.gaps(bare)] == ["references"]
-    assert lint.gaps(bare | {"slug": "your-free-consultation"}) == []
+    assert [gap.field for gap in gaps.gaps(bare)] == ["references"]
+    assert gaps.gaps(bare | {"slug": "your-free-consultation"}) == []
 
 
 # Our own short sentences in the manner of the 22 wrong claims of the old marketing texts. The two
@@ -191,7 +192,7 @@ DISGUISED = [
 
 @pytest.mark.parametrize(("form", "sentence"), LEDGER + WORDS + UNSEEN + DISGUISED)
 def test_an_overclaim_is_found(form, sentence):
-    assert lint.overclaims(sentence, form), sentence
+    assert overclaims.overclaims(sentence, form), sentence
 
 
 @pytest.mark.parametrize(
@@ -223,7 +224,7 @@ def test_an_overclaim_is_found(form, sentence):
 )
 @pytest.mark.parametrize("form", ["off_label", "advice"])
 def test_honest_words_pass(sentence, form):
-    assert lint.overclaims(sentence, form) == []
+    assert overclaims.overclaims(sentence, form) == []
 
 
 @pytest.mark.parametrize(
@@ -234,7 +235,7 @@ def test_honest_words_pass(sentence, form):
 def test_doses_are_found_on_off_label_pages(complete, text, count):
     document = off_label(complete)
     body(document, text)
-    assert len(lint.gaps(document)) == count
+    assert len(gaps.gaps(document)) == count
 
 
 @pytest.mark.parametrize(
@@ -249,15 +250,15 @@ def test_doses_are_found_on_off_label_pages(complete, text, count):
 )
 def test_each_promise_is_told_once_in_its_own_words(complete, sentence, phrases):
     """Two patterns that know the same words are one thing to mend; two promises are two."""
-    assert [claim.phrase for claim in lint.overclaims(sentence, "off_label")] == phrases
+    assert [claim.phrase for claim in overclaims.overclaims(sentence, "off_label")] == phrases
     body(off_label(complete), sentence)
-    assert len(lint.gaps(complete)) == len(phrases)
+    assert len(gaps.gaps(complete)) == len(phrases)
 
 
 def test_invisible_signs_are_named(complete):
     """One turns the direction in which the rest of the line is read."""
     complete["title"] = "Jaw\u202epain"
-    (gap,) = lint.gaps(complete)
+    (gap,) = gaps.gaps(complete)
     assert gap.field == "title"
     assert "U+202E" in gap.message
 
@@ -265,30 +266,30 @@ def test_invisible_signs_are_named(complete):
 def test_hints_do_not_block(complete):
     long = "word " * 21
     body(complete, f"{long}. One. Two. Three. It helped 14% of people.")
-    messages = " ".join(hint.message for hint in lint.hints(complete))
+    messages = " ".join(hint.message for hint in plain_words.hints(complete))
     assert "21 words" in messages
     assert "percentage" in messages
     assert "More than 3 sentences" in messages
-    assert lint.gaps(complete) == []
+    assert gaps.gaps(complete) == []
 
 
 def test_hints_name_a_retired_reference(complete):
     complete["references"][0]["status"] = "retired"
-    assert [hint.field for hint in lint.hints(complete)] == ["references"]
+    assert [hint.field for hint in plain_words.hints(complete)] == ["references"]
 
 
 def test_average_and_sentences():
-    assert lint.sentences("Dr. Lee saw it. It grew!\nA line without a stop") == [
+    assert plain_words.sentences("Dr. Lee saw it. It grew!\nA line without a stop") == [
         "Dr Lee saw it.", "It grew!", "A line without a stop"
     ]  # fmt: skip
-    assert lint.word_count("It's a 3-month, well-known fact (1.5 of 2).") == 8
-    assert lint.average_sentence(["One two. One two three four."]) == 3
-    assert lint.average_sentence([]) == 0
+    assert plain_words.word_count("It's a 3-month, well-known fact (1.5 of 2).") == 8
+    assert plain_words.average_sentence(["One two. One two three four."]) == 3
+    assert plain_words.average_sentence([]) == 0
 
 
 def test_months_after_keeps_to_the_month():
     from datetime import date
 
-    assert lint.months_after(date(2026, 1, 31), 1) == date(2026, 2, 28)
-    assert lint.months_after(date(2027, 12, 31), 2) == date(2028, 2, 29)
-    assert lint.months_after(date(2026, 10, 12), 36) == date(2029, 10, 12)
+    assert gaps.months_after(date(2026, 1, 31), 1) == date(2026, 2, 28)
+    assert gaps.months_after(date(2027, 12, 31), 2) == date(2028, 2, 29)
+    assert gaps.months_after(date(2026, 10, 12), 36) == date(2029, 10, 12)

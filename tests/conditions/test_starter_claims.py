@@ -6,7 +6,7 @@ import pytest
 
 from conditions.models import Condition, Reference
 from conditions.snapshot import plain_text
-from conditions.starter_content import FOLDER, read
+from conditions.starter.content import FOLDER, read
 
 SHARED, CONDITIONS, GUIDES = read()
 PAGES = {content["slug"]: content for content in CONDITIONS + GUIDES}

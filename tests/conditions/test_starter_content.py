@@ -5,7 +5,7 @@ import io
 import pytest
 
 from clinic.models import Practitioner
-from conditions import lint, publishing, starter_content
+from conditions import publishing
 from conditions.models import (
     Condition,
     Edition,
@@ -16,6 +16,8 @@ from conditions.models import (
     Section,
     SigningRight,
 )
+from conditions.starter import content
+from conditions.text_checks import gaps
 from tests.factories import make_practitioner
 
 pytestmark = pytest.mark.django_db
@@ -35,7 +37,7 @@ GUIDES = {
 def loaded():
     for slug in PEOPLE:
         make_practitioner(slug=slug)
-    starter_content.load()
+    content.load()
 
 
 def test_every_page_is_live_and_signed_openly_as_a_fiction(loaded):
@@ -43,7 +45,7 @@ def test_every_page_is_live_and_signed_openly_as_a_fiction(loaded):
     assert {e.slug for e in live.conditions()} == CONDITIONS
     assert {e.slug for e in live.guides()} == GUIDES
     assert {e.signed_as for e in live} == {publishing.STARTER_SIGNATURE}
-    assert [gap for edition in live for gap in lint.gaps(edition.document)] == []
+    assert [gap for edition in live for gap in gaps.gaps(edition.document)] == []
 
 
 def test_every_condition_page_has_a_gate_and_related_pages(loaded):
@@ -61,7 +63,7 @@ def test_loading_again_changes_nothing(loaded):
 
     before = counts()
     out = io.StringIO()
-    starter_content.load(stdout=out)
+    content.load(stdout=out)
     assert counts() == before
     assert "0 conditions and 0 pages" in out.getvalue()
 
@@ -72,7 +74,7 @@ def test_loading_again_leaves_what_staff_changed(loaded):
     Section.objects.filter(page__slug="bruxism", kind="who").delete()
     RedFlag.objects.filter(condition=None).first().delete()
     flags = RedFlag.objects.count()
-    starter_content.load()
+    content.load()
     assert Page.objects.get(slug="bruxism").lead == "Ours."
     assert Condition.objects.get(slug="bruxism").summary == "Ours."
     assert not Section.objects.filter(page__slug="bruxism", kind="who").exists()
@@ -81,13 +83,13 @@ def test_loading_again_leaves_what_staff_changed(loaded):
 
 def test_a_withdrawn_page_stays_withdrawn(loaded):
     Edition.objects.filter(slug="bruxism").update(live=False)
-    starter_content.load()
+    content.load()
     assert not Edition.objects.live().filter(slug="bruxism").exists()
 
 
 def test_a_missing_practitioner_is_named():
-    with pytest.raises(starter_content.StarterContentError, match="sofia-reyes"):
-        starter_content.load()
+    with pytest.raises(content.StarterContentError, match="sofia-reyes"):
+        content.load()
     assert not Practitioner.objects.exists()
     assert not Condition.objects.exists()
 
@@ -106,6 +108,6 @@ def test_every_page_is_reviewed_by_somebody_fit_for_it(loaded):
 
 
 def test_drafts_name_nobody():
-    starter_content.load(as_drafts=True)
+    content.load(as_drafts=True)
     assert not Page.objects.exclude(reviewer=None).exists()
     assert not SigningRight.objects.exists()

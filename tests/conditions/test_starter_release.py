@@ -7,8 +7,10 @@ from django.contrib.auth.models import Group
 from django.core.management import call_command
 
 from clinic.sign_in import DEMO_GROUP
-from conditions import publishing, starter_content, starter_release
+from conditions import publishing
 from conditions.models import Condition, Edition, Faq, Page, RedFlag, Section, SharedBlock
+from conditions.starter import content as starter_content
+from conditions.starter import release as starter_release
 from tests.factories import make_user
 
 pytestmark = pytest.mark.django_db

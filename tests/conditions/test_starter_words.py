@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from conditions import lint
-from conditions.html import clean_html
-from conditions.snapshot import plain_text
-from conditions.starter_content import read
+from conditions.fields import clean_html
+from conditions.snapshot import CITED, plain_text
+from conditions.starter.content import read
+from conditions.text_checks import overclaims, plain_words
 
 SHARED, CONDITIONS, GUIDES = read()
 PAGES = CONDITIONS + GUIDES
@@ -37,21 +37,23 @@ def own_words(content):
     yield from (page["title"], page["lead"], content["summary"])
     yield from (content.get(key, "") for key in ("approval_text", "evidence_note"))
     for section in page["sections"]:
-        yield lint.CITED.sub("", f"{section['heading']}\n{plain_text(section['body'])}")
+        yield CITED.sub("", f"{section['heading']}\n{plain_text(section['body'])}")
     for faq in content["faqs"]:
-        yield lint.CITED.sub("", f"{faq['question']}\n{plain_text(faq['answer'])}")
+        yield CITED.sub("", f"{faq['question']}\n{plain_text(faq['answer'])}")
     yield from (flag["text"] for flag in content.get("red_flags", []))
 
 
 @every_page
 def test_sentences_are_short_on_average(content):
-    assert lint.average_sentence(own_words(content)) <= lint.LONGEST_SENTENCE
+    assert plain_words.average_sentence(own_words(content)) <= plain_words.LONGEST_SENTENCE
 
 
 @every_page
 def test_no_word_claims_too_much(content):
     texts = [*own_words(content), content["page"]["description"]]
-    assert [claim for text in texts for claim in lint.overclaims(text, form_of(content))] == []
+    assert [
+        claim for text in texts for claim in overclaims.overclaims(text, form_of(content))
+    ] == []
 
 
 @every_page
@@ -143,8 +145,8 @@ def test_related_pages_exist():
 def test_shared_texts_claim_nothing_either():
     texts = [plain_text(block["body"]) for block in SHARED["blocks"]]
     texts += [f"{faq['question']}\n{plain_text(faq['answer'])}" for faq in SHARED["faqs"]]
-    assert [claim for text in texts for claim in lint.overclaims(text, "approved")] == []
-    assert lint.average_sentence(texts) <= lint.LONGEST_SENTENCE
+    assert [claim for text in texts for claim in overclaims.overclaims(text, "approved")] == []
+    assert plain_words.average_sentence(texts) <= plain_words.LONGEST_SENTENCE
 
 
 @every_condition
@@ -213,8 +215,8 @@ def test_no_sentence_and_no_paragraph_is_long(content):
     for text in own_words(content):
         if text in {content.get("approval_text"), content["page"]["lead"]}:
             continue
-        assert [s for s in lint.sentences(text) if lint.word_count(s) > 20] == []
-        assert [p for p in text.splitlines() if len(lint.sentences(p)) > 3] == []
+        assert [s for s in plain_words.sentences(text) if plain_words.word_count(s) > 20] == []
+        assert [p for p in text.splitlines() if len(plain_words.sentences(p)) > 3] == []
 
 
 @every_condition

@@ -15,16 +15,16 @@ class Command(BaseCommand):
     help = "Load the demo clinic. Never overwrites what staff changed; safe to run again."
 
     def handle(self, *, verbosity, **options):
-        from conditions import starter_content, starter_release
+        from conditions.starter import content, release
 
         roles.apply_roles()
         with transaction.atomic():
             demo = settings.ON_LOOPBACK
             loaded = starter_clinic.load() if demo else starter_clinic.begin_empty()
             if loaded:  # later, a missing page is one that staff renamed or took away
-                starter_content.load(as_drafts=not demo)
-                starter_release.remember_all()
-            waiting = 0 if loaded else len(starter_release.corrections())
+                content.load(as_drafts=not demo)
+                release.remember_all()
+            waiting = 0 if loaded else len(release.corrections())
         if waiting:
             self.stdout.write(
                 f"{waiting} texts of this release are not what this site says. Nothing was changed: "

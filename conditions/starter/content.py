@@ -9,10 +9,9 @@ from pathlib import Path
 from django.db import transaction
 
 from clinic.models import Practitioner
-
-from . import publishing
-from .document import names
-from .models import (
+from conditions import publishing
+from conditions.document import names
+from conditions.models import (
     Citation,
     Condition,
     Faq,
@@ -24,7 +23,7 @@ from .models import (
     SigningRight,
 )
 
-FOLDER = Path(__file__).resolve().parent / "starter"
+FOLDER = Path(__file__).resolve().parent
 TIMING = [f"{key}{end}" for key in ("onset", "peak", "duration", "session", "repeat")
           for end in ("", "_note", "_source")]  # fmt: skip
 CONDITION_FIELDS = [

@@ -15,10 +15,20 @@ from django.db import transaction
 from django.utils import timezone
 
 from clinic import audit
+from conditions import publishing
+from conditions.fields import clean_html
+from conditions.models import (
+    Citation,
+    Condition,
+    Faq,
+    Page,
+    RedFlag,
+    Reference,
+    SharedBlock,
+    StarterText,
+)
 
-from . import publishing, starter_content
-from .html import clean_html
-from .models import Citation, Condition, Faq, Page, RedFlag, Reference, SharedBlock, StarterText
+from . import content as starter_content
 
 # What the clinic itself decides stays out: order, lengths, who sees whom, dates of review.
 RECORD_FIELDS = [
