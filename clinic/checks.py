@@ -251,7 +251,7 @@ def database_reads_committed_rows(app_configs, databases=None, **kwargs):
 def demo_accounts_stay_at_home(app_configs, databases=None, **kwargs):
     from django.contrib.auth.models import User
 
-    from .sign_in import DEMO_GROUP
+    from .staff.adapters import DEMO_GROUP
 
     if settings.ON_LOOPBACK or not _is_ready(databases, User):
         return []

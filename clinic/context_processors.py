@@ -5,7 +5,7 @@ from django.utils.functional import SimpleLazyObject
 
 from .middleware import remember_phone
 from .models import Clinic
-from .sign_in import may_skip_second_factor
+from .staff.adapters import may_skip_second_factor
 
 
 def _clinic():

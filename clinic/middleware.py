@@ -19,8 +19,8 @@ from django.utils.cache import add_never_cache_headers
 from django.utils.http import urlencode
 
 from .models import Clinic
-from .sign_in import may_skip_second_factor
 from .staff import record, sessions
+from .staff.adapters import may_skip_second_factor
 
 log = logging.getLogger(__name__)
 

@@ -304,7 +304,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/admin/"
-ACCOUNT_ADAPTER = "clinic.sign_in.StaffAccounts"
+ACCOUNT_ADAPTER = "clinic.staff.adapters.StaffAccounts"
 ACCOUNT_LOGIN_METHODS = {"email", "username"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "username*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"  # a manager makes the accounts
@@ -321,7 +321,7 @@ ACCOUNT_REAUTHENTICATION_TIMEOUT = 900
 ACCOUNT_SESSION_REMEMBER = False
 ACCOUNT_LOGOUT_REDIRECT_URL = "/"
 ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXIES
-MFA_ADAPTER = "clinic.sign_in.EncryptedSecondFactors"
+MFA_ADAPTER = "clinic.staff.adapters.EncryptedSecondFactors"
 MFA_ALLOW_UNVERIFIED_EMAIL = True
 MFA_FORMS = {
     "authenticate_webauthn": "clinic.staff.forms.KeyAsSecondFactor",

@@ -13,9 +13,10 @@ from django.contrib.auth.models import Group, User
 from django.db import transaction
 from django.utils import timezone
 
-from . import audit, roles
+from . import audit
 from .models import AuditEvent, Clinic, Closure, OpeningHours, Practitioner, Weekday
-from .sign_in import DEMO_GROUP
+from .staff import roles
+from .staff.adapters import DEMO_GROUP
 
 CLINIC = {
     "name": "Linden & Vale Clinic",

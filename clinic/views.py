@@ -12,9 +12,10 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from . import health, opening
+from . import opening_status
 from .middleware import PRIVATE_PREFIXES, error_page, unavailable
 from .models import Clinic, Practitioner
+from .operations import health
 
 
 @require_safe
@@ -28,7 +29,7 @@ def practitioners(request):
 
 @require_safe
 def contact(request):
-    now = opening.read()
+    now = opening_status.read()
     return render(
         request,
         "clinic/contact.html",

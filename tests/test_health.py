@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from bookings.management.commands import run_worker
 from bookings.models import Heartbeat
-from clinic import health
+from clinic.operations import health
 from tests.factories import make_booking, queue_message
 
 pytestmark = pytest.mark.django_db

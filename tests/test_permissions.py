@@ -9,9 +9,9 @@ from django.contrib.auth.models import AnonymousUser, Group, Permission, User
 from django.test import RequestFactory
 from django.urls import reverse
 
-from clinic import roles
 from clinic.models import AuditEvent, Clinic, Practitioner
-from clinic.sign_in import DEMO_GROUP
+from clinic.staff import roles
+from clinic.staff.adapters import DEMO_GROUP
 from tests.factories import make_booking, make_clinic, make_closure, make_practitioner, make_user
 
 TABLE = tomllib.loads((Path(__file__).parent / "permissions.toml").read_text())

@@ -7,8 +7,8 @@ from django.utils import timezone
 from bookings.desk import conflicts as desk_conflicts
 from bookings.desk import day_board
 from bookings.lifecycle import clock_changes
-from clinic import roles
 from clinic.models import Practitioner
+from clinic.staff import roles
 
 from . import answering
 

@@ -21,13 +21,13 @@ from bookings.desk import booking as desk_booking
 from bookings.desk import callers, inbox
 from bookings.lifecycle import contact, errors
 from bookings.models import Booking
-from clinic import roles
 from clinic.admin.audit import RecordsChanges
 from clinic.admin.lookups import OfferedLookups
+from clinic.admin.paginator import BoundedPaginator
 from clinic.admin.practitioners import OwnRows
 from clinic.models import Clinic
-from clinic.paging import BoundedPaginator
 from clinic.plain_text import PlainTextField
+from clinic.staff import roles
 from conditions.models import Page
 
 from . import answering, board, export, offering, personal, phone, searching

@@ -14,8 +14,8 @@ from django.utils import timezone
 
 from bookings.desk import exports
 from bookings.models import Booking
-from clinic import roles
 from clinic.models import Clinic, Practitioner
+from clinic.staff import roles
 
 
 def _day(label, words):

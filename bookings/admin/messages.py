@@ -9,9 +9,9 @@ from bookings.messaging import email as mails
 from bookings.messaging import queue
 from bookings.models import Message
 from clinic.admin.lookups import OfferedLookups
+from clinic.admin.paginator import BoundedPaginator
 from clinic.admin.practitioners import OwnRows
 from clinic.models import Clinic
-from clinic.paging import BoundedPaginator
 
 MOST_AT_ONCE = 100
 

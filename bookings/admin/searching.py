@@ -12,7 +12,7 @@ from django.db.models import Q
 
 from bookings.models import REFERENCE_ALPHABET, Booking
 from clinic import mail_addresses
-from clinic.paging import BoundedPaginator
+from clinic.admin.paginator import BoundedPaginator
 
 HELP = (
     "A reference or its beginning (KX74-MPQR or kx74), a whole e-mail address; or, among the newest "

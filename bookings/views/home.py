@@ -9,7 +9,7 @@ from django.views.decorators.http import require_safe
 
 from bookings import times
 from bookings.availability import search
-from clinic import opening
+from clinic import opening_status
 from clinic.models import Clinic
 from conditions import editions
 from conditions.models import Edition
@@ -67,7 +67,7 @@ def home(request):
         "cards": Edition.objects.conditions().cards(),
         "next_free": next_free_label(),
         "not_bookable": why_not_label(),
-        "opening": opening.read(clinic=clinic, now=now),
+        "opening": opening_status.read(clinic=clinic, now=now),
     }
     response = render(request, "bookings/home.html", context)
     response.headers["Cache-Control"] = "public, max-age=60"

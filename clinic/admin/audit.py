@@ -8,9 +8,9 @@ from django.utils import timezone
 
 from clinic import audit
 from clinic.models import AuditEvent
-from clinic.paging import BoundedPaginator
 
 from .lookups import OfferedLookups
+from .paginator import BoundedPaginator
 
 
 class RecordsChanges:

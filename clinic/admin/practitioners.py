@@ -6,9 +6,8 @@ from django.core.exceptions import ValidationError
 from django.urls import reverse
 from django.utils.html import format_html
 
-from clinic import roles
 from clinic.models import Closure, OpeningHours, Practitioner
-from clinic.staff import access
+from clinic.staff import access, roles
 
 from .audit import RecordsChanges
 

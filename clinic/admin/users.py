@@ -21,9 +21,9 @@ from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.html import format_html
 
-from clinic import audit, roles
+from clinic import audit
 from clinic.mail_addresses import MailAddressFormField
-from clinic.staff import account, addresses, sessions
+from clinic.staff import account, addresses, roles, sessions
 
 from .audit import RecordsChanges
 
@@ -227,7 +227,7 @@ class StaffAdmin(RecordsChanges, UserAdmin):
 
 @admin.register(Group)
 class RoleAdmin(GroupAdmin):
-    """Roles are read here and written in clinic/roles.py, so that every site means the same."""
+    """Roles are read here and written in clinic/staff/roles.py, so that every site means the same."""
 
     list_display = ["name"]
 

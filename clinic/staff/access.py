@@ -5,10 +5,10 @@ from django.contrib.auth.models import Permission
 from django.db import transaction
 from django.db.models import Exists, Q
 
-from clinic import audit, roles
+from clinic import audit
 from clinic.models import Practitioner
 
-from . import sessions
+from . import roles, sessions
 
 
 class StaffBackend(AuthenticationBackend):

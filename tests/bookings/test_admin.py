@@ -19,10 +19,10 @@ from bookings.admin import searching
 from bookings.lifecycle import answers as lifecycle_answers
 from bookings.lifecycle import offers
 from bookings.models import Booking, ManageLink, Message
-from clinic import roles
+from clinic.admin.paginator import BoundedPaginator
 from clinic.models import AuditEvent
-from clinic.paging import BoundedPaginator
-from clinic.sign_in import DEMO_GROUP
+from clinic.staff import roles
+from clinic.staff.adapters import DEMO_GROUP
 from tests.factories import (
     asked_of,
     make_booking,

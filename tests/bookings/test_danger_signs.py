@@ -13,8 +13,8 @@ from bookings import invariants
 from bookings.lifecycle import answers, errors, offers, requests
 from bookings.models import Booking
 from bookings.views import manage
-from clinic import roles
-from clinic.sign_in import DEMO_GROUP
+from clinic.staff import roles
+from clinic.staff.adapters import DEMO_GROUP
 from conditions import editions
 from conditions.editions import EmergencySigns
 from conditions.models import Condition, Edition

@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 
 from bookings.desk import exports
 from bookings.models import Booking
-from clinic import roles
 from clinic.models import AuditEvent
-from clinic.sign_in import DEMO_GROUP
+from clinic.staff import roles
+from clinic.staff.adapters import DEMO_GROUP
 from tests.factories import (
     MONDAY,
     make_booking,

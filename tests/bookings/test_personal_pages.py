@@ -11,9 +11,10 @@ from django.urls import reverse
 from bookings import manage_links
 from bookings.desk import exports
 from bookings.models import Booking
-from clinic import personal_data, roles
+from clinic import personal_data
 from clinic.models import AuditEvent
-from clinic.sign_in import DEMO_GROUP
+from clinic.staff import roles
+from clinic.staff.adapters import DEMO_GROUP
 from tests.bookings.test_erasure import FILLED
 from tests.factories import make_booking, make_clinic, make_condition, make_user, queue_message
 

@@ -12,9 +12,9 @@ from bookings.availability import conflicts
 from bookings.desk import conflicts as desk_conflicts
 from bookings.lifecycle import answers, clock_changes, offers, requests
 from bookings.models import Booking, Message
-from clinic import roles
 from clinic.models import AuditEvent
-from clinic.sign_in import DEMO_GROUP
+from clinic.staff import roles
+from clinic.staff.adapters import DEMO_GROUP
 from tests.factories import (
     asked_of,
     make_booking,

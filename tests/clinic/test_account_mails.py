@@ -9,8 +9,8 @@ from django.utils import timezone
 from bookings.management.commands import run_worker
 from bookings.messaging import outbox
 from bookings.messaging.channels import email as smtp
-from clinic import roles
 from clinic.models import AccountMail, AuditEvent
+from clinic.staff import roles
 from tests.factories import make_booking, make_clinic, make_user, queue_message
 from tests.mail_server import MailServer
 

@@ -9,10 +9,11 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from bookings.models import Booking
-from clinic import audit, roles
+from clinic import audit
 from clinic.hours import open_periods
 from clinic.models import AuditEvent, Clinic, Closure, OpeningHours, Practitioner
-from clinic.sign_in import DEMO_GROUP
+from clinic.staff import roles
+from clinic.staff.adapters import DEMO_GROUP
 from tests.factories import (
     make_booking,
     make_clinic,
@@ -186,7 +187,7 @@ def test_the_record_is_listed_searched_and_filtered(client, manager):
 
 
 def test_the_record_does_not_count_everything(client, manager, monkeypatch):
-    from clinic.paging import BoundedPaginator
+    from clinic.admin.paginator import BoundedPaginator
 
     monkeypatch.setattr(BoundedPaginator, "LIMIT", 3)
     for _ in range(5):

@@ -15,7 +15,7 @@ from bookings.checks import demo_bookings_stay_at_home
 from bookings.models import Booking
 from clinic import checks, starter_clinic
 from clinic.models import Clinic
-from clinic.sign_in import DEMO_GROUP
+from clinic.staff.adapters import DEMO_GROUP
 from tests.factories import make_booking, make_clinic, make_practitioner, make_user
 
 

@@ -11,7 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from clinic import settings as read
 from clinic.models import Clinic
-from clinic.sign_in import StaffAccounts
+from clinic.staff.adapters import StaffAccounts
 
 SECRET = "s3cr3t"
 

@@ -15,8 +15,9 @@ from bookings.admin.bookings import ContactForm
 from bookings.forms import CallbackForm, DetailsForm, LostLinkForm
 from bookings.messaging import outbox, queue
 from bookings.models import Booking, Message
-from clinic import mail_addresses, roles
+from clinic import mail_addresses
 from clinic.models import AccountMail, Clinic
+from clinic.staff import roles
 from tests.bookings.conftest import FormClient
 from tests.factories import make_booking, make_clinic, make_user
 from tests.mail_server import MailServer

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from clinic import opening
+from clinic import opening_status
 from clinic.models import Closure, OpeningHours
 from tests.factories import make_clinic, make_closure, make_hours, make_practitioner
 
@@ -33,7 +33,7 @@ def at(text):
 
 
 def describe(text, hours=WEEK, closures=(), **kwargs):
-    return opening.describe(hours, closures, ZONE, at(text), **kwargs)
+    return opening_status.describe(hours, closures, ZONE, at(text), **kwargs)
 
 
 @pytest.mark.parametrize(
@@ -97,11 +97,11 @@ def test_the_clock_change_moves_the_instant_not_the_words():
 @pytest.mark.django_db
 def test_read_takes_the_clinic_rules_only(django_assert_num_queries):
     clinic = make_clinic()
-    assert opening.read(clinic=clinic) is None
+    assert opening_status.read(clinic=clinic) is None
     make_hours(weekday=1)
     make_hours(make_practitioner(), weekday=2)
     make_closure(make_practitioner(), first_day="2026-11-23", last_day="2026-11-23")
     with django_assert_num_queries(2):
-        told = opening.read(clinic=clinic, now=at("2026-11-23T10:00"))
+        told = opening_status.read(clinic=clinic, now=at("2026-11-23T10:00"))
     assert told.open_now
     assert ("Tue to Sun", "Closed", False) in told.rows

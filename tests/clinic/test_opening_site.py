@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from clinic.models import AuditEvent, Clinic, Practitioner
 from clinic.operations import setup
-from clinic.sign_in import DEMO_GROUP
+from clinic.staff.adapters import DEMO_GROUP
 from conditions.models import Edition, Page
 from tests.factories import make_user
 

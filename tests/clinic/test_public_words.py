@@ -4,9 +4,10 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.urls import reverse
 
-from clinic import roles, starter_clinic
+from clinic import starter_clinic
 from clinic.models import Clinic, Closure, Practitioner
-from clinic.sign_in import DEMO_GROUP
+from clinic.staff import roles
+from clinic.staff.adapters import DEMO_GROUP
 from tests.factories import make_clinic, make_practitioner, make_user
 
 pytestmark = pytest.mark.django_db

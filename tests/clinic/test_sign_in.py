@@ -9,7 +9,7 @@ from django.core.cache import caches
 from django.test import Client
 from django.urls import reverse
 
-from clinic import roles
+from clinic.staff import roles
 from tests.factories import make_clinic, make_user
 
 pytestmark = pytest.mark.django_db

@@ -8,9 +8,10 @@ from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.utils import timezone
 
-from clinic import roles, starter_clinic
+from clinic import starter_clinic
 from clinic.models import AuditEvent, Clinic, Closure, OpeningHours, Practitioner
-from clinic.sign_in import DEMO_GROUP
+from clinic.staff import roles
+from clinic.staff.adapters import DEMO_GROUP
 
 pytestmark = pytest.mark.django_db
 

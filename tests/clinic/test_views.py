@@ -80,7 +80,7 @@ def test_an_error_of_ours_shows_no_trace(client, monkeypatch):
     def fail(**_kwargs):
         raise RuntimeError("what a patient wrote")
 
-    monkeypatch.setattr("clinic.views.opening.read", fail)
+    monkeypatch.setattr("clinic.views.opening_status.read", fail)
     client.raise_request_exception = False
     response = client.get("/contact/")
     assert response.status_code == 500

@@ -4,8 +4,8 @@ from datetime import date
 
 from django.contrib.auth.models import Group
 
-from clinic.roles import apply_roles
-from clinic.sign_in import DEMO_GROUP
+from clinic.staff.adapters import DEMO_GROUP
+from clinic.staff.roles import apply_roles
 from conditions import publishing
 from conditions.models import (
     Citation,

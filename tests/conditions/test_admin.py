@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from clinic import starter_clinic
 from clinic.models import AuditEvent
-from clinic.sign_in import DEMO_GROUP
+from clinic.staff.adapters import DEMO_GROUP
 from conditions import publishing
 from conditions.models import (
     Condition,

@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth.models import Group
 from django.core.management import call_command
 
-from clinic.sign_in import DEMO_GROUP
+from clinic.staff.adapters import DEMO_GROUP
 from conditions import publishing
 from conditions.models import Condition, Edition, Faq, Page, RedFlag, Section, SharedBlock
 from conditions.starter import content as starter_content

@@ -16,7 +16,7 @@ from bookings.models import Message
 from clinic import audit
 from clinic.logs import MaskSecrets, OneLine
 from clinic.models import Clinic
-from clinic.sign_in import DEMO_GROUP
+from clinic.staff.adapters import DEMO_GROUP
 from tests.factories import make_booking, make_clinic, make_practitioner, make_user, queue_message
 
 pytestmark = pytest.mark.django_db

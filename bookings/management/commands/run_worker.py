@@ -15,7 +15,8 @@ from bookings import rate_limits
 from bookings.lifecycle import erasure, requests
 from bookings.messaging import outbox, queue
 from bookings.models import Heartbeat
-from clinic import account_mails, audit, health
+from clinic import account_mails, audit
+from clinic.operations import health
 
 log = logging.getLogger("bookings.worker")
 

@@ -8,7 +8,8 @@ from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand
 from django.db import transaction
 
-from clinic import roles, starter_clinic
+from clinic import starter_clinic
+from clinic.staff import roles
 
 
 class Command(BaseCommand):

@@ -5,10 +5,9 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.urls import reverse
 
-from clinic import roles
 from clinic.models import AuditEvent, Practitioner
-from clinic.sign_in import DEMO_GROUP
-from clinic.staff import access
+from clinic.staff import access, roles
+from clinic.staff.adapters import DEMO_GROUP
 from tests.factories import make_booking, make_clinic, make_practitioner, make_user
 
 pytestmark = pytest.mark.django_db

@@ -12,10 +12,9 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
 from bookings.messaging import outbox
-from clinic import roles
 from clinic.models import AuditEvent
-from clinic.sign_in import DEMO_GROUP
-from clinic.staff import addresses
+from clinic.staff import addresses, roles
+from clinic.staff.adapters import DEMO_GROUP
 from tests.factories import make_clinic, make_user
 
 pytestmark = pytest.mark.django_db

@@ -10,10 +10,9 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from clinic import roles
 from clinic.models import AuditEvent, StaffSession
-from clinic.sign_in import DEMO_GROUP
-from clinic.staff import sessions
+from clinic.staff import roles, sessions
+from clinic.staff.adapters import DEMO_GROUP
 from tests.factories import make_clinic, make_user
 
 pytestmark = pytest.mark.django_db

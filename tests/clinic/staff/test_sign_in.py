@@ -14,10 +14,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from bookings.messaging import outbox
-from clinic import roles
 from clinic.models import AuditEvent
-from clinic.sign_in import DEMO_GROUP
-from clinic.staff import devices, record
+from clinic.staff import devices, record, roles
+from clinic.staff.adapters import DEMO_GROUP
 from tests.clinic.staff.software_key import SoftwareKey
 from tests.factories import make_clinic, make_user
 

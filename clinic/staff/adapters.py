@@ -8,9 +8,11 @@ from django.conf import settings
 from django.contrib.sites.shortcuts import get_current_site
 from django.core.exceptions import ValidationError
 
-from . import account_mails, encryption, mail_addresses, roles
-from .models import Clinic
-from .staff.sign_in import CarefulSignIn
+from clinic import account_mails, encryption, mail_addresses
+from clinic.models import Clinic
+
+from . import roles
+from .sign_in import CarefulSignIn
 
 log = logging.getLogger(__name__)
 
