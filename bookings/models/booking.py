@@ -1,4 +1,4 @@
-"""Consultation requests and what became of them, their messages, and their manage links."""
+"""A booking, and the named groups of bookings."""
 
 import hashlib
 import secrets
@@ -13,7 +13,7 @@ from phonenumber_field.modelfields import PhoneNumberField
 
 from clinic.constraints import NoOverlap
 from clinic.mail_addresses import MailAddressField
-from clinic.models import MailQuerySet, MailState, Practitioner, VisitType, validate_time_zone
+from clinic.models import Practitioner, VisitType, validate_time_zone
 from conditions.models import Condition, Edition
 
 # No 0 O, 1 I L, U: a reference is read out on the phone.
@@ -337,152 +337,3 @@ class Booking(models.Model):
     @property
     def is_over(self):
         return bool(self.ends_at and self.ends_at <= timezone.now())
-
-
-class ManageLinkQuerySet(models.QuerySet):
-    def valid(self, at=None):
-        """Links and visits that have not ended."""
-        return self.filter(revoked_at=None, expires_at__gt=at or timezone.now())
-
-    def open(self, at=None):
-        """Those that still open their booking, with what its pages show."""
-        rows = self.valid(at).filter(booking__erased_at=None)
-        return rows.select_related(
-            "booking__practitioner", "booking__condition", "booking__asked_edition"
-        ).defer("booking__asked_edition__document")
-
-
-class ManageLink(models.Model):
-    """One secret that opens one booking, of a link or of one browser's visit: see bookings.manage_links.
-
-    Only its SHA-256 is kept. Each mail carries a link of its own, so that a repeated mail never
-    breaks an earlier one. All are revoked when the booking is moved or its contact changes.
-    """
-
-    booking = models.ForeignKey(Booking, on_delete=models.CASCADE, related_name="links")
-    digest = models.CharField(max_length=64, unique=True)
-    browser = models.CharField(
-        max_length=64,
-        blank=True,
-        default="",
-        db_default="",
-        help_text="SHA-256 of the secret in the session of the visiting browser. Empty: a link.",
-    )
-    mailed = models.BooleanField(
-        default=True,
-        db_default=True,
-        help_text="It came, or the visit began, with a mail. Else whoever asked typed the address.",
-    )
-    issued_at = models.DateTimeField()
-    expires_at = models.DateTimeField()
-    revoked_at = models.DateTimeField(null=True, blank=True)
-
-    PERSONAL = ("digest", "browser")
-
-    objects = ManageLinkQuerySet.as_manager()
-
-    class Meta:
-        ordering = ["-issued_at"]
-        indexes = [models.Index(fields=["browser"], name="link_browser")]
-
-    def __str__(self):
-        kind = "Visit" if self.browser else "Link"
-        return f"{kind} of {self.booking_id}, issued {self.issued_at:%d %b %Y %H:%M}"
-
-
-class Message(models.Model):
-    """One message about a booking: what, to whom, when due, when sent, tries, error.
-
-    It holds no text: the worker renders it from the booking as it is at that moment.
-    """
-
-    class Kind(models.TextChoices):
-        RECEIVED = "received", "Request received"
-        CONFIRMED = "confirmed", "Confirmed"
-        CHANGED = "changed", "Time changed"
-        CANCELLED = "cancelled", "Cancelled"
-        CALLBACK = "callback", "Call-back asked for"
-        OFFERED = "offered", "Times offered"
-        LINK = "link", "New manage link"
-        REMINDER = "reminder", "Reminder"
-        FOLLOW_UP = "follow_up", "After a missed visit"
-        PROVE = "prove", "Please confirm your address"
-        DESK_NEW = "desk_new", "To the desk: new request"
-        DESK_CHANGED = "desk_changed", "To the desk: changed by the patient"
-        DESK_CANCELLED = "desk_cancelled", "To the desk: cancelled by the patient"
-        DESK_OUTCOME = "desk_outcome", "To the desk: please tell us the outcome"
-
-    State = MailState
-
-    booking = models.ForeignKey(Booking, on_delete=models.PROTECT, related_name="messages")
-    kind = models.CharField(max_length=16, choices=Kind.choices)
-    key = models.CharField(
-        max_length=120,
-        unique=True,
-        help_text="Booking, kind and occasion: the same news is sent once.",
-    )
-    state = models.CharField(max_length=8, choices=State.choices, default=State.QUEUED)
-    created_at = models.DateTimeField(default=timezone.now)
-    due_at = models.DateTimeField()
-    lease_until = models.DateTimeField(null=True, blank=True)
-    tries = models.PositiveSmallIntegerField(default=0)
-    sent_at = models.DateTimeField(null=True, blank=True)
-    message_id = models.CharField(max_length=120, blank=True)
-    error = models.CharField(max_length=200, blank=True)
-
-    PERSONAL = ("message_id", "error")
-    NOT_PERSONAL = ("key",)
-    FORGETS = ()  # it holds no text
-
-    objects = MailQuerySet.as_manager()
-
-    class Meta:
-        ordering = ["-due_at", "-pk"]
-        indexes = [
-            models.Index(fields=["due_at"], name="message_due", condition=Q(state="queued")),
-            models.Index(fields=["due_at"], name="message_failed", condition=Q(state="failed")),
-            models.Index(fields=["-due_at", "-id"], name="message_newest"),
-        ]
-
-    def __str__(self):
-        return f"{self.get_kind_display()} ({self.booking_id})"
-
-    @property
-    def to_desk(self):
-        return self.kind.startswith("desk_")
-
-
-class Heartbeat(models.Model):
-    """When each background job last ran; the health check reads it."""
-
-    name = models.CharField(max_length=40, primary_key=True)
-    at = models.DateTimeField()
-
-    PERSONAL = ()
-
-    class Meta:
-        ordering = ["name"]
-
-    def __str__(self):
-        return self.name
-
-
-class Tally(models.Model):
-    """When one thing happened lately, oldest first: what bookings.rate_limits counts.
-
-    The key is a keyed digest, so that no address, phone number or network can be read from it.
-    """
-
-    key = models.CharField(max_length=64, primary_key=True)
-    times = models.JSONField(default=list, help_text="Seconds since 1970.")
-    until = models.DateTimeField(db_index=True, help_text="No limit looks at it after this.")
-
-    PERSONAL = ("key",)
-    NOT_PERSONAL = ("times",)
-
-    class Meta:
-        ordering = ["until"]
-        verbose_name_plural = "tallies"
-
-    def __str__(self):
-        return f"{len(self.times)} until {self.until:%d %b %Y %H:%M}"
