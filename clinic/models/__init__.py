@@ -1,0 +1,38 @@
+"""The tables of the clinic, one file per family."""
+
+from .audit import AuditEvent, AuditSeal
+from .clinic import (
+    CRISIS_LINES,
+    MOST_REMINDERS,
+    Clinic,
+    ClinicManager,
+    parse_reminders,
+    validate_time_zone,
+)
+from .hours import Closure, ClosureQuerySet, OpeningHours, Weekday
+from .mail import LEASE, AccountMail, MailQuerySet, MailState
+from .practitioners import Practitioner, PractitionerQuerySet, VisitType
+from .staff import StaffSession
+
+__all__ = [
+    "Practitioner",
+    "PractitionerQuerySet",
+    "VisitType",
+    "Closure",
+    "ClosureQuerySet",
+    "OpeningHours",
+    "Weekday",
+    "CRISIS_LINES",
+    "Clinic",
+    "ClinicManager",
+    "MOST_REMINDERS",
+    "parse_reminders",
+    "validate_time_zone",
+    "AuditEvent",
+    "AuditSeal",
+    "StaffSession",
+    "AccountMail",
+    "LEASE",
+    "MailQuerySet",
+    "MailState",
+]
