@@ -11,13 +11,13 @@ from tests.server import Visitor
 
 FREE = """
 from datetime import timedelta
-from bookings import availability
+from bookings.availability import search
 from clinic.models import Clinic
 from conditions.models import Condition
 from django.utils import timezone
 first = timezone.localdate(timezone=Clinic.objects.current().zone)
 condition = Condition.objects.filter(slug={condition!r}).first()
-for slot in availability.free_slots(
+for slot in search.free_slots(
     first_day=first + timedelta(days=2), last_day=first + timedelta(days={days} - 2),
     condition=condition, visit_type="in_person",
 ):

@@ -229,10 +229,10 @@ def guarded(own_server):
 
 FREE = """
 from datetime import timedelta
-from bookings import availability
+from bookings.availability import search
 from django.utils import timezone
 day = timezone.localdate() + timedelta(days=3)
-slots = availability.free_slots(first_day=day, last_day=day + timedelta(days=50), visit_type="in_person")
+slots = search.free_slots(first_day=day, last_day=day + timedelta(days=50), visit_type="in_person")
 print(*sorted({f"{slot.starts_at:%Y-%m-%dT%H:%M:%SZ}" for slot in slots if slot.starts_at.minute == 0}))
 """
 

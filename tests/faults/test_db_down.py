@@ -12,7 +12,7 @@ import pytest
 from django.contrib.sessions.models import Session
 from django.db import IntegrityError, InterfaceError, OperationalError
 
-from bookings.views import booking
+from bookings.views import patient_answers
 from clinic import checks
 from tests.factories import make_clinic, make_concern, make_practitioner
 from tests.faults.crowd import Times, at_check, booked, holding, together
@@ -86,7 +86,7 @@ def test_errors_of_the_database_and_errors_of_ours(visitor, monkeypatch, error, 
     def fail(*_args, **_kwargs):
         raise error("the canary of this text")
 
-    monkeypatch.setattr(booking.draft, "load", fail)
+    monkeypatch.setattr(patient_answers, "load", fail)
     answer = visitor.get("/book/")
     page = answer.content.decode()
     assert answer.status_code == status

@@ -99,8 +99,8 @@ def test_a_dead_server_costs_one_attempt_a_batch(server, practitioner, monkeypat
     """M-02: a server that never answers must not cost its time-out once for each message."""
     opened = []
     server.stop()
-    real = outbox.get_connection
-    monkeypatch.setattr(outbox, "get_connection", lambda: opened.append(1) or real())
+    real = smtp.get_connection
+    monkeypatch.setattr(smtp, "get_connection", lambda: opened.append(1) or real())
     queue_many(outbox.BATCH + 1, practitioner)
     assert drain() == {"put off": outbox.BATCH + 1}
     assert len(opened) == 2
