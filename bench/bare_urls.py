@@ -6,7 +6,7 @@ from django.http import HttpResponse
 from django.urls import path
 from django.utils import timezone
 
-from bookings.availability import search
+from bookings.availability.search import SlotSearch
 from bookings.models import Booking
 
 
@@ -17,9 +17,7 @@ def ok(request):
 def free(request):
     """The free times of one week with anybody: next week, which is neither empty nor full."""
     first = timezone.localdate() + timedelta(days=7)
-    slots = search.free_slots(
-        first_day=first, last_day=first + timedelta(days=6), visit_type="in_person"
-    )
+    slots = SlotSearch(visit_type="in_person").free(first, first + timedelta(days=6))
     return HttpResponse(str(len(slots)))
 
 

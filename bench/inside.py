@@ -25,7 +25,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
 from bookings import times
-from bookings.availability import search as availability_search
+from bookings.availability.search import SlotSearch
 from bookings.models import Booking, Message
 from bookings.views import patient_answers
 from clinic.models import Clinic, Practitioner
@@ -118,10 +118,8 @@ def _tidy():
 def _free_starts(count):
     """Different free instants between one and seven weeks ahead, spread evenly."""
     today = timezone.localdate(timezone=Clinic.objects.current().zone)
-    found = availability_search.free_slots(
-        first_day=today + timedelta(days=7),
-        last_day=today + timedelta(days=49),
-        visit_type="in_person",
+    found = SlotSearch(visit_type="in_person").free(
+        today + timedelta(days=7), today + timedelta(days=49)
     )
     instants = sorted({slot.starts_at for slot in found})
     step = max(1, len(instants) // count)
@@ -218,9 +216,7 @@ def count(pages, search):
             found[name]["whole"] = sorted(sql[:300] for sql in plans.whole)
     with CaptureQueriesContext(connection) as captured:
         first = timezone.localdate() + timedelta(days=7)
-        availability_search.free_slots(
-            first_day=first, last_day=first + timedelta(days=6), visit_type="in_person"
-        )
+        SlotSearch(visit_type="in_person").free(first, first + timedelta(days=6))
     found["search"] = {"status": 200, "cold": len(captured), "warm": len(captured)}
     found["book"] = _book(search)
     answer(**found)
@@ -269,18 +265,13 @@ def wide(practitioners, days):
     first = timezone.localdate()
     last = first + timedelta(days=days)
     with CaptureQueriesContext(connection) as captured:
-        slots = availability_search.free_slots(
-            first_day=first, last_day=last, visit_type="in_person"
-        )
+        slots = SlotSearch(visit_type="in_person").free(first, last)
     cpu = []
     for _ in range(15):
-        timetable = availability_search._Timetable(
-            condition=None, visit_type="in_person", practitioner=None, now=None, clinic=None,
-            first_day=first, last_day=last,
-        )  # fmt: skip
-        held = timetable.held(timetable.first_day, timetable.last_day)
+        search = SlotSearch(visit_type="in_person")
+        held, _rules = search._held(search.first_day, search.last_day), search._rules
         began = time.process_time()
-        timetable.slots(timetable.first_day, timetable.last_day, held)
+        search._slots(search.first_day, search.last_day, held)
         cpu.append((time.process_time() - began) * 1000)
     Practitioner.objects.exclude(pk__in=before).update(accepts_bookings=False)
     answer(queries=len(captured), slots=len(slots), cpu=statistics.median(cpu), worst=max(cpu))

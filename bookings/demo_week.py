@@ -17,7 +17,7 @@ from clinic.models import AuditEvent, Clinic, VisitType
 from conditions import editions
 from conditions.models import Condition
 
-from .availability import search
+from .availability.search import SlotSearch
 from .lifecycle import answers, offers, requests, visits
 from .models import Booking, Message
 
@@ -198,18 +198,12 @@ def _visit(visit, number, clinic, today, now):
 
 def _slot(visit, condition, clinic, today, asked, now):
     """The first free time on the visit's day or near it; what is over must lie behind us."""
+    search = SlotSearch(condition=condition, visit_type=visit.how, now=asked, clinic=clinic)
     step = -1 if visit.day < 0 else 1
     for distance in range(7):
         day = today + timedelta(visit.day + step * distance)
         earliest = datetime.combine(day, time(visit.hour), clinic.zone)
-        found = search.free_slots(
-            first_day=day,
-            last_day=day,
-            condition=condition,
-            visit_type=visit.how,
-            now=asked,
-            clinic=clinic,
-        )
+        found = search.free(day, day)
         waits = visit.ends in (Status.PENDING, "offered")
         for slot in found:
             if slot.starts_at >= earliest and not (waits and slot.starts_at <= now):
@@ -218,13 +212,8 @@ def _slot(visit, condition, clinic, today, asked, now):
 
 
 def _offer(booking, clinic, today, now):
-    free = search.free_slots(
-        first_day=today + timedelta(4),
-        last_day=today + timedelta(14),
-        condition=booking.condition,
-        visit_type=booking.visit_type,
-        now=now,
-        clinic=clinic,
+    free = SlotSearch.for_booking(booking, now=now, clinic=clinic).free(
+        today + timedelta(4), today + timedelta(14)
     )
     chosen = [(slot.starts_at, slot.practitioner) for slot in free[:20:10]]
     if chosen:

@@ -18,6 +18,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 from bookings import times
 from bookings.availability import week
+from bookings.availability.search import SlotSearch
 from bookings.desk import booking as desk_booking
 from bookings.lifecycle import answers, contact, errors, visits
 from bookings.lifecycle.clock_changes import tell_again
@@ -210,16 +211,11 @@ def move(model_admin, request, pk):
 
 def _move_page(model_admin, request, booking, asked, people, who):
     clinic, now = Clinic.objects.current(), timezone.now()
+    search = SlotSearch.for_booking(
+        booking, moving=booking, practitioner=who, now=now, clinic=clinic
+    )
     shown = week.week_page(
-        clinic=clinic,
-        zone=clinic.zone,
-        now=now,
-        condition=booking.condition,
-        visit_type=booking.visit_type,
-        asked_day=asked.get("day"),
-        default_at=booking.starts_at,
-        practitioner=who,
-        ignoring=booking,
+        search, zone=clinic.zone, asked_day=asked.get("day"), default_at=booking.starts_at
     )
     return booking_page(
         model_admin,

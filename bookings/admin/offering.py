@@ -4,18 +4,18 @@ What is ticked travels in the form itself, as a start and whose it is: "2027-01-
 with nothing after the space for anybody who is free then.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.contrib import messages
 from django.shortcuts import redirect
-from django.utils import timezone
 
 from bookings import times
-from bookings.availability import search, week
+from bookings.availability import week
+from bookings.availability.search import SlotSearch
 from bookings.desk import booking as desk_booking
 from bookings.lifecycle import errors, offers
-from clinic.models import Clinic, Practitioner
+from clinic.models import Practitioner
 
 from .answering import allowed_booking, booking_page
 
@@ -88,50 +88,35 @@ def _offered_now(booking, people):
 
 def _marked(chosen, booking):
     """The choices, with those that were the reason for a refusal marked as gone."""
-    clinic, now = Clinic.objects.current(), timezone.now()
-    held = set(booking.offers.open_offers(now).values_list("starts_at", flat=True))
+    search = SlotSearch.for_booking(booking)
+    held = set(booking.offers.open_offers(search.now).values_list("starts_at", flat=True))
 
     def is_gone(choice):
-        free = search.slot_at(
-            choice.start,
-            condition=booking.condition,
-            visit_type=booking.visit_type,
-            practitioner=choice.practitioner,
-            now=now,
-            clinic=clinic,
-        )
+        free = replace(search, practitioner=choice.practitioner).at(choice.start)
         return free is None and choice.start not in held
 
     return [Choice(choice.start, choice.practitioner, is_gone(choice)) for choice in chosen]
 
 
-def _first_day(booking, chosen, who, clinic, now):
+def _first_day(booking, chosen, search):
     """An instant on the day to show first: the time asked for, one that is ticked, the next free."""
-    coming = [at for at in (booking.starts_at, *(c.start for c in chosen)) if at and at > now]
+    coming = [
+        at for at in (booking.starts_at, *(c.start for c in chosen)) if at and at > search.now
+    ]
     if coming:
         return coming[0]
-    slot = search.next_free(
-        condition=booking.condition,
-        visit_type=booking.visit_type,
-        practitioner=who,
-        now=now,
-        clinic=clinic,
-    )
+    slot = search.next()
     return slot.starts_at if slot else None
 
 
 def _page(model_admin, request, booking, asked, people, chosen):
-    clinic, now = Clinic.objects.current(), timezone.now()
     who = next((person for person in people if person.slug == asked.get("who")), None)
+    search = SlotSearch.for_booking(booking, practitioner=who)
     shown = week.week_page(
-        clinic=clinic,
-        zone=clinic.zone,
-        now=now,
-        condition=booking.condition,
-        visit_type=booking.visit_type,
+        search,
+        zone=search.zone,
         asked_day=asked.get("day"),
-        default_at=None if asked.get("day") else _first_day(booking, chosen, who, clinic, now),
-        practitioner=who,
+        default_at=None if asked.get("day") else _first_day(booking, chosen, search),
     )
     listed = {time.starts_at for part in shown["parts"] for time in part.times}
     ticked = [c for c in chosen if c.practitioner == who and c.start in listed]
@@ -143,7 +128,7 @@ def _page(model_admin, request, booking, asked, people, chosen):
         title=f"Offer times: {booking}",
         people=people,
         who=who,
-        can_offer="offer" in desk_booking.possible(booking, now),
+        can_offer="offer" in desk_booking.possible(booking, search.now),
         waits=booking.status in desk_booking.WAITING,
         most=offers.MOST_OFFERS,
         hold_hours=int(offers.OFFER_HOLD.total_seconds() // 3600),

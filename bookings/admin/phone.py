@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from bookings import times
 from bookings.availability import week
+from bookings.availability.search import SlotSearch
 from bookings.forms import CONSENT_VERSION, CallbackForm, DetailsForm
 from bookings.lifecycle import errors, requests
 from bookings.models import Booking
@@ -134,13 +135,15 @@ def _choose(model_admin, request, form, answers):
     """Page one. Free times are listed once the first choice is made."""
     clinic, shown = Clinic.objects.current(), {}
     if form.is_bound and form.is_valid():
-        shown = week.week_page(
-            clinic=clinic,
-            zone=clinic.zone,
-            now=timezone.now(),
+        search = SlotSearch(
             condition=form.cleaned_data["condition"],
             visit_type=form.cleaned_data["visit_type"],
             practitioner=form.cleaned_data["practitioner"],
+            clinic=clinic,
+        )
+        shown = week.week_page(
+            search,
+            zone=clinic.zone,
             asked_day=answers["day"],
             default_at=times.parse_start(answers["start"]),
         )

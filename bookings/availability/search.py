@@ -7,7 +7,9 @@ another booking holds. Buffers may reach outside opening hours.
 
 from bisect import bisect_left
 from collections import defaultdict
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from functools import cached_property
 from itertools import chain, islice
 from operator import attrgetter
 
@@ -19,6 +21,7 @@ from bookings.availability.slots import LONGEST_BUSY, MINUTE, Slot, _days, _roun
 from bookings.models import Booking
 from clinic.hours import DAY, HOUR, day_start
 from clinic.models import Clinic, Practitioner
+from conditions.models import Condition
 
 # Most searches for the next free time end in the first few days that are open at all.
 WINDOWS_OF_OPEN_DAYS = (3, 8)
@@ -27,56 +30,144 @@ WINDOWS_OF_OPEN_DAYS = (3, 8)
 DAYS_AROUND = (2 * DAY, 14 * DAY)
 
 
-class _Timetable:
-    """Policy, candidates and their rules, read once; held time is read for the days asked."""
+@dataclass(frozen=True, kw_only=True)
+class SlotSearch:
+    """A question about free times: for which consultation, with whom, and seen from when.
 
-    def __init__(
-        self,
-        *,
-        condition,
-        visit_type,
-        practitioner,
-        now,
-        clinic,
-        first_day=None,
-        last_day=None,
-        ignoring=None,
-    ):
-        self.now = now = now or timezone.now()
-        self.clinic = clinic = clinic or Clinic.objects.current()
-        self.zone = clinic.zone
-        self.length = (
-            condition and condition.consultation_minutes or clinic.consultation_minutes
-        ) * MINUTE
-        self.before, self.after = clinic.buffer_before * MINUTE, clinic.buffer_after * MINUTE
-        self.ignoring = ignoring
-        # Up to the whole minute: a start that is not on the grid shall still be a time people say.
-        notice_ends = now + clinic.minimum_notice * MINUTE
-        self.earliest = _round_up(notice_ends, MINUTE, now.replace(second=0, microsecond=0))
-        today, horizon = now.astimezone(self.zone).date(), timedelta(days=clinic.horizon_days)
-        soonest = self.earliest.astimezone(self.zone).date()
-        self.first_day = max(first_day, soonest) if first_day else soonest
-        self.last_day = min(last_day, today + horizon) if last_day else today + horizon
-        self.practitioners = []
-        if self.first_day <= self.last_day:
-            self.practitioners = _candidates(condition, visit_type, practitioner)
-        if self.practitioners:
-            # The day after the last one counts too: a late consultation may run into it.
-            people = [person.pk for person in self.practitioners]
-            self.rules = Rules(self.first_day, self.last_day + DAY, self.zone, people)
+    Candidates and their opening rules are read at the first answer that needs them and kept; time
+    held by bookings is read for every answer. ``dataclasses.replace`` gives a question that reads
+    everything afresh. All instants are UTC; days are the clinic's.
+    """
 
-    def open_days(self):
-        """The dates on which anybody has open time left, soonest first."""
-        for day in _days(self.first_day, self.last_day):
+    condition: Condition | None = None  # sets the length, and may limit who
+    visit_type: str | None = None
+    practitioner: Practitioner | None = None
+    moving: Booking | None = None  # its own time counts as free
+    now: datetime = field(default_factory=timezone.now)
+    clinic: Clinic = field(default_factory=Clinic.objects.current)
+
+    @classmethod
+    def for_booking(cls, booking: Booking, **more) -> "SlotSearch":
+        """Ask about the consultation that a booking is for; to move it, give ``moving`` too."""
+        return cls(condition=booking.condition, visit_type=booking.visit_type, **more)
+
+    # --- answers ----------------------------------------------------------------------------------
+
+    def free(self, first_day: date, last_day: date) -> list[Slot]:
+        """List the free slots that start on these local dates of the clinic, both included.
+
+        Sorted by start, then by the practitioner's position. Starts lie after the clinic's notice
+        and on no date beyond its horizon. At most four queries, and one for the clinic.
+        """
+        first_day, last_day = max(first_day, self.first_day), min(last_day, self.last_day)
+        if first_day > last_day or not self.practitioners:
+            return []
+        return self._slots(first_day, last_day, self._held(first_day, last_day))
+
+    def next(self, after: datetime | None = None) -> Slot | None:
+        """Find the first free slot within the horizon; not before the instant ``after``, if given.
+
+        As many queries as free() when the first open days have one, two more at most; days after
+        it are not computed.
+        """
+        # A filter, not a second notice: what is offered must not depend on where one looks from.
+        first_day = max(self.first_day, after.astimezone(self.zone).date() if after else date.min)
+        days = self._open_days(first_day)
+        for count in (*WINDOWS_OF_OPEN_DAYS, None):
+            window = list(islice(days, count))
+            if not window:
+                return None
+            held = self._held(window[0], window[-1])
+            for day in window:
+                for slot in self._slots(day, day, held):
+                    if after is None or slot.starts_at >= after:
+                        return slot
+        return None
+
+    def nearest(self, start: datetime, limit: int = 3) -> list[Slot]:
+        """List the free slots closest to an instant, ``limit`` different starts at most, in order."""
+        day = start.astimezone(self.zone).date()
+        for reach in (*DAYS_AROUND, None):
+            first = self.first_day if reach is None else day - reach
+            last = self.last_day if reach is None else day + reach
+            by_start = {}
+            for slot in self.free(first, last):
+                by_start.setdefault(slot.starts_at, slot)
+            closest = sorted(by_start, key=lambda found: abs(found - start))[:limit]
+            # Days not looked at are at least this far away, a clock change allowed for.
+            if reach and len(closest) == limit and abs(closest[-1] - start) <= reach - HOUR:
+                break
+        return [by_start[found] for found in sorted(closest)]
+
+    def at(self, start: datetime) -> Slot | None:
+        """Find the free slot that starts at exactly this instant, as free() lists it for that day."""
+        day = start.astimezone(self.zone).date()
+        return next((slot for slot in self.free(day, day) if slot.starts_at == start), None)
+
+    # --- what they are made of --------------------------------------------------------------------
+
+    @cached_property
+    def zone(self):
+        return self.clinic.zone
+
+    @cached_property
+    def earliest(self) -> datetime:
+        """The end of the clinic's notice, up to the whole minute: a start that people can say."""
+        notice_ends = self.now + self.clinic.minimum_notice * MINUTE
+        return _round_up(notice_ends, MINUTE, self.now.replace(second=0, microsecond=0))
+
+    @cached_property
+    def first_day(self) -> date:
+        return self.earliest.astimezone(self.zone).date()
+
+    @cached_property
+    def last_day(self) -> date:
+        """The last date of the clinic's horizon, which counts from today."""
+        today = self.now.astimezone(self.zone).date()
+        return today + timedelta(days=self.clinic.horizon_days)
+
+    @cached_property
+    def practitioners(self) -> list[Practitioner]:
+        """Who could give this consultation, by position."""
+        found = Practitioner.objects.bookable(self.visit_type)
+        if self.practitioner:
+            found = found.filter(pk=self.practitioner.pk)
+        if self.condition:
+            named = self.condition.practitioners.order_by()
+            found = found.filter(Q(pk__in=named.values("pk")) | ~Exists(named))
+        return list(found)
+
+    @cached_property
+    def _rules(self):
+        # The day after the last one counts too: a late consultation may run into it.
+        people = [person.pk for person in self.practitioners]
+        return Rules(self.first_day, self.last_day + DAY, self.zone, people)
+
+    @cached_property
+    def _length(self):
+        minutes = self.condition and self.condition.consultation_minutes
+        return (minutes or self.clinic.consultation_minutes) * MINUTE
+
+    @property
+    def _before(self):
+        return self.clinic.buffer_before * MINUTE
+
+    @property
+    def _after(self):
+        return self.clinic.buffer_after * MINUTE
+
+    def _open_days(self, first_day):
+        """Yield the dates from then on on which anybody has open time left, soonest first."""
+        for day in _days(first_day, self.last_day):
             if any(
                 end > self.earliest
                 for practitioner in self.practitioners
-                for _, end in self.rules.open_on(day, practitioner.pk)
+                for _, end in self._rules.open_on(day, practitioner.pk)
             ):
                 yield day
 
-    def held(self, first_day, last_day):
-        """Time held by bookings that can matter to starts on these dates, by practitioner.
+    def _held(self, first_day, last_day):
+        """Read the time held by bookings that can matter to starts on these dates, by practitioner.
 
         A proposed or pending booking whose hold has run out holds nothing, although its row is
         cancelled only by the verb that next takes the time.
@@ -91,8 +182,8 @@ class _Timetable:
             busy_from__lt=until,
             busy_until__gt=since,
         )
-        if self.ignoring:
-            rows = rows.exclude(pk=self.ignoring.pk)
+        if self.moving:
+            rows = rows.exclude(pk=self.moving.pk)
         held = defaultdict(list)
         for key, start, end in rows.order_by("practitioner_id", "busy_from").values_list(
             "practitioner_id", "busy_from", "busy_until"
@@ -101,18 +192,13 @@ class _Timetable:
         return held
 
     def _span(self, first_day, last_day):
-        """The time that starts on these dates can make busy, in UTC."""
+        """The time that starts on these dates can make busy."""
         since = max(day_start(first_day, self.zone), self.earliest)
         until = day_start(last_day + DAY, self.zone)
-        return since - self.before, until + self.length + self.after
+        return since - self._before, until + self._length + self._after
 
-    def slots(self, first_day, last_day, held=None):
+    def _slots(self, first_day, last_day, held):
         """The free slots that start on these dates; ``held`` may cover more days than these."""
-        first_day, last_day = max(first_day, self.first_day), min(last_day, self.last_day)
-        if first_day > last_day or not self.practitioners:
-            return []
-        if held is None:
-            held = self.held(first_day, last_day)
         since, until = self._span(first_day, last_day)
         latest = day_start(last_day + DAY, self.zone)
         slots = []
@@ -121,14 +207,14 @@ class _Timetable:
             starts = starts_in(
                 # With the day after, into which a late consultation may run.
                 chain.from_iterable(
-                    self.rules.open_on(day, practitioner.pk)
+                    self._rules.open_on(day, practitioner.pk)
                     for day in _days(first_day, last_day + DAY)
                 ),
                 busy[bisect_left(busy, (since - LONGEST_BUSY,)) : bisect_left(busy, (until,))],
-                length=self.length,
+                length=self._length,
                 step=self.clinic.slot_step * MINUTE,
-                before=self.before,
-                after=self.after,
+                before=self._before,
+                after=self._after,
                 zone=self.zone,
                 earliest=max(day_start(first_day, self.zone), self.earliest),
                 latest=latest,
@@ -138,8 +224,8 @@ class _Timetable:
         return sorted(slots, key=attrgetter("starts_at"))
 
     def _slot(self, practitioner, start):
-        end = start + self.length
-        return Slot(practitioner, start, end, start - self.before, end + self.after)
+        end = start + self._length
+        return Slot(practitioner, start, end, start - self._before, end + self._after)
 
 
 class Literal(Value):
@@ -151,131 +237,3 @@ class Literal(Value):
 
     def as_sql(self, compiler, connection):
         return f"'{self.value}'", ()
-
-
-def _candidates(condition, visit_type, practitioner):
-    """Who could give this consultation, by position."""
-    found = Practitioner.objects.bookable(visit_type)
-    if practitioner:
-        found = found.filter(pk=practitioner.pk)
-    if condition:
-        named = condition.practitioners.order_by()
-        found = found.filter(Q(pk__in=named.values("pk")) | ~Exists(named))
-    return list(found)
-
-
-# --- questions ------------------------------------------------------------------------------------
-
-
-def free_slots(
-    *,
-    first_day,
-    last_day,
-    condition=None,
-    visit_type=None,
-    practitioner=None,
-    now=None,
-    clinic=None,
-    ignoring=None,
-):
-    """The free Slots that start on these local dates of the clinic, both included.
-
-    Sorted by start, then by the practitioner's position. Starts lie after the clinic's notice and
-    on no date beyond its horizon. ``condition`` sets the length and may limit who; ``ignoring`` is
-    a booking whose own time counts as free, for moving it. At most five queries.
-    """
-    timetable = _Timetable(
-        first_day=first_day,
-        last_day=last_day,
-        condition=condition,
-        visit_type=visit_type,
-        practitioner=practitioner,
-        now=now,
-        clinic=clinic,
-        ignoring=ignoring,
-    )
-    return timetable.slots(first_day, last_day)
-
-
-def next_free(
-    *, condition=None, visit_type=None, practitioner=None, now=None, clinic=None, after=None
-):
-    """The first free Slot, or None within the horizon; not before the instant ``after``, if given.
-
-    Five queries when the first open days have one, seven at most; days after it are not computed.
-    """
-    timetable = _Timetable(
-        condition=condition,
-        visit_type=visit_type,
-        practitioner=practitioner,
-        now=now,
-        clinic=clinic,
-    )
-    if after:
-        # A filter, not a second notice: what is offered must not depend on where one looks from.
-        timetable.first_day = max(timetable.first_day, after.astimezone(timetable.zone).date())
-    days = timetable.open_days()
-    for count in (*WINDOWS_OF_OPEN_DAYS, None):
-        window = list(islice(days, count))
-        if not window:
-            return None
-        held = timetable.held(window[0], window[-1])
-        for day in window:
-            for slot in timetable.slots(day, day, held):
-                if after is None or slot.starts_at >= after:
-                    return slot
-    return None
-
-
-def nearest(
-    start,
-    *,
-    condition,
-    visit_type,
-    practitioner=None,
-    limit=3,
-    now=None,
-    clinic=None,
-    ignoring=None,
-):
-    """The free Slots closest to a UTC instant, ``limit`` different starts at most, in order."""
-    timetable = _Timetable(
-        condition=condition,
-        visit_type=visit_type,
-        practitioner=practitioner,
-        now=now,
-        clinic=clinic,
-        ignoring=ignoring,
-    )
-    day = start.astimezone(timetable.zone).date()
-    for reach in (*DAYS_AROUND, None):
-        first = timetable.first_day if reach is None else day - reach
-        last = timetable.last_day if reach is None else day + reach
-        by_start = {}
-        for slot in timetable.slots(first, last):
-            by_start.setdefault(slot.starts_at, slot)
-        closest = sorted(by_start, key=lambda found: abs(found - start))[:limit]
-        # Days not looked at are at least this far away, a clock change allowed for.
-        if reach and len(closest) == limit and abs(closest[-1] - start) <= reach - HOUR:
-            break
-    return [by_start[found] for found in sorted(closest)]
-
-
-def slot_at(start, *, condition, visit_type, practitioner, now=None, clinic=None, ignoring=None):
-    """The practitioner's free Slot that starts at exactly this UTC instant, or None.
-
-    Read afresh from the database, and the same answer as free_slots() gives for that day.
-    """
-    clinic = clinic or Clinic.objects.current()
-    day = start.astimezone(clinic.zone).date()
-    found = free_slots(
-        first_day=day,
-        last_day=day,
-        condition=condition,
-        visit_type=visit_type,
-        practitioner=practitioner,
-        now=now,
-        clinic=clinic,
-        ignoring=ignoring,
-    )
-    return next((slot for slot in found if slot.starts_at == start), None)

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from bookings import times
 
-from . import search
+from .search import SlotSearch
 
 # Offered in the list of time zones, beside the clinic's own and the one that is shown.
 COMMON_ZONES = (
@@ -28,39 +28,19 @@ COMMON_ZONES = (
 )
 
 
-def week_page(
-    *,
-    clinic,
-    zone,
-    now,
-    condition,
-    visit_type,
-    asked_day,
-    default_at,
-    practitioner=None,
-    ignoring=None,
-):
-    """What the page lists: the shown day, its week strip, its times by part of day.
+def week_page(search: SlotSearch, *, zone, asked_day, default_at):
+    """List what the page shows: the day, its week strip, its times by part of day.
 
     ``asked_day`` is the text of the address (may be anything); ``default_at`` an instant or None.
     Days are those of ``zone``; the clinic's dates may differ by one, so one more is read each side.
     """
-    today = now.astimezone(zone).date()
-    last = today + timedelta(days=clinic.horizon_days + 1)
-    day = times.parse_day(asked_day) or (default_at or now).astimezone(zone).date()
+    today = search.now.astimezone(zone).date()
+    last = today + timedelta(days=search.clinic.horizon_days + 1)
+    day = times.parse_day(asked_day) or (default_at or search.now).astimezone(zone).date()
     day = min(max(day, today), last)
     monday = times.monday_of(day)
-    slots = search.free_slots(
-        first_day=monday - timedelta(days=1),
-        last_day=monday + timedelta(days=7),
-        condition=condition,
-        visit_type=visit_type,
-        practitioner=practitioner,
-        now=now,
-        clinic=clinic,
-        ignoring=ignoring,
-    )
-    offered = times.by_instant(slots, zone, clinic.zone)
+    slots = search.free(monday - timedelta(days=1), monday + timedelta(days=7))
+    offered = times.by_instant(slots, zone, search.zone)
     following = monday + timedelta(days=7)
     return {
         "day": day,

@@ -4,6 +4,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from bookings import manage_links
+from bookings.availability.search import SlotSearch
 from bookings.messaging import queue
 from bookings.models import Booking, Message
 from clinic import audit
@@ -77,15 +78,10 @@ def reschedule(booking, *, start, by, practitioner=None, link=None, now=None):
     with transaction.atomic():
         clinic = Clinic.objects.current()
         current = Booking.objects.select_related("practitioner").get(pk=booking.pk)
-        slot = locking.free_slot(
-            start,
-            condition=current.condition,
-            visit_type=current.visit_type,
-            practitioner=practitioner,
-            clinic=clinic,
-            now=now,
-            moving=current,
+        search = SlotSearch.for_booking(
+            current, moving=current, practitioner=practitioner, now=now, clinic=clinic
         )
+        slot = locking.free_slot(search, start)
         booking = locking.locked(booking)
         locking.require(booking, Status.PENDING, Status.BOOKED, Status.WAITLIST, doing="moved")
         if by_patient and not may_change_online(booking, now=now, clinic=clinic):

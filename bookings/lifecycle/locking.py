@@ -5,13 +5,14 @@ SlotTaken; the database's NoOverlap constraint refuses whatever slips past. All 
 caller's transaction.
 """
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
 from bookings import times
-from bookings.availability import search
+from bookings.availability.search import Literal, SlotSearch
 from bookings.lifecycle.errors import NotAllowed, SignsChanged, SlotTaken
 from bookings.messaging import queue
 from bookings.models import Booking, Message
@@ -73,7 +74,7 @@ def lapsed(practitioner, now):
     """
     return Booking.objects.filter(
         Q(status=Status.PROPOSED) | Q(status=Status.PENDING),
-        status__in=[search.Literal(status) for status in Booking.HOLDING],
+        status__in=[Literal(status) for status in Booking.HOLDING],
         practitioner=practitioner,
         busy_from__gt=LONG_AGO,  # always true; it makes SQLite choose that index
         hold_until__lte=now,
@@ -109,33 +110,26 @@ def save(booking, fields=None):
         raise
 
 
-def free_slot(start, *, condition, visit_type, practitioner, clinic, now, moving=None):
+def free_slot(search: SlotSearch, start):
     """Lock who could take ``start`` and return the first free slot, else raise SlotTaken.
 
-    With ``practitioner`` only theirs counts; without, the free ones are tried in turn. ``moving`` is
-    a booking that has a time already: that one counts as free, and its practitioner comes first.
+    With a practitioner only theirs counts; without, the free ones are tried in turn. A booking
+    that moves may have a time already: its practitioner comes first.
     """
-    wanted = {
-        "condition": condition,
-        "visit_type": visit_type,
-        "now": now,
-        "clinic": clinic,
-        "ignoring": moving,
-    }
-    if practitioner is not None:
-        candidates = [practitioner]
+    if search.practitioner is not None:
+        candidates = [search.practitioner]
     else:
-        day = start.astimezone(clinic.zone).date()
-        free = search.free_slots(first_day=day, last_day=day, **wanted)
+        day = start.astimezone(search.zone).date()
+        free = search.free(day, day)
         candidates = [slot.practitioner for slot in free if slot.starts_at == start]
 
     def turn(person):
-        is_theirs = moving is not None and person.pk == moving.practitioner_id
+        is_theirs = search.moving is not None and person.pk == search.moving.practitioner_id
         return (not is_theirs, person.position, person.name)
 
     for person in sorted(lock_practitioners(candidates), key=turn):
-        release_lapsed(person, now)
-        slot = search.slot_at(start, practitioner=person, **wanted)
+        release_lapsed(person, search.now)
+        slot = replace(search, practitioner=person).at(start)  # read afresh, behind the lock
         if slot:
             return slot
     raise SlotTaken

@@ -4,12 +4,14 @@ An offer is a Booking row of its own that holds its time; ``offered_for`` names 
 request keeps the time it asked for until one of the offers is taken.
 """
 
+from dataclasses import replace
 from datetime import timedelta
 
 from django.db import transaction
 from django.utils import timezone
 
 from bookings import manage_links
+from bookings.availability.search import SlotSearch
 from bookings.messaging import queue
 from bookings.models import Booking, Message
 from clinic import audit
@@ -50,15 +52,9 @@ def offer(booking, *, times, by, hold=OFFER_HOLD, now=None):
     booking.hold_until = None
     booking.save(update_fields=["hold_until"])
     locking.close_offers(booking, by=by, now=now)
+    search = SlotSearch.for_booking(booking, now=now, clinic=clinic)
     for start, person in times:
-        slot = locking.free_slot(
-            start,
-            condition=booking.condition,
-            visit_type=booking.visit_type,
-            practitioner=person,
-            clinic=clinic,
-            now=now,
-        )
+        slot = locking.free_slot(replace(search, practitioner=person), start)
         row = Booking(
             status=Status.PROPOSED,
             offered_for=booking,

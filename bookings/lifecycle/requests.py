@@ -10,6 +10,7 @@ import json
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from bookings.availability.search import SlotSearch
 from bookings.messaging import queue
 from bookings.models import Booking, Message, hashed_key
 from clinic import audit
@@ -103,14 +104,14 @@ def request(
                 return made
             details |= locking.require_asked(condition, asked, source=source)
             clinic = Clinic.objects.current()
-            slot = locking.free_slot(
-                start,
+            search = SlotSearch(
                 condition=condition,
                 visit_type=visit_type,
                 practitioner=practitioner,
-                clinic=clinic,
                 now=now,
+                clinic=clinic,
             )
+            slot = locking.free_slot(search, start)
             # Whoever waited for the lock behind their own first click finds its booking now.
             made = _already_made(idempotency_key, digest)
             if made:

@@ -9,7 +9,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from bookings import manage_links, rate_limits, times
-from bookings.availability import search, week
+from bookings.availability import week
+from bookings.availability.search import SlotSearch
 from bookings.forms import CONSENT_VERSION, CallbackForm, ConcernForm, DetailsForm, SignsForm
 from bookings.lifecycle import errors, requests
 from bookings.messaging import queue
@@ -185,10 +186,10 @@ def _take_time(request, answers):
     who = Practitioner.objects.bookable(answers.visit_type).filter(
         slug=request.POST.get("practitioner", "")
     ).first()  # fmt: skip
-    slot = search.slot_at(
-        at, condition=condition, visit_type=answers.visit_type, practitioner=who, clinic=clinic
+    search = SlotSearch(
+        condition=condition, visit_type=answers.visit_type, practitioner=who, clinic=clinic
     )
-    if slot is None:
+    if search.at(at) is None:
         return _gone(request, answers, at, condition, clinic)
     answers.start = times.value_of(at)
     answers.practitioner = who.slug if who else ""
@@ -198,15 +199,13 @@ def _take_time(request, answers):
 
 def _gone(request, answers, at, condition, clinic):
     """The time has gone: the nearest three, and everything typed is kept."""
-    nearest = search.nearest(
-        at, condition=condition, visit_type=answers.visit_type, limit=3, clinic=clinic
-    )
+    search = SlotSearch(condition=condition, visit_type=answers.visit_type, clinic=clinic)
     answers.start = ""
     patient_answers.save(request, answers)
     zone = _zone(answers, clinic)
     return _page(
         request, "bookings/gone.html", answers, 2, status=409, condition=condition, gone_at=at,
-        nearest=times.by_instant(nearest, zone, clinic.zone),
+        nearest=times.by_instant(search.nearest(at), zone, clinic.zone),
     )  # fmt: skip
 
 
@@ -217,12 +216,12 @@ def _show_times(request, answers, error="", status=200):
         patient_answers.save(request, answers)
     zone, condition = _zone(answers, clinic), _condition(answers)
     who = _chosen_practitioner(request, answers)
-    earliest = search.next_free(
+    search = SlotSearch(
         condition=condition, visit_type=answers.visit_type, practitioner=who, now=now, clinic=clinic
     )
+    earliest = search.next()
     shown = week.week_page(
-        clinic=clinic, zone=zone, now=now, condition=condition, visit_type=answers.visit_type,
-        practitioner=who, asked_day=request.GET.get("day"),
+        search, zone=zone, asked_day=request.GET.get("day"),
         default_at=answers.starts_at or (earliest and earliest.starts_at),
     )  # fmt: skip
     return _page(

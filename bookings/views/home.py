@@ -8,7 +8,7 @@ from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_safe
 
 from bookings import times
-from bookings.availability import search
+from bookings.availability.search import SlotSearch
 from clinic import opening_status
 from clinic.models import Clinic
 from conditions import editions
@@ -31,7 +31,7 @@ def next_free_label(slug=""):
     condition = editions.condition_at(slug) if slug else None
     slot = None
     if not why_not_label(slug):
-        slot = search.next_free(condition=condition, now=now, clinic=clinic)
+        slot = SlotSearch(condition=condition, now=now, clinic=clinic).next()
     label = None
     if slot:
         zone = clinic.zone

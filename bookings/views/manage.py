@@ -21,6 +21,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from bookings import manage_links, rate_limits, times
 from bookings.availability import week
+from bookings.availability.search import SlotSearch
 from bookings.forms import CancelForm, LostLinkForm, SecondFactForm
 from bookings.lifecycle import answers, errors, offers, requests
 from bookings.messaging import calendars, queue
@@ -318,15 +319,9 @@ def reschedule(request):
 
 def _times_page(request, booking, clinic, now, problem):
     zone = times.known_zone(request.GET.get("zone") or booking.time_zone, clinic.zone)
+    search = SlotSearch.for_booking(booking, moving=booking, now=now, clinic=clinic)
     shown = week.week_page(
-        clinic=clinic,
-        zone=zone,
-        now=now,
-        condition=booking.condition,
-        visit_type=booking.visit_type,
-        asked_day=request.GET.get("day"),
-        default_at=booking.starts_at,
-        ignoring=booking,
+        search, zone=zone, asked_day=request.GET.get("day"), default_at=booking.starts_at
     )
     context = {"booking": booking, "zone": zone, "clinic_zone": clinic.zone, "problem": problem}
     context |= shown | {"now": now, "zones": week.zones_to_choose(clinic.zone, zone)}

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 
-from bookings.availability import search
+from bookings.availability.search import SlotSearch
 from bookings.lifecycle import answers, errors, locking, offers, requests, visits
 from bookings.models import Booking, Message
 from tests.bookings.test_scheduling import HALF, NINE, NOW, actions, ask, call_me, kinds
@@ -31,7 +31,7 @@ def three(doctor):
 
 
 def free(start):
-    return search.slot_at(start, condition=None, visit_type="in_person", practitioner=None, now=NOW)
+    return SlotSearch(visit_type="in_person", now=NOW).at(start)
 
 
 def test_offered_times_are_held(doctor, desk):

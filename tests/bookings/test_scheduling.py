@@ -7,7 +7,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 
 from bookings import manage_links
-from bookings.availability import search
+from bookings.availability.search import SlotSearch
 from bookings.lifecycle import answers, errors, requests, visits
 from bookings.models import Booking, Message
 from clinic.models import AuditEvent
@@ -338,9 +338,7 @@ def test_a_lapsed_hold_gives_its_time_to_the_next(doctor):
     held = make_booking(
         practitioner=doctor, starts_at=NINE, status="pending", hold_until=NOW - timedelta(minutes=1)
     )
-    assert search.slot_at(
-        NINE, condition=None, visit_type="in_person", practitioner=doctor, now=NOW
-    )
+    assert SlotSearch(visit_type="in_person", practitioner=doctor, now=NOW).at(NINE)
     assert ask().starts_at == NINE
     held.refresh_from_db()
     assert (held.status, held.cancelled_by) == ("cancelled", "system")

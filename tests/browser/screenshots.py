@@ -51,7 +51,7 @@ def demo_day():
     """
     from django.utils import timezone
 
-    from bookings.availability import search
+    from bookings.availability.search import SlotSearch
     from bookings.lifecycle import answers, requests
     from clinic.models import Clinic, Practitioner, VisitType
     from conditions import editions
@@ -59,8 +59,8 @@ def demo_day():
     zone, now = Clinic.objects.current().zone, timezone.now()
     by_day = {}
     today = timezone.localdate(now, zone)
-    for slot in search.free_slots(
-        first_day=today + timedelta(1), last_day=today + timedelta(14), visit_type=VisitType.PHONE
+    for slot in SlotSearch(visit_type=VisitType.PHONE).free(
+        today + timedelta(1), today + timedelta(14)
     ):
         people = by_day.setdefault(timezone.localdate(slot.starts_at, zone), {})
         people.setdefault(slot.practitioner.pk, []).append(slot)

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from bookings import manage_links
-from bookings.availability import search
+from bookings.availability.search import SlotSearch
 from bookings.forms import DetailsForm
 from bookings.lifecycle import answers, offers
 from bookings.lifecycle import requests as lifecycle_requests
@@ -38,10 +38,8 @@ def free(count, *, first=FAR):
     """``count`` free times, an hour or more apart for each practitioner."""
     today = timezone.localdate(timezone.now(), Clinic.objects.current().zone)
     found, last = [], {}
-    slots = search.free_slots(
-        first_day=today + timedelta(first),
-        last_day=today + timedelta(first + 20),
-        visit_type=VisitType.PHONE,
+    slots = SlotSearch(visit_type=VisitType.PHONE).free(
+        today + timedelta(first), today + timedelta(first + 20)
     )
     for slot in slots:
         before = last.get(slot.practitioner.pk)

@@ -11,16 +11,14 @@ from tests.server import Visitor
 
 FREE = """
 from datetime import timedelta
-from bookings.availability import search
+from bookings.availability.search import SlotSearch
 from clinic.models import Clinic
 from conditions.models import Condition
 from django.utils import timezone
 first = timezone.localdate(timezone=Clinic.objects.current().zone)
 condition = Condition.objects.filter(slug={condition!r}).first()
-for slot in search.free_slots(
-    first_day=first + timedelta(days=2), last_day=first + timedelta(days={days} - 2),
-    condition=condition, visit_type="in_person",
-):
+search = SlotSearch(condition=condition, visit_type="in_person")
+for slot in search.free(first + timedelta(days=2), first + timedelta(days={days} - 2)):
     print(f"{{slot.starts_at:%Y-%m-%dT%H:%M:%SZ}}", slot.practitioner.slug)
 """
 

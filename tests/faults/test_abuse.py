@@ -229,10 +229,10 @@ def guarded(own_server):
 
 FREE = """
 from datetime import timedelta
-from bookings.availability import search
+from bookings.availability.search import SlotSearch
 from django.utils import timezone
 day = timezone.localdate() + timedelta(days=3)
-slots = search.free_slots(first_day=day, last_day=day + timedelta(days=50), visit_type="in_person")
+slots = SlotSearch(visit_type="in_person").free(day, day + timedelta(days=50))
 print(*sorted({f"{slot.starts_at:%Y-%m-%dT%H:%M:%SZ}" for slot in slots if slot.starts_at.minute == 0}))
 """
 
@@ -301,10 +301,10 @@ def test_one_mailbox_asks_for_twenty_links_at_once(guarded):
 
 A_LINK = """
 from bookings import manage_links
-from bookings.availability import search
+from bookings.availability.search import SlotSearch
 from bookings.lifecycle import requests
 from conditions import editions
-slot = search.next_free(visit_type="in_person")
+slot = SlotSearch(visit_type="in_person").next()
 print(manage_links.issue(requests.request(
     start=slot.starts_at, practitioner=slot.practitioner, visit_type="in_person", name="Pat",
     email="pat@example.org", phone="+13235550177", consent_version="1",

@@ -11,7 +11,7 @@ import time_machine
 from django.utils import timezone
 
 from bookings import invariants, manage_links
-from bookings.availability import search
+from bookings.availability.search import SlotSearch
 from bookings.lifecycle import answers, clock_changes, contact, errors, offers, requests, visits
 from bookings.messaging import outbox
 from bookings.models import Booking
@@ -55,7 +55,7 @@ class Clinic:
         """A time that is free, or was a moment ago, or never is."""
         first = timezone.localdate(timezone=self.clinic.zone)
         day = first + timedelta(days=self.dice.randrange(6))
-        free = search.free_slots(first_day=day, last_day=day)
+        free = SlotSearch().free(day, day)
         taken = [at for at in Booking.objects.values_list("starts_at", flat=True) if at]
         nonsense = [timezone.now() + timedelta(minutes=self.dice.randrange(-900, 9000))]
         pool = [slot.starts_at for slot in free] or nonsense
