@@ -92,6 +92,33 @@ def test_dependencies_lists_nothing_else():
     assert len(re.findall(r"^- ", text, re.MULTILINE)) == sum("==" in line for line in pinned)
 
 
+def catalogue_numbers(text):
+    """The numbers of faults that a text names; "R-05 to R-14" names ten."""
+    for letter, first, last in re.findall(r"\b([A-Z])-(\d\d)\b(?: to \1-(\d\d)\b)?", text):
+        for number in range(int(first), int(last or first) + 1):
+            yield f"{letter}-{number:02}"
+
+
+def test_every_fault_that_is_named_stands_in_the_catalogue():
+    """And each row of the catalogue has a test that names it."""
+    catalogue = ROOT / "docs" / "fault-catalogue.md"
+    rows = re.findall(r"^\| ([A-Z]-\d\d) \|", catalogue.read_text("utf-8"), re.MULTILINE)
+    assert len(rows) == len(set(rows))
+    tests = [path for path in (ROOT / "tests").rglob("*.py") if path != Path(__file__)]
+    named = {number for path in tests for number in catalogue_numbers(path.read_text("utf-8"))}
+    code = [
+        path for app in ("clinic", "conditions", "bookings") for path in (ROOT / app).rglob("*.py")
+    ]
+    others = {
+        number
+        for path in [*DOCUMENTS, *code]
+        if path != catalogue
+        for number in catalogue_numbers(path.read_text("utf-8"))
+    }
+    assert (named | others) - set(rows) == set()
+    assert set(rows) - named == set()
+
+
 def test_decisions_are_numbered_and_have_the_same_parts():
     files = sorted(DECISIONS.glob("[0-9]*.md"))
     for number, path in enumerate(files, start=1):
