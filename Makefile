@@ -7,21 +7,26 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test test-sqlite test-postgresql faults lint bench screenshots browser postgresql clean
+.PHONY: help run install install-dev test test-sqlite test-postgresql coverage faults lint bench \
+	screenshots browser postgresql clean
 
 help:
 	@echo "make run           start the clinic at http://$(HOST):$(PORT)   (HOST=… PORT=… choose the address)"
 	@echo "make test          the whole suite on SQLite and on PostgreSQL, browser tests included"
 	@echo "make faults        long rounds of races, kills and full disks; writes reports/faults.json"
+	@echo "make coverage      which lines and branches no test goes through (TESTS=… chooses tests)"
 	@echo "make lint          style, templates, migrations, deployment checks"
 	@echo "make bench         measure this machine and write docs/benchmarks.md"
 	@echo "make screenshots   pictures of the main pages in reports/"
 	@echo "make install       only make .venv with what the site needs"
+	@echo "make install-dev   and with what the tests need"
 
 run: install
 	@exec $(BIN)/python manage.py serve --demo-week --host "$(HOST)" --port "$(PORT)"
 
 install: $(VENV)/installed
+
+install-dev: $(VENV)/installed-dev
 
 $(VENV)/bin/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -61,6 +66,14 @@ test-sqlite: $(VENV)/installed-dev browser
 
 test-postgresql: $(VENV)/installed-dev browser postgresql
 	$(BIN)/pytest -n 2 --pg
+
+# One process on SQLite, without browsers: what servers started by a test go through is not counted.
+coverage: $(VENV)/installed-dev
+	@mkdir -p reports
+	$(BIN)/coverage run -m pytest -m "not night and not browser" $(TESTS)
+	$(BIN)/coverage report
+	@for room in lifecycle availability messaging; do echo; echo "bookings/$$room"; \
+		$(BIN)/coverage report --show-missing --include "bookings/$$room/*" || exit 1; done
 
 # The long rounds of the fault tests, half an hour or more on each database; as root they also fill
 # a small disk. Their counts are in reports/faults.json, for both databases. Before a release,

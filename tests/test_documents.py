@@ -41,6 +41,15 @@ def test_every_make_target_exists(name):
     assert named - set(TARGET.findall(read("Makefile"))) == set()
 
 
+def test_the_workflows_run_what_exists_with_pinned_actions():
+    for path in (ROOT / ".github" / "workflows").glob("*.yml"):
+        text = path.read_text("utf-8")
+        for targets in re.findall(r"run: make ([a-z -]+?)(?: PYTHON=\w+)?$", text, re.MULTILINE):
+            assert set(targets.split()) <= set(TARGET.findall(read("Makefile"))), path.name
+        for action in re.findall(r"uses: (.+)$", text, re.MULTILINE):
+            assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action), action
+
+
 def test_the_plain_commands_are_those_of_the_makefile():
     """README spells out what make does, for machines without it."""
     recipe = read("Makefile").replace("$(BIN)", ".venv/bin").replace("$(VENV)", ".venv")
