@@ -184,8 +184,7 @@ def _signs(condition):
 
 
 def _form(form_class, choice, answers, clinic, posted, **options):
-    languages = [name.strip() for name in clinic.languages_spoken.split(",") if name.strip()]
-    options["languages"] = languages or ["English"]
+    options["languages"] = clinic.spoken_languages
     asked = _signs(choice.cleaned_data["condition"])
     if posted:
         return _for_the_phone(form_class(answers, **options), asked)

@@ -13,7 +13,7 @@ from functools import cached_property
 from itertools import chain, islice
 from operator import attrgetter
 
-from django.db.models import Exists, Q, Value
+from django.db.models import Q, Value
 from django.utils import timezone
 
 from bookings.availability.opening import Rules
@@ -129,13 +129,8 @@ class SlotSearch:
     @cached_property
     def practitioners(self) -> list[Practitioner]:
         """Who could give this consultation, by position."""
-        found = Practitioner.objects.bookable(self.visit_type)
-        if self.practitioner:
-            found = found.filter(pk=self.practitioner.pk)
-        if self.condition:
-            named = self.condition.practitioners.order_by()
-            found = found.filter(Q(pk__in=named.values("pk")) | ~Exists(named))
-        return list(found)
+        found = Practitioner.objects.who_see(self.condition, self.visit_type)
+        return list(found.filter(pk=self.practitioner.pk) if self.practitioner else found)
 
     @cached_property
     def _rules(self):
@@ -145,8 +140,7 @@ class SlotSearch:
 
     @cached_property
     def _length(self):
-        minutes = self.condition and self.condition.consultation_minutes
-        return (minutes or self.clinic.consultation_minutes) * MINUTE
+        return self.clinic.minutes_for(self.condition) * MINUTE
 
     @property
     def _before(self):

@@ -238,7 +238,7 @@ def _free_places(person, bookings, opening, clinic, midnight, end, now):
         for booking in bookings
         if booking.holds_time and not (booking.is_unproved and booking.hold_until <= now)
     ]
-    length = clinic.consultation_minutes * MINUTE
+    length = clinic.minutes_for() * MINUTE
     before, after = clinic.buffer_before * MINUTE, clinic.buffer_after * MINUTE
     starts = slots.starts_in(
         opening.open_to(person.pk),

@@ -53,12 +53,6 @@ def _zone(answers, clinic):
     return times.known_zone(answers.zone, clinic.zone)
 
 
-def _languages(clinic):
-    return [name.strip() for name in clinic.languages_spoken.split(",") if name.strip()] or [
-        "English"
-    ]
-
-
 def _page(request, template, answers, step, status=200, **context):
     """Render a step with what its side panel says: the consultation so far."""
     clinic = Clinic.objects.current()
@@ -73,7 +67,7 @@ def _page(request, template, answers, step, status=200, **context):
         else (answers.condition and _("Something else, or not sure")),
         "how": VisitType(answers.visit_type).label if answers.visit_type else "",
         "when": times.when(answers.starts_at, zone, "l j F") if answers.start else "",
-        "minutes": (condition and condition.consultation_minutes) or clinic.consultation_minutes,
+        "minutes": clinic.minutes_for(condition),
         "clinic_zone": clinic.zone,
         "errors": bool(form is not None and form.errors),
     }
@@ -230,14 +224,9 @@ def _show_times(request, answers, error="", status=200):
         earliest_value=earliest and times.value_of(earliest.starts_at),
         earliest_label=earliest and times.near_day(earliest.starts_at, zone, now),
         zones=week.zones_to_choose(clinic.zone, zone), now=now,
-        practitioners=_who_sees(condition, answers.visit_type),
+        practitioners=Practitioner.objects.who_see(condition, answers.visit_type),
         **shown,
     )  # fmt: skip
-
-
-def _who_sees(condition, visit_type):
-    people = Practitioner.objects.bookable(visit_type)
-    return list(people.filter(conditions=condition) if condition else people)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -251,7 +240,7 @@ def details(request):
     form = DetailsForm(
         request.POST or None,
         initial=answers.details or None,
-        languages=_languages(clinic),
+        languages=clinic.spoken_languages,
         visit_type=answers.visit_type,
     )
     if request.method == "POST" and form.is_valid():
@@ -379,7 +368,7 @@ def call(request):
     form = CallbackForm(
         request.POST or None,
         initial=answers.call or answers.details or None,
-        languages=_languages(clinic),
+        languages=clinic.spoken_languages,
     )
     if request.method == "POST" and form.is_valid():
         answers.call = _storable(form.cleaned_data)

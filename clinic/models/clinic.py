@@ -198,6 +198,16 @@ class Clinic(models.Model):
         return CRISIS_LINES.get(self.country, "")
 
     @property
+    def spoken_languages(self):
+        """The names of the languages that consultations are held in."""
+        names = [name.strip() for name in self.languages_spoken.split(",")]
+        return [name for name in names if name] or ["English"]
+
+    def minutes_for(self, condition=None):
+        """How long a consultation about a condition lasts: its own length, or the usual one."""
+        return (condition and condition.consultation_minutes) or self.consultation_minutes
+
+    @property
     def zone(self):
         """The clinic's time zone as a ZoneInfo."""
         return zoneinfo.ZoneInfo(self.time_zone)

@@ -2,6 +2,7 @@
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Exists, Q
 
 from .. import public_words
 
@@ -24,6 +25,14 @@ class PractitionerQuerySet(models.QuerySet):
         if visit_type:
             found = found.filter(**{Practitioner.VISIT_TYPE_FIELDS[visit_type]: True})
         return found
+
+    def who_see(self, condition=None, visit_type=None):
+        """Who takes bookings for a condition: those it names, or everybody where it names nobody."""
+        found = self.bookable(visit_type)
+        if condition is None:
+            return found
+        named = condition.practitioners.order_by()
+        return found.filter(Q(pk__in=named.values("pk")) | ~Exists(named))
 
 
 class Practitioner(models.Model):

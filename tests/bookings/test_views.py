@@ -11,11 +11,12 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
+from bookings.availability.search import SlotSearch
 from bookings.desk import exports
 from bookings.lifecycle import answers
 from bookings.messaging import email as mails
 from bookings.models import Booking, Message
-from clinic.models import Clinic
+from clinic.models import Clinic, Practitioner
 from clinic.plain_text import clean_text
 from tests.factories import (
     make_booking,
@@ -231,6 +232,21 @@ def test_nothing_free_offers_a_call(client, concern):
     page = client.get("/book/time/").content.decode()
     assert "Ask us to call me" in page
     assert "no free time" in page
+
+
+@pytest.mark.parametrize("named", [[], ["doctor"], ["doctor", "other"]])
+def test_the_chooser_lists_whoever_the_search_finds(client, concern, named):
+    for slug in ("other", "third"):
+        make_practitioner(slug=slug)
+    make_practitioner(slug="by-phone", sees_in_person=False)
+    concern.practitioners.set(Practitioner.objects.filter(slug__in=named))
+    page = answer(client, until="time").content.decode()
+    offered = re.findall(r'<option value="([a-z-]+)"', page.partition('name="with"')[2])
+    day = NOW.date()
+    found = SlotSearch(condition=concern, visit_type="in_person").free(day, day)
+    who = {slot.practitioner.slug for slot in found}
+    assert who == set(named or ["doctor", "other", "third"])
+    assert set(offered) == (who if len(who) > 1 else set()), "one doctor needs no chooser"
 
 
 # --- pressing twice -------------------------------------------------------------------------------
