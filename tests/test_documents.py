@@ -34,7 +34,9 @@ def test_there_are_documents():
     assert {"README.md", "CHANGELOG.md", "SECURITY.md", "docs/running.md"} <= names
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/running.md", "SECURITY.md", "CHANGELOG.md"])
+@pytest.mark.parametrize(
+    "name", ["README.md", "docs/running.md", "SECURITY.md", "CHANGELOG.md", "CONTRIBUTING.md"]
+)
 def test_every_make_target_exists(name):
     pattern = r"(?:`|^)make (?:-C \S+ )?([a-z][\w-]*)"
     named = set(re.findall(pattern, read(name), re.MULTILINE))
