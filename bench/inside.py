@@ -28,6 +28,7 @@ from bookings import times
 from bookings.availability.search import SlotSearch
 from bookings.models import Booking, Message
 from bookings.views import patient_answers
+from clinic import languages
 from clinic.models import Clinic, Practitioner
 from conditions import editions
 from conditions.models import Edition
@@ -56,7 +57,7 @@ def prepare(practitioners):
         visitor=_cookie(_at_step_two()),
         database=_database_version(),
         django=django.get_version(),
-        languages=[code for code, _name in settings.LANGUAGES],
+        languages=languages.codes(),
     )
 
 

@@ -18,6 +18,7 @@ from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 from django.utils.http import urlencode
 
+from . import languages
 from .models import Clinic
 from .staff import record, sessions
 from .staff.adapters import may_skip_second_factor
@@ -34,10 +35,6 @@ _HOSTILE_QUERY = re.compile(r"%(0[0-8bBcCeEfF]|1[0-9a-fA-F]|7[fF])")
 PATIENT_BODY_LIMIT = 64 * 1024  # bytes; the longest form is about 3 kB
 
 
-def _without_language(path):
-    return re.sub(r"^/(tr|es)(?=/)", "", path)
-
-
 def security_headers(get_response):
     """Headers that Django does not set itself; private pages are never stored anywhere."""
 
@@ -50,7 +47,7 @@ def security_headers(get_response):
             "camera=(), microphone=(), geolocation=(), payment=(), usb=(), browsing-topics=()",
         )
         # With the slash that a redirect to such a page is about to add.
-        if f"{_without_language(request.path_info)}/".startswith(PRIVATE_PREFIXES):
+        if f"{languages.without_prefix(request.path_info)}/".startswith(PRIVATE_PREFIXES):
             add_never_cache_headers(response)
             response.headers["Cache-Control"] = "no-store, private"
             response.headers["X-Robots-Tag"] = "noindex, nofollow"
@@ -68,7 +65,7 @@ def refuse_hostile_requests(get_response):
         query = request.META.get("QUERY_STRING", "")
         if _HOSTILE.search(request.path_info) or _HOSTILE_QUERY.search(query):
             return HttpResponseBadRequest("Bad request: control characters in the address.")
-        if _without_language(request.path_info).startswith(PATIENT_PREFIXES):
+        if languages.without_prefix(request.path_info).startswith(PATIENT_PREFIXES):
             if request.content_type == "multipart/form-data":
                 return HttpResponse("This form takes no files.", status=415)
             length = request.META.get("CONTENT_LENGTH") or "0"

@@ -229,6 +229,8 @@ USE_TZ = True
 TIME_ZONE = "UTC"  # instants; the clinic's own zone is data (Clinic.time_zone)
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English")]
+# Their addresses lead to the pages in LANGUAGE_CODE until LANGUAGES has them too.
+RESERVED_LANGUAGES = ["tr", "es"]
 LOCALE_PATHS = [BASE_DIR / "clinic" / "locale"]
 USE_I18N = True
 

@@ -10,7 +10,7 @@ from django.urls import include, path, re_path
 from bookings.messaging import outbox
 from conditions.sitemaps import SITEMAPS
 
-from . import views
+from . import languages, views
 from .staff import account
 
 admin.site.login = secure_admin_login(admin.site.login)
@@ -39,11 +39,10 @@ urlpatterns = [
     path("account/sessions/", account.open_sessions, name="staff_sessions"),
     path("account/", include([page for page in account_pages if page.name not in REPLACED])),
 ]
-# Reserved for the other languages; these lines go when settings.LANGUAGES has them.
 urlpatterns += [
-    re_path(r"^(?:tr|es)/(?P<rest>.*)$", views.not_translated_yet),
+    re_path(rf"^{code}/(?P<rest>.*)$", views.not_translated_yet) for code in languages.reserved()
 ]
-# English has no prefix; every other language of the settings has one.
+# The default language has no prefix; every other language of the settings has one.
 urlpatterns += i18n_patterns(
     path("", include("bookings.urls")),
     path("", include("conditions.urls")),

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from . import opening_status
+from . import languages, opening_status
 from .middleware import PRIVATE_PREFIXES, error_page, unavailable
 from .models import Clinic, Practitioner
 from .operations import health
@@ -50,8 +50,8 @@ def accessibility(request):
 @require_safe
 def robots(request):
     """Crawlers stay out of what is private in every language; the rest is listed in the sitemap."""
-    codes = [code for code, _name in settings.LANGUAGES if code != settings.LANGUAGE_CODE]
-    closed = [*PRIVATE_PREFIXES, *(f"/{code}{path}" for code in codes for path in PRIVATE_PREFIXES)]
+    prefixes = ["", *(f"/{code}" for code in languages.others())]
+    closed = [prefix + path for prefix in prefixes for path in PRIVATE_PREFIXES]
     lines = ["User-agent: *", *(f"Disallow: {path}" for path in closed)]
     lines += ["", f"Sitemap: {settings.SITE_URL}/sitemap.xml", ""]
     return HttpResponse("\n".join(lines), content_type="text/plain; charset=utf-8")
@@ -67,7 +67,7 @@ def security_txt(request):
         f"Contact: mailto:{clinic.email}",
         f"Expires: {timezone.now() + timedelta(days=180):%Y-%m-%dT00:00:00Z}",
         f"Canonical: {settings.SITE_URL}{request.path}",
-        "Preferred-Languages: en",
+        f"Preferred-Languages: {', '.join(languages.codes())}",
         "",
     ]
     return HttpResponse("\n".join(lines), content_type="text/plain; charset=utf-8")
@@ -115,7 +115,7 @@ def csrf_failure(request, reason=""):
 
 @require_safe
 def not_translated_yet(request, rest):
-    """Addresses of the other languages lead to the English page until their texts exist.
+    """Addresses of the other languages lead to the default one until their texts exist.
 
     A page half in English under a Turkish address would be read out in the wrong voice.
     """

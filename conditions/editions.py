@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
+
+from clinic import languages
 
 from .models import Condition, Edition, Page
 
-DEFAULT_LANGUAGE = "en"
 STARTER_SIGNATURE = "Starter content: fictitious reviewer"
 LICENSE = ", license "  # in a signature, what stands before the number
 
@@ -103,11 +103,13 @@ def still_ask(asked, condition, *, or_general=False):
 
 def bookable(language=None):
     """Every Concern that can be booked, in order: it takes bookings and its signs can be asked."""
-    language = language or _active()
+    language = language or languages.active()
     rows = (
         Edition.objects.live()
         .asking()
-        .filter(page__condition__accepts_bookings=True, language__in={language, DEFAULT_LANGUAGE})
+        .filter(
+            page__condition__accepts_bookings=True, language__in={language, languages.default()}
+        )
         .select_related("page__condition")
         .defer("document")
         .order_by("published_at", "pk")
@@ -139,7 +141,7 @@ def condition_at(slug):
 
 def lost_general_signs():
     """The last guide that carried general signs, if none on the site does any more."""
-    ours = Edition.objects.asking().about(None).filter(language=DEFAULT_LANGUAGE)
+    ours = Edition.objects.asking().about(None).filter(language=languages.default())
     if not ours.live().exists():
         last = ours.exclude(published_at=None).defer("document").order_by("-published_at").first()
         yield from [str(last)] if last else []
@@ -165,14 +167,10 @@ def _of(edition):
 
 
 def _newest(editions, language):
-    """The one published last in the language, else in English; None for neither."""
-    language = language or _active()
-    found = editions.filter(language__in={language, DEFAULT_LANGUAGE}).exclude(published_at=None)
+    """The one published last in the language, else in the default one; None for neither."""
+    language = language or languages.active()
+    found = editions.filter(language__in={language, languages.default()}).exclude(published_at=None)
     return max(found, key=lambda e: (e.language == language, e.published_at, e.pk), default=None)
-
-
-def _active():
-    return (get_language() or DEFAULT_LANGUAGE).partition("-")[0]
 
 
 class Checked(NamedTuple):

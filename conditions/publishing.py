@@ -11,11 +11,11 @@ from django.db.models import Max, Q
 from django.urls import reverse
 from django.utils import timezone
 
-from clinic import audit
+from clinic import audit, languages
 from clinic.models import AuditEvent, Clinic, Practitioner
 from clinic.operations import setup
 
-from . import editions, snapshot
+from . import snapshot
 from .editions import LICENSE, STARTER_SIGNATURE
 from .models import Condition, Edition, Page, Reference, SigningRight
 from .text_checks import gaps as text_checks_gaps
@@ -263,9 +263,9 @@ def _keep_general_signs(page, instead=None):
 
     They go with what is live of ``page``, unless the edition ``instead`` carries them too.
     """
-    live = Edition.objects.live().asking().about(None).filter(language=editions.DEFAULT_LANGUAGE)
+    live = Edition.objects.live().asking().about(None).filter(language=languages.default())
     carries = instead and instead.kind == Page.Kind.GUIDE and instead.document["gate"]
-    if carries and instead.language == editions.DEFAULT_LANGUAGE:
+    if carries and instead.language == languages.default():
         return
     if live.filter(page=page).exists() and not live.exclude(page=page).exists():
         raise PublishingError(

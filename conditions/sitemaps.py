@@ -6,6 +6,8 @@ from django.conf import settings
 from django.contrib.sitemaps import Sitemap
 from django.urls import reverse
 
+from clinic import languages
+
 from .models import Edition
 
 
@@ -22,7 +24,11 @@ class LivePages(_OurSite):
     """One entry a live edition in the site's first language; the draft's dates never show."""
 
     def items(self):
-        live = Edition.objects.live().filter(language="en").order_by("kind", "position", "slug")
+        live = (
+            Edition.objects.live()
+            .filter(language=languages.default())
+            .order_by("kind", "position", "slug")
+        )
         return live.only("kind", "slug", "published_at")
 
     def location(self, edition):

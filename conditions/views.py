@@ -22,7 +22,7 @@ from django.views.decorators.http import require_safe
 from clinic.models import Clinic
 
 from . import snapshot, structured_data
-from .editions import DEFAULT_LANGUAGE, who_checked
+from .editions import who_checked
 from .models import Edition, Page
 
 KEEP_SECONDS = 60  # how long browsers and this process may show the same page
@@ -39,10 +39,11 @@ TEMPLATES = {
 @gzip_page
 def index(request):
     """All live conditions and guides, as cards."""
-    rows = _in_language(
+    rows = (
         Edition.objects.live()
         .order_by("position", "slug")
         .only("kind", "slug", "language", "digest", "card")
+        .best_language()
     )
     cards = {
         "cards": [row.card for row in rows if row.kind == Page.Kind.CONDITION],
@@ -108,7 +109,7 @@ def render_preview(request, document, checked=None):
 
 def _page(request, kind, slug, extra):
     """One query finds the page and which others are live, so no card leads to a withdrawn page."""
-    rows = _in_language(
+    rows = (
         Edition.objects.live()
         .annotate(
             text=Case(
@@ -120,6 +121,7 @@ def _page(request, kind, slug, extra):
         .order_by("kind", "slug")
         .select_related("signed_by")
         .only("kind", "slug", "language", "digest", "signed_at", "signed_as", *SIGNER)
+        .best_language()
     )
     found = next((row for row in rows if row.text), None)
     if found is None:
@@ -143,16 +145,6 @@ def _page(request, kind, slug, extra):
         }
 
     return _answer(request, TEMPLATES[kind], version, context)
-
-
-def _in_language(rows):
-    """The rows of ``rows`` in the active language, in English where it has none."""
-    language = (get_language() or DEFAULT_LANGUAGE).partition("-")[0]
-    rows = list(rows.filter(language__in={language, DEFAULT_LANGUAGE}))
-    translated = {(row.kind, row.slug) for row in rows if row.language == language}
-    return [
-        row for row in rows if row.language == language or (row.kind, row.slug) not in translated
-    ]
 
 
 def _answer(request, template, version, context):

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from bookings import manage_links, times
 from bookings.messaging.relevance import _offers
 from bookings.models import Booking, Message
-from clinic import mail_addresses
+from clinic import languages, mail_addresses
 from clinic.models import VisitType
 
 from . import calendars
@@ -45,11 +45,6 @@ def _greeting_name(name):
     plain = " ".join(plain.split())[:80]
     suspicious = re.search(r"\d{3}|[:/\\@<>{}\[\]|=&%#;]|\w{2}\.\w{2}", plain)
     return "" if suspicious else plain
-
-
-def _language(booking):
-    known = booking.language in dict(settings.LANGUAGES)
-    return booking.language if known else settings.LANGUAGE_CODE
 
 
 def _render(name, context):
@@ -98,7 +93,7 @@ def _context(message, booking, clinic, now):
         "name": _greeting_name(booking.name),
         "book_url": settings.SITE_URL + reverse("bookings:start"),
         "by_clinic": booking.cancelled_by == Booking.CancelledBy.CLINIC,
-        "language": translation.get_language(),
+        "language": languages.active(),
     }
     link_until = None
     if booking.starts_at:
@@ -149,7 +144,7 @@ def compose(message, booking, clinic, now):
 
     Raises whatever a broken template raises; the worker treats it as one message's trouble.
     """
-    language = settings.LANGUAGE_CODE if message.to_desk else _language(booking)
+    language = languages.default() if message.to_desk else languages.spoken(booking.language)
     with translation.override(language):
         context = _context(message, booking, clinic, now)
         subject = _render(f"{message.kind}.subject.txt", context)

@@ -4,6 +4,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
+from clinic import languages
 from clinic.constraints import Frozen
 from clinic.models import Practitioner
 
@@ -21,9 +22,19 @@ class EditionQuerySet(models.QuerySet):
     def guides(self):
         return self.filter(kind=Page.Kind.GUIDE).order_by("position", "slug")
 
-    def cards(self, language="en"):
+    def best_language(self):
+        """Return a list: those in the active language, and in the default one what it lacks."""
+        active, default = languages.active(), languages.default()
+        rows = list(self.filter(language__in={active, default}))
+        translated = {(row.kind, row.slug) for row in rows if row.language == active}
+        return [
+            row for row in rows if row.language == active or (row.kind, row.slug) not in translated
+        ]
+
+    def cards(self):
         """The card of each live edition, as a list of dicts, in order."""
-        return list(self.live().filter(language=language).values_list("card", flat=True))
+        rows = self.live().only("kind", "slug", "language", "card").best_language()
+        return [row.card for row in rows]
 
     def signed(self):
         """Those whose signature is for the text that they hold."""

@@ -31,6 +31,7 @@ CONDITION_FIELDS = [
     "approval_text", "evidence", "evidence_note", "specialty", "adults_only",
     "consultation_minutes", *TIMING,
 ]  # fmt: skip
+LANGUAGE = "en"  # of the starter texts
 PAGE_FIELDS = ["title", "description", "lead", "last_reviewed", "next_review_due"]
 CHART_FIELDS = names("sections[].chart")
 
@@ -152,7 +153,7 @@ def _load_page(content, people, condition=None):
         "reviewer": people[words["reviewer"]],
     }
     page, made = Page.objects.get_or_create(
-        kind=kind, slug=content["slug"], language="en", defaults=values
+        kind=kind, slug=content["slug"], language=LANGUAGE, defaults=values
     )
     if not made:
         return None

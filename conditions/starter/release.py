@@ -152,7 +152,9 @@ def _texts():
         yield Text(f"block:{block['key']}", block["title"], blocks.get(block["key"]), says, True)
     faqs = list(Faq.objects.filter(page=None))
     yield Text("faqs", "Questions on every page", faqs or None, _faqs_of(shared["faqs"]))
-    pages = {(row.kind, row.slug): row for row in Page.objects.filter(language="en")}
+    pages = {
+        (row.kind, row.slug): row for row in Page.objects.filter(language=starter_content.LANGUAGE)
+    }
     for kind, contents in ((Page.Kind.CONDITION, conditions), (Page.Kind.GUIDE, guides)):
         for content in contents:
             row = pages.get((kind, content["slug"]))
