@@ -3,7 +3,7 @@
 from django.conf import settings
 from django.utils.functional import SimpleLazyObject
 
-from .middleware import remember_phone
+from .errors import remember_phone
 from .models import Clinic
 from .staff.adapters import may_skip_second_factor
 

@@ -3,27 +3,22 @@
 Each is a plain function around ``get_response``.
 """
 
-import logging
 import re
 
 from allauth.mfa.utils import is_mfa_enabled
 from django.conf import settings
 from django.core.cache import caches
-from django.db import DatabaseError, IntegrityError, InterfaceError
 from django.http import HttpResponse, HttpResponseBadRequest, HttpResponseNotAllowed
 from django.shortcuts import redirect
-from django.template import loader
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 from django.utils.http import urlencode
 
-from . import languages
+from . import errors, languages
 from .models import Clinic
 from .staff import record, sessions
 from .staff.adapters import may_skip_second_factor
-
-log = logging.getLogger(__name__)
 
 PRIVATE_PREFIXES = ("/book/", "/booking/", "/admin/", "/account/")
 PATIENT_PREFIXES = ("/book/", "/booking/")
@@ -76,37 +71,13 @@ def refuse_hostile_requests(get_response):
     return middleware
 
 
-def remember_phone(clinic):
-    """Keep the clinic's number in this process, for the pages that cannot ask the database."""
-    caches["memory"].set("phone", clinic.phone, None)
-
-
-def error_page(template, status):
-    """An error page that needs no database; it names the clinic's number if that is known."""
-    context = {"phone": caches["memory"].get("phone")}
-    return HttpResponse(loader.render_to_string(template, context), status=status)
-
-
-def unavailable(error):
-    """The 503 page for a database that fails: honest, never a confirmation. None for other errors.
-
-    Rule violations (IntegrityError) are bugs of ours and stay errors.
-    """
-    if not isinstance(error, (DatabaseError, InterfaceError)) or isinstance(error, IntegrityError):
-        return None
-    log.error("database trouble: %s", type(error).__name__)
-    response = error_page("503.html", 503)
-    response.headers["Retry-After"] = "30"
-    return response
-
-
 def database_trouble(get_response):
-    """A view whose database fails answers 503; clinic.views.server_error does it for the rest."""
+    """A view whose database fails answers 503; clinic.errors.server_error does it for the rest."""
 
     def middleware(request):
         return get_response(request)
 
-    middleware.process_exception = lambda request, error: unavailable(error)
+    middleware.process_exception = lambda request, error: errors.unavailable(error)
     return middleware
 
 
@@ -164,7 +135,7 @@ def opening_soon(get_response):
             if clinic.is_open:
                 caches["memory"].set("open", True, None)
             elif not (request.user.is_authenticated and request.user.is_staff):
-                return error_page("clinic/opening_soon.html", 503)
+                return errors.error_page("clinic/opening_soon.html", 503)
         return get_response(request)
 
     return middleware

@@ -289,7 +289,7 @@ CSRF_COOKIE_AGE = None  # gone with the browser's session, on a shared computer 
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"  # no cookie of its own
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 12 * 3600
-CSRF_FAILURE_VIEW = "clinic.views.csrf_failure"
+CSRF_FAILURE_VIEW = "clinic.errors.csrf_failure"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000  # bytes; a long page in the admin is about 200 kB
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 2000
 

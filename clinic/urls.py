@@ -50,5 +50,5 @@ urlpatterns += i18n_patterns(
     prefix_default_language=False,
 )
 
-handler400 = "clinic.views.bad_request"
-handler500 = "clinic.views.server_error"
+handler400 = "clinic.errors.bad_request"
+handler500 = "clinic.errors.server_error"

@@ -1,19 +1,16 @@
-"""Pages of the clinic itself, its health checks, and its error page for stale forms."""
+"""Pages of the clinic itself, and its health checks."""
 
-import sys
 from datetime import timedelta
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
-from django.template import loader
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from . import languages, opening_status
-from .middleware import PRIVATE_PREFIXES, error_page, unavailable
+from .middleware import PRIVATE_PREFIXES
 from .models import Clinic, Practitioner
 from .operations import health
 
@@ -94,23 +91,6 @@ def ready(request, more=None):
     well = all(state == "ok" for state in checks.values())
     answer = {"status": "ok" if well else "not ready", "checks": checks, "notes": health.notes()}
     return JsonResponse(answer, status=200 if well else 503)
-
-
-def server_error(request):
-    """The page for an error that nobody caught; a failing database gets its own."""
-    return unavailable(sys.exc_info()[1]) or error_page("500.html", 500)
-
-
-def bad_request(request, exception):
-    """Django calls a session that it could not save "deleted": look behind that for the reason."""
-    error = exception
-    while error and not isinstance(error, (OperationalError, InterfaceError)):
-        error = error.__context__
-    return unavailable(error) or error_page("400.html", 400)
-
-
-def csrf_failure(request, reason=""):
-    return HttpResponse(loader.render_to_string("403_csrf.html"), status=403)
 
 
 @require_safe

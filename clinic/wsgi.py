@@ -13,7 +13,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "clinic.settings")
 
 def know_the_phone():
     """Error pages name the clinic's number, also if the database fails before the first visitor."""
-    from clinic.middleware import remember_phone
+    from clinic.errors import remember_phone
     from clinic.models import Clinic
 
     with suppress(Error):
