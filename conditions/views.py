@@ -1,31 +1,23 @@
 """Public pages, each rendered from one live edition, and the preview of what is not live yet."""
 
-import hashlib
 import json
-from functools import lru_cache
 
-from django.conf import settings
-from django.contrib.staticfiles.storage import staticfiles_storage
 from django.core import signing
-from django.core.cache import caches
 from django.db.models import Case, TextField, Value, When
 from django.db.models.functions import Cast
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.cache import get_conditional_response, quote_etag
-from django.utils.translation import get_language
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_safe
 
-from clinic.models import Clinic
+from clinic import page_cache
 
 from . import snapshot, structured_data
 from .editions import who_checked
 from .models import Edition, Page
 
-KEEP_SECONDS = 60  # how long browsers and this process may show the same page
 SIGNER = ("signed_by__name", "signed_by__credentials", "signed_by__slug")
 PREVIEW_DAYS = 7
 PREVIEW_SALT = "conditions.preview"
@@ -50,7 +42,7 @@ def index(request):
         "guides": [row.card for row in rows if row.kind == Page.Kind.GUIDE],
     }
     version = [(row.slug, row.digest) for row in rows]
-    return _answer(request, "conditions/index.html", version, lambda clinic: cards)
+    return page_cache.answer(request, "conditions/index.html", version, lambda clinic: cards)
 
 
 @require_safe
@@ -144,49 +136,4 @@ def _page(request, kind, slug, extra):
             **extra,
         }
 
-    return _answer(request, TEMPLATES[kind], version, context)
-
-
-def _answer(request, template, version, context):
-    """Render, or answer 304, or answer from this process's memory.
-
-    The ETag covers all that the page is made of: the editions, the clinic row, the day, the
-    language, and the code, templates and static files of this release. People with a session
-    (staff, mostly) get their own copy, since the page may greet them.
-    """
-    clinic = Clinic.objects.current()
-    if settings.DEBUG or settings.SESSION_COOKIE_NAME in request.COOKIES:
-        response = render(request, template, {"clinic": clinic, **context(clinic)})
-        response.headers["Cache-Control"] = "private, no-cache"
-        return response
-    parts = [
-        request.path,
-        version,
-        [getattr(clinic, field.attname) for field in clinic._meta.concrete_fields],
-        timezone.localdate(timezone=clinic.zone),
-        get_language(),
-        release(),
-    ]
-    key = hashlib.sha256(repr(parts).encode()).hexdigest()
-    etag = f"W/{quote_etag(key)}"
-    response = get_conditional_response(request, etag=etag)
-    if response is None:
-        body = caches["memory"].get(key)
-        if body is None:
-            body = render(request, template, {"clinic": clinic, **context(clinic)}).content
-            caches["memory"].set(key, body, KEEP_SECONDS)
-        response = HttpResponse(body)
-    response.headers["ETag"] = etag
-    response.headers["Cache-Control"] = f"public, max-age={KEEP_SECONDS}"
-    return response
-
-
-@lru_cache(maxsize=1)
-def release():
-    """A hash of the code, templates, drawings and static names that pages are rendered with."""
-    total = hashlib.sha256(getattr(staticfiles_storage, "manifest_hash", "").encode())
-    for folder in ("templates", "clinic", "conditions", "bookings"):
-        for path in sorted((settings.BASE_DIR / folder).rglob("*")):
-            if path.suffix in {".py", ".html", ".svg", ".mo"}:
-                total.update(path.read_bytes())
-    return total.hexdigest()
+    return page_cache.answer(request, TEMPLATES[kind], version, context)

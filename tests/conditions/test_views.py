@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from clinic import page_cache
 from conditions import publishing, views
 from conditions.models import Edition, Faq, Page, Section
 from tests.conditions.pages import make_editor, make_guide, make_page, make_reviewer, put_live
@@ -146,13 +147,13 @@ def change_clinic(page):
 
 
 def change_release(page):
-    views.release.cache_clear()
-    views.release = lambda: "another release"
+    page_cache.release.cache_clear()
+    page_cache.release = lambda: "another release"
 
 
 @pytest.mark.parametrize("change", [change_edition, change_clinic, change_release])
 def test_any_change_gives_a_new_etag(client, live, page, monkeypatch, change):
-    monkeypatch.setattr(views, "release", views.release)
+    monkeypatch.setattr(page_cache, "release", page_cache.release)
     etag = get(client)["ETag"]
     change(page)
     response = get(client, if_none_match=etag)
