@@ -8,8 +8,6 @@ app_name = "bookings"
 
 urlpatterns = [
     path("", home.home, name="home"),
-    # The page itself is the conditions app's; this door adds the next free time to it.
-    path("conditions/<slug:slug>/", home.condition, name="condition"),
     # /book/…: the steps
     path("book/", booking.start, name="start"),
     path("book/signs/", booking.signs, name="signs"),

@@ -8,6 +8,9 @@ from django.contrib.sitemaps.views import sitemap
 from django.urls import include, path, re_path
 
 from bookings.messaging import outbox
+from bookings.views.home import booking_offer
+from conditions import urls as conditions_urls
+from conditions import views as conditions_views
 from conditions.sitemaps import SITEMAPS
 
 from . import languages, views
@@ -20,6 +23,17 @@ clinic_pages = [
     path("contact/", views.contact, name="contact"),
     path("privacy/", views.privacy, name="privacy"),
     path("accessibility/", views.accessibility, name="accessibility"),
+]
+
+# A condition's page also shows when somebody is free, which only bookings can tell.
+conditions_pages = [
+    path(
+        "conditions/<slug:slug>/",
+        conditions_views.condition,
+        {"more": booking_offer},
+        name="condition",
+    ),
+    *conditions_urls.urlpatterns,
 ]
 
 # With the library's own pages an account could have several addresses, and unverified ones.
@@ -45,7 +59,7 @@ urlpatterns += [
 # The default language has no prefix; every other language of the settings has one.
 urlpatterns += i18n_patterns(
     path("", include("bookings.urls")),
-    path("", include("conditions.urls")),
+    path("", include((conditions_pages, conditions_urls.app_name))),
     path("", include((clinic_pages, "clinic"))),
     prefix_default_language=False,
 )

@@ -47,22 +47,18 @@ def index(request):
 
 @require_safe
 @gzip_page
-def condition(request, slug):
-    return render_condition(request, slug)
+def condition(request, slug, more=None):
+    """Render the page of a condition; ``more(slug)`` is more context, from apps above this one.
+
+    Its values are part of the page's ETag through their ``repr``.
+    """
+    return _page(request, Page.Kind.CONDITION, slug, more(slug) if more else {})
 
 
 @require_safe
 @gzip_page
 def guide(request, slug):
     return _page(request, Page.Kind.GUIDE, slug, {})
-
-
-def render_condition(request, slug, extra=None):
-    """The page of a condition; ``extra`` is more context, from apps above this one.
-
-    Its values are part of the page's ETag through their ``repr``. Raises Http404.
-    """
-    return _page(request, Page.Kind.CONDITION, slug, extra or {})
 
 
 @require_safe

@@ -1,4 +1,4 @@
-"""Pages of content with the next free time: home and conditions."""
+"""The front page, and what it and the pages of conditions show of booking."""
 
 from django.core.cache import caches
 from django.shortcuts import render
@@ -13,7 +13,6 @@ from clinic import opening_status
 from clinic.models import Clinic
 from conditions import editions
 from conditions.models import Edition
-from conditions.views import render_condition
 
 NEXT_FREE_SECONDS = 30  # how old the advertised next free time may be; booking itself looks anew
 
@@ -58,25 +57,20 @@ def why_not_label(slug=""):
     return why
 
 
+def booking_offer(slug=""):
+    """Return what a condition's page, or with none any page, shows of booking, for its template."""
+    return {"next_free": next_free_label(slug), "not_bookable": why_not_label(slug)}
+
+
 @require_safe
 @gzip_page  # here and on the pages of content only: they hold no secret that its length could tell
 def home(request):
     """The front page: what we treat, how honest the evidence is, and the next free time."""
-    clinic, now = Clinic.objects.current(), timezone.now()
     context = {
         "cards": Edition.objects.conditions().cards(),
-        "next_free": next_free_label(),
-        "not_bookable": why_not_label(),
-        "opening": opening_status.read(clinic=clinic, now=now),
+        "opening": opening_status.read(),
+        **booking_offer(),
     }
     response = render(request, "bookings/home.html", context)
     response.headers["Cache-Control"] = "public, max-age=60"
     return response
-
-
-@require_safe
-@gzip_page
-def condition(request, slug):
-    """A condition page, with the next free time of those who see people with it."""
-    extra = {"next_free": next_free_label(slug), "not_bookable": why_not_label(slug)}
-    return render_condition(request, slug, extra)

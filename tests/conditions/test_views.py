@@ -171,7 +171,7 @@ def test_more_context_from_above_is_part_of_the_page_and_its_etag(live):
     def page_with(label):
         request = RequestFactory().get("/conditions/sore-jaw/")
         extra = {"next_free": {"starts_at": timezone.now(), "label": label}}
-        return views.render_condition(request, "sore-jaw", extra=extra)
+        return views.condition(request, "sore-jaw", more=lambda slug: extra)
 
     early, late = page_with("Tue at 9"), page_with("Wed at 10")
     assert b"Tue at 9" in early.content
