@@ -17,7 +17,7 @@ from clinic.staff import addresses
 from conditions import editions
 from conditions.models import Page
 
-from .lifecycle import erasure
+from .lifecycle import erasure, transitions
 from .models import Booking, Message
 
 CHUNK = 500  # bookings read at a time together with their history
@@ -26,20 +26,8 @@ Status = Booking.Status
 Kind = Message.Kind
 Source = Booking.Source
 
-# The statuses that a booking can have right after an event; other events do not change it.
-AFTER = {
-    "booking.requested": {Status.PENDING},
-    "booking.callback_requested": {Status.WAITLIST},
-    "booking.confirmed": {Status.BOOKED},
-    "booking.offer_chosen": {Status.BOOKED},
-    "booking.rescheduled": {Status.PENDING, Status.BOOKED},
-    "booking.cancelled": {Status.CANCELLED},
-    "booking.arrived": {Status.ARRIVED},
-    "booking.fulfilled": {Status.FULFILLED},
-    "booking.noshow": {Status.NOSHOW},
-    "booking.undone": {Status.BOOKED},
-}
-CONFIRMED = (Status.BOOKED, Status.ARRIVED, Status.FULFILLED, Status.NOSHOW)
+AFTER = transitions.statuses_after()  # events of other actions do not change the status
+CONFIRMED = (Status.BOOKED, *transitions.CAME)
 SAYS_CONFIRMED = (Kind.CONFIRMED, Kind.CHANGED)
 
 

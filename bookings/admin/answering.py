@@ -19,21 +19,13 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from bookings import times
 from bookings.availability import week
 from bookings.availability.search import SlotSearch
-from bookings.desk import booking as desk_booking
-from bookings.lifecycle import answers, contact, errors, visits
-from bookings.lifecycle.clock_changes import tell_again
+from bookings.lifecycle import answers, contact, errors, transitions, visits
 from bookings.messaging import queue
 from bookings.models import Booking
 from clinic.models import Clinic, Practitioner
 from clinic.plain_text import PlainTextField
 
 Status = Booking.Status
-
-
-def _send_link(booking, *, by):
-    if "link" not in desk_booking.possible(booking, timezone.now()):
-        raise errors.NotAllowed("There is no address to send it to, or nothing left to manage.")
-    contact.send_link(booking, by=by)
 
 
 @dataclass(frozen=True)
@@ -60,8 +52,8 @@ VERBS = {
         lambda booking, *, by: visits.record_outcome(booking, outcome=Status.NOSHOW, by=by),
     ),
     "undo": Verb("Undo", "Taken back", visits.undo),
-    "tell": Verb("Tell the new time", "The time of now is what counts", tell_again),
-    "link": Verb("Send the link again", "A new link is on its way", _send_link),
+    "tell": Verb("Tell the new time", "The time of now is what counts", contact.tell_again),
+    "link": Verb("Send the link again", "A new link is on its way", contact.send_link),
 }
 
 
@@ -70,7 +62,7 @@ def buttons(model_admin, request, booking, now):
     if not model_admin.has_answer_permission(request):
         return []
     found = []
-    for name in desk_booking.possible(booking, now):
+    for name in transitions.allowed(booking, now, clinic=request.clinic):
         verb = VERBS.get(name)
         label = verb.label if verb else _page_label(name, booking)
         found.append(
@@ -86,7 +78,7 @@ def buttons(model_admin, request, booking, now):
 
 
 def _page_label(name, booking):
-    waits = booking.status in desk_booking.WAITING
+    waits = booking.status in transitions.WAITING
     if name == "offer":
         return "Offer times"
     if booking.status == Status.PROPOSED:
@@ -226,6 +218,6 @@ def _move_page(model_admin, request, booking, asked, people, who):
         clinic=clinic,
         people=people,
         who=who,
-        can_move="move" in desk_booking.possible(booking, now),
+        can_move="move" in transitions.allowed(booking, now),
         **shown,
     )

@@ -19,7 +19,7 @@ from bookings import times
 from bookings import times as bookings_times
 from bookings.desk import booking as desk_booking
 from bookings.desk import callers, inbox
-from bookings.lifecycle import contact, errors
+from bookings.lifecycle import contact, errors, transitions
 from bookings.models import Booking
 from clinic.admin.audit import RecordsChanges
 from clinic.admin.lookups import OfferedLookups
@@ -233,7 +233,7 @@ class BookingAdmin(OfferedLookups, OwnRows, RecordsChanges, admin.ModelAdmin):
 
     @admin.display(description="asked", ordering="created_at")
     def asked(self, booking):
-        if booking.status in desk_booking.WAITING:
+        if booking.status in transitions.WAITING:
             age = timezone.now() - booking.created_at
             state = inbox.urgency(age, booking.answer_within_hours)
             late = ", late" if state == "late" else ""
@@ -267,7 +267,7 @@ class BookingAdmin(OfferedLookups, OwnRows, RecordsChanges, admin.ModelAdmin):
             contact.contact_changed(obj, by=request.user)
             new = (
                 " A new link is on its way."
-                if "link" in desk_booking.possible(obj, timezone.now())
+                if "link" in transitions.allowed(obj, timezone.now())
                 else ""
             )
             messages.info(request, f"Earlier links of this booking have stopped working.{new}")

@@ -13,8 +13,7 @@ from django.shortcuts import redirect
 from bookings import times
 from bookings.availability import week
 from bookings.availability.search import SlotSearch
-from bookings.desk import booking as desk_booking
-from bookings.lifecycle import errors, offers
+from bookings.lifecycle import errors, offers, transitions
 from clinic.models import Practitioner
 
 from .answering import allowed_booking, booking_page
@@ -47,7 +46,8 @@ def offer(model_admin, request, pk):
         chosen = _offered_now(booking, people)
     if asked.get("step") == "offer" and request.method == "POST":
         try:
-            _offer(booking, chosen, request.user)
+            pairs = [(choice.start, choice.practitioner) for choice in chosen]
+            offers.offer(booking, times=pairs, by=request.user)
         except errors.SchedulingError as error:
             messages.error(request, f"{booking}: {error.message}")
             if isinstance(error, errors.SlotTaken):
@@ -59,13 +59,6 @@ def offer(model_admin, request, pk):
             )
             return redirect("admin:bookings_booking_change", booking.pk)
     return _page(model_admin, request, booking, asked, people, chosen)
-
-
-def _offer(booking, chosen, user):
-    if booking.status in desk_booking.WAITING and not booking.email:
-        raise errors.NotAllowed("There is no e-mail address. Call, and give a time instead.")
-    pairs = [(choice.start, choice.practitioner) for choice in chosen]
-    offers.offer(booking, times=pairs, by=user)
 
 
 def _chosen(texts, people):
@@ -128,8 +121,8 @@ def _page(model_admin, request, booking, asked, people, chosen):
         title=f"Offer times: {booking}",
         people=people,
         who=who,
-        can_offer="offer" in desk_booking.possible(booking, search.now),
-        waits=booking.status in desk_booking.WAITING,
+        can_offer="offer" in transitions.allowed(booking, search.now),
+        waits=booking.status in transitions.WAITING,
         most=offers.MOST_OFFERS,
         hold_hours=int(offers.OFFER_HOLD.total_seconds() // 3600),
         ticked=[choice.value for choice in ticked],

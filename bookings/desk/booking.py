@@ -4,12 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models.functions import Lower
-from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from bookings import times
-from bookings.availability import conflicts as availability_conflicts
-from bookings.lifecycle import clock_changes
 from bookings.models import Booking
 from clinic.models import AuditEvent
 
@@ -25,32 +22,6 @@ WAITING = (Status.PENDING, Status.WAITLIST)
 
 
 # --- one booking ----------------------------------------------------------------------------------
-
-
-def possible(booking, now):
-    """Names of the actions that the booking's status and time allow. The verbs have the last word."""
-    if booking.erased_at:
-        return []
-    zone = timezone.get_current_timezone()
-    started = booking.starts_at is not None and booking.starts_at <= now
-    allowed = {
-        "confirm": booking.status == Status.PENDING,
-        "arrived": booking.status == Status.BOOKED and booking.is_by_day(now, zone),
-        "seen": started and booking.status in (Status.BOOKED, Status.ARRIVED),
-        "noshow": started and booking.status == Status.BOOKED,
-        "move": booking.status in (Status.PENDING, Status.BOOKED, Status.WAITLIST),
-        "offer": bool(booking.email) and booking.status in WAITING,
-        "undo": booking.status in (Status.ARRIVED, Status.FULFILLED, Status.NOSHOW),
-        "tell": booking.status in availability_conflicts.AGREED
-        and not started
-        and bool(clock_changes.shifts(booking.told_times, booking.starts_at, zone)),
-        "link": bool(booking.email)
-        and not started
-        and booking.status in (Status.PENDING, Status.BOOKED, Status.WAITLIST),
-        "cancel": booking.status
-        in (Status.PENDING, Status.BOOKED, Status.WAITLIST, Status.PROPOSED),
-    }
-    return [name for name, is_allowed in allowed.items() if is_allowed]
 
 
 def without_offers(bookings):

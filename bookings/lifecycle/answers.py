@@ -10,8 +10,7 @@ from bookings.models import Booking, Message
 from clinic import audit
 from clinic.models import Clinic
 
-from . import locking
-from .errors import NotAllowed, SlotTaken
+from . import locking, transitions
 
 Status = Booking.Status
 Kind = Message.Kind
@@ -26,9 +25,7 @@ def confirm(booking, *, by, now=None):
     if booking.practitioner_id:
         locking.lock_practitioners([booking.practitioner])
     booking = locking.locked(booking)
-    locking.require(booking, Status.PENDING, doing="confirmed")
-    if booking.hold_until and booking.hold_until <= now:
-        raise SlotTaken("This request was never proved, and its time has been given back.")
+    transitions.CONFIRM.require(booking, now=now, by=by)
     locking.close_offers(booking, by=by, now=now)
     locking.set_booked(booking, by=by, now=now)
     return booking
@@ -43,27 +40,15 @@ def cancel(booking, *, by, cancelled_by=Booking.CancelledBy.PATIENT, reason="", 
     """
     now = now or timezone.now()
     booking = locking.locked(booking)
-    locking.require(
-        booking, Status.PENDING, Status.BOOKED, Status.WAITLIST, Status.PROPOSED, doing="cancelled"
-    )
-    if cancelled_by == Booking.CancelledBy.PATIENT and not may_change_online(booking, now=now):
-        raise NotAllowed("It is too late to cancel online. Please call us.")
+    by_patient = cancelled_by == Booking.CancelledBy.PATIENT
+    row = transitions.CANCEL_ONLINE if by_patient else transitions.CANCEL
+    row.require(booking, now=now, by=by)
     locking.close_offers(booking, by=by, now=now)
     locking.close(booking, by=by, cancelled_by=cancelled_by, reason=reason, now=now)
     queue.queue(booking, Kind.CANCELLED)
-    if cancelled_by == Booking.CancelledBy.PATIENT:
+    if by_patient:
         queue.queue(booking, Kind.DESK_CANCELLED)
     return booking
-
-
-def may_change_online(booking, *, now=None, clinic=None):
-    """Whether a patient may still move or cancel with the manage link."""
-    now = now or timezone.now()
-    if booking.status not in (Status.PENDING, Status.BOOKED, Status.WAITLIST):
-        return False
-    if booking.starts_at is None:
-        return True
-    return now <= booking.change_deadline(clinic or Clinic.objects.current())
 
 
 def reschedule(booking, *, start, by, practitioner=None, link=None, now=None):
@@ -83,9 +68,8 @@ def reschedule(booking, *, start, by, practitioner=None, link=None, now=None):
         )
         slot = locking.free_slot(search, start)
         booking = locking.locked(booking)
-        locking.require(booking, Status.PENDING, Status.BOOKED, Status.WAITLIST, doing="moved")
-        if by_patient and not may_change_online(booking, now=now, clinic=clinic):
-            raise NotAllowed("It is too late to change the time online. Please call us.")
+        row = transitions.MOVE_ONLINE if by_patient else transitions.MOVE
+        row.require(booking, now=now, by=by, clinic=clinic)
         if booking.starts_at == slot.starts_at and booking.practitioner_id == slot.practitioner.pk:
             return booking
         before = booking.starts_at

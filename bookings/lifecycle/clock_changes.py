@@ -9,15 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from django.db import transaction
-from django.utils import timezone
-
-from bookings import manage_links, times
-from bookings.availability import conflicts
-from bookings.messaging import queue
-from bookings.models import Booking, Message
-from clinic import audit
-from clinic.models import Clinic
+from bookings import times
 
 CLINIC, PATIENT = "clinic", "patient"
 _WALL = "%Y-%m-%dT%H:%M"
@@ -62,27 +54,3 @@ def shifted_keys(rows, clinic):
         pk for pk, at, _end, _who, _archived, told_times in rows
         if shifts(told_times, at, clinic.zone)
     ]  # fmt: skip
-
-
-@transaction.atomic
-def tell_again(booking, *, by, now=None):
-    """The visit stays at its instant; its clock time of now is what counts, and the patient is told.
-
-    Harmless when nothing has shifted. Without an address staff have to phone. Raises nothing.
-    """
-    now, clinic = now or timezone.now(), Clinic.objects.current()
-    booking = Booking.objects.select_for_update().get(pk=booking.pk)
-    shifted = booking.starts_at and shifts(booking.told_times, booking.starts_at, clinic.zone)
-    if not shifted or booking.status not in conflicts.AGREED:
-        return booking
-    booking.told_times = told(
-        booking.starts_at, clinic.zone, times.known_zone(booking.time_zone, clinic.zone)
-    )
-    booking.sequence += 1
-    booking.save(update_fields=["told_times", "sequence"])
-    details = {"clocks": [shift.whose for shift in shifted]}
-    audit.record("booking.told_again", booking, by=by, at=now, details=details)
-    manage_links.revoke_all(booking, now=now)
-    waits = booking.status == Booking.Status.PENDING
-    queue.queue(booking, Message.Kind.RECEIVED if waits else Message.Kind.CHANGED)
-    return booking

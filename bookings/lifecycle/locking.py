@@ -57,16 +57,6 @@ def lock_practitioners(candidates):
     return list(Practitioner.objects.select_for_update().filter(pk__in=keys).order_by("pk"))
 
 
-def require(booking, *statuses, doing):
-    """Raise NotAllowed, with words for people, unless the booking is in one of the statuses."""
-    if booking.erased_at:
-        raise NotAllowed(f"The personal details are erased, so this booking cannot be {doing}.")
-    if booking.status not in statuses:
-        raise NotAllowed(
-            f"This booking is “{booking.get_status_display().lower()}”, so it cannot be {doing}."
-        )
-
-
 def lapsed(practitioner, now):
     """Rows of one practitioner whose hold has run out, read through the index of time held.
 

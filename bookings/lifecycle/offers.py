@@ -17,7 +17,7 @@ from bookings.models import Booking, Message
 from clinic import audit
 from clinic.models import Clinic, Practitioner
 
-from . import locking
+from . import locking, transitions
 from .errors import NotAllowed, SlotTaken
 
 Status = Booking.Status
@@ -48,7 +48,7 @@ def offer(booking, *, times, by, hold=OFFER_HOLD, now=None):
     for person in locking.lock_practitioners([*people, *own]):
         locking.release_lapsed(person, now)  # the request itself may be among them
     booking = locking.locked(booking)
-    locking.require(booking, Status.PENDING, Status.WAITLIST, doing="answered with other times")
+    transitions.OFFER.require(booking, now=now, by=by)
     booking.hold_until = None
     booking.save(update_fields=["hold_until"])
     locking.close_offers(booking, by=by, now=now)
@@ -91,7 +91,7 @@ def choose(booking, *, offered, by="patient", link=None, now=None):
     )
     if booking.status == Status.BOOKED and same_time:
         return booking
-    locking.require(booking, Status.PENDING, Status.WAITLIST, doing="given that time")
+    transitions.CHOOSE.require(booking, now=now, by=by)
     if ours.status != Status.PROPOSED or ours.hold_until <= now:
         raise SlotTaken(ENDED)
     locking.close_offers(booking, by=by, now=now)

@@ -16,8 +16,8 @@ from bookings.models import Booking, Message, hashed_key
 from clinic import audit
 from clinic.models import Clinic, Practitioner
 
-from . import locking
-from .errors import KeyReused, NotAllowed, SlotTaken
+from . import locking, transitions
+from .errors import KeyReused, SlotTaken
 
 Status = Booking.Status
 Kind = Message.Kind
@@ -167,11 +167,9 @@ def prove(booking, *, by="patient", now=None):
     if booking.practitioner_id:
         locking.lock_practitioners([booking.practitioner])
     booking = locking.locked(booking)
-    if booking.status != Status.PENDING or booking.hold_until is None:
-        locking.require(booking, Status.PENDING, Status.BOOKED, doing="confirmed by you")
+    transitions.PROVE.require(booking, now=now, by=by)
+    if not booking.is_unproved:
         return booking
-    if booking.hold_until <= now:
-        raise NotAllowed("This request was not confirmed in time. Please choose a time again.")
     booking.hold_until, booking.proved_at = None, now
     booking.save(update_fields=["hold_until", "proved_at"])
     audit.record("booking.proved", booking, by=by, at=now)

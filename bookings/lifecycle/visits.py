@@ -8,9 +8,8 @@ from django.utils import timezone
 from bookings.messaging import queue
 from bookings.models import Booking, Message
 from clinic import audit
-from clinic.models import Clinic
 
-from . import locking
+from . import locking, transitions
 from .errors import NotAllowed
 
 Status = Booking.Status
@@ -30,9 +29,7 @@ def mark_arrived(booking, *, by, now=None):
     """
     now = now or timezone.now()
     booking = locking.locked(booking)
-    locking.require(booking, Status.BOOKED, doing="marked as arrived")
-    if not booking.is_by_day(now, Clinic.objects.current().zone):
-        raise NotAllowed("This consultation is on a later day.")
+    transitions.ARRIVE.require(booking, now=now, by=by)
     return _set_status(booking, Status.ARRIVED, by=by, now=now)
 
 
@@ -44,15 +41,10 @@ def record_outcome(booking, *, outcome, by, now=None):
     """
     now = now or timezone.now()
     booking = locking.locked(booking)
-    allowed = {
-        Status.FULFILLED: (Status.BOOKED, Status.ARRIVED),
-        Status.NOSHOW: (Status.BOOKED,),
-    }
-    if outcome not in allowed:
+    rows = {Status.FULFILLED: transitions.SEE, Status.NOSHOW: transitions.MISS}
+    if outcome not in rows:
         raise NotAllowed("The outcome is either “seen” or “did not come”.")
-    locking.require(booking, *allowed[outcome], doing=f"marked as {Status(outcome).label.lower()}")
-    if booking.starts_at > now:
-        raise NotAllowed("This consultation has not started yet.")
+    rows[outcome].require(booking, now=now, by=by)
     booking = _set_status(booking, outcome, by=by, now=now)
     if outcome == Status.NOSHOW and booking.email:
         queue.queue(booking, Kind.FOLLOW_UP, due_at=now + FOLLOW_UP_AFTER)
@@ -77,5 +69,5 @@ def undo(booking, *, by, now=None):
     if booking.practitioner_id:
         locking.lock_practitioners([booking.practitioner])
     booking = locking.locked(booking)
-    locking.require(booking, Status.ARRIVED, Status.FULFILLED, Status.NOSHOW, doing="undone")
+    transitions.UNDO.require(booking, now=now, by=by)
     return _set_status(booking, Status.BOOKED, by=by, now=now, action="booking.undone")

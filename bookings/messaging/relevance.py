@@ -14,6 +14,25 @@ Kind = Message.Kind
 Status = Booking.Status
 
 _NEWS = (Kind.RECEIVED, Kind.CONFIRMED, Kind.CHANGED, Kind.CANCELLED)
+_AWAITED = (Status.PENDING, Status.BOOKED, Status.WAITLIST)
+
+# What the table of transitions may owe: it is checked against this when it is read.
+TRUE_WHILE = {
+    Kind.PROVE: (Status.PENDING,),
+    Kind.RECEIVED: (Status.PENDING,),
+    Kind.CALLBACK: (Status.WAITLIST,),
+    Kind.OFFERED: (Status.PENDING, Status.WAITLIST),
+    Kind.CONFIRMED: (Status.BOOKED,),
+    Kind.CHANGED: (Status.PENDING, Status.BOOKED),
+    Kind.CANCELLED: (Status.CANCELLED,),
+    Kind.LINK: _AWAITED,
+    Kind.REMINDER: (Status.BOOKED,),
+    Kind.FOLLOW_UP: (Status.NOSHOW,),
+    Kind.DESK_NEW: _AWAITED,
+    Kind.DESK_CHANGED: (Status.PENDING, Status.BOOKED),
+    Kind.DESK_CANCELLED: (Status.CANCELLED,),
+    Kind.DESK_OUTCOME: (Status.BOOKED, Status.ARRIVED),
+}
 
 
 # --- deciding -------------------------------------------------------------------------------------
@@ -54,39 +73,22 @@ def _offers(booking, now):
 
 def still_makes_sense(message, booking, now):
     """Whether the message is still true and of use, with the booking as it is now."""
-    if booking.erased_at:
+    kind = message.kind
+    if booking.erased_at or booking.status not in TRUE_WHILE[kind]:
         return False
-    status, kind = booking.status, message.kind
     if kind in (Kind.REMINDER, Kind.CANCELLED, Kind.FOLLOW_UP) and _is_withheld(booking):
         return False
     if kind == Kind.OFFERED:  # also after the time that was asked for, which the offers replace
-        return status in (Status.PENDING, Status.WAITLIST) and bool(_offers(booking, now))
+        return bool(_offers(booking, now))
     if booking.starts_at and booking.starts_at <= now:
-        return (kind == Kind.FOLLOW_UP and status == Status.NOSHOW) or (
+        return kind == Kind.FOLLOW_UP or (
             message.key == _key(booking, Kind.DESK_OUTCOME, _outcome_occasion(booking))
-            and status in (Status.BOOKED, Status.ARRIVED)
             and booking.ends_at <= now
         )
-    if status in (Status.PENDING, Status.PROPOSED) and booking.hold_until:
-        if booking.hold_until <= now:
-            return False
-    elif kind == Kind.PROVE:
+    if kind in (Kind.FOLLOW_UP, Kind.DESK_OUTCOME) or booking.has_lapsed(now):
         return False
-    fits = {
-        Kind.RECEIVED: (Status.PENDING,),
-        Kind.CONFIRMED: (Status.BOOKED,),
-        Kind.CHANGED: (Status.PENDING, Status.BOOKED),
-        Kind.CANCELLED: (Status.CANCELLED,),
-        Kind.CALLBACK: (Status.WAITLIST,),
-        Kind.LINK: (Status.PENDING, Status.BOOKED, Status.WAITLIST),
-        Kind.REMINDER: (Status.BOOKED,),
-        Kind.PROVE: (Status.PENDING,),
-        Kind.DESK_NEW: (Status.PENDING, Status.BOOKED, Status.WAITLIST),
-        Kind.DESK_CHANGED: (Status.PENDING, Status.BOOKED),
-        Kind.DESK_CANCELLED: (Status.CANCELLED,),
-    }
-    if status not in fits.get(kind, ()):
-        return False
+    if kind == Kind.PROVE:
+        return booking.is_unproved
     if kind == Kind.REMINDER:
         return booking.wants_reminders and _reminder_fits(message, booking, now)
     return kind not in _NEWS or _newest_news(message)

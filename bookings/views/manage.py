@@ -23,7 +23,7 @@ from bookings import manage_links, rate_limits, times
 from bookings.availability import week
 from bookings.availability.search import SlotSearch
 from bookings.forms import CancelForm, LostLinkForm, SecondFactForm
-from bookings.lifecycle import answers, errors, offers, requests
+from bookings.lifecycle import answers, errors, offers, requests, transitions
 from bookings.messaging import calendars, queue
 from bookings.models import Booking, ManageLink, Message
 from clinic import mail_addresses
@@ -133,7 +133,9 @@ def _manage_page(request, visit, status=200, form=None, problem=""):
             "problem": problem,
             "zone": zone,
             "clinic_zone": clinic.zone,
-            "may_change": answers.may_change_online(booking, clinic=clinic),
+            "may_change": transitions.MOVE_ONLINE.allows(
+                booking, now=timezone.now(), by="patient", clinic=clinic
+            ),
             "may_remind": queue.may_remind(booking),
             "offers": list(booking.offers.open_offers().select_related("practitioner")),
             "deadline": booking.starts_at and booking.change_deadline(clinic),
@@ -272,7 +274,9 @@ def cancel(request):
             "errors": bool(form.errors),
             "zone": times.known_zone(booking.time_zone, clinic.zone),
             "clinic_zone": clinic.zone,
-            "may_change": answers.may_change_online(booking, clinic=clinic),
+            "may_change": transitions.CANCEL_ONLINE.allows(
+                booking, now=timezone.now(), by="patient", clinic=clinic
+            ),
         },
         status=422 if form.errors else 200,
     )
@@ -298,7 +302,7 @@ def reschedule(request):
         return answer
     link = visit.link
     booking, clinic, now = link.booking, Clinic.objects.current(), timezone.now()
-    if not answers.may_change_online(booking, now=now, clinic=clinic):
+    if not transitions.MOVE_ONLINE.allows(booking, now=now, by="patient", clinic=clinic):
         return _manage_page(request, visit, status=409)
     problem = ""
     if request.method == "POST":

@@ -10,7 +10,7 @@ from bookings import demo_week, invariants
 from bookings.lifecycle import answers, requests
 from bookings.messaging import queue
 from bookings.models import Booking, Message
-from tests.factories import asked_of
+from tests.factories import asked_of, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -55,7 +55,7 @@ def test_a_second_start_on_the_same_day_changes_nothing(clinic):
 def test_a_later_start_renews_what_nobody_touched(clinic):
     demo_week.load()
     touched = Booking.objects.filter(status=Status.PENDING, offered_for=None).first()
-    answers.confirm(touched, by="patient")
+    answers.confirm(touched, by=make_user())
     real = requests.request_callback(
         visit_type="phone", name="Real", phone="+13235550142", consent_version="1", asked=asked_of()
     )

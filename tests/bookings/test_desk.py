@@ -12,7 +12,7 @@ from bookings import times
 from bookings.desk import booking as desk_booking
 from bookings.desk import callers, day_board
 from bookings.desk import conflicts as desk_conflicts
-from bookings.lifecycle import answers, errors, offers, visits
+from bookings.lifecycle import answers, contact, errors, offers, transitions, visits
 from bookings.models import Booking, Message
 from clinic import audit
 from clinic.models import Practitioner
@@ -372,7 +372,63 @@ CALLS = {
     "offer": lambda b, **kw: offers.offer(b, times=[(at(33), None)], **kw),
     "cancel": lambda b, **kw: answers.cancel(b, cancelled_by="clinic", **kw),
     "move": lambda b, **kw: answers.reschedule(b, start=at(33), **kw),
+    "link": contact.send_link,
 }
+
+
+# A second opinion on bookings.lifecycle.transitions, literal on purpose: name, from, to, by whom.
+ROWS = {
+    ("confirm", "pending", "booked", "desk"),
+    ("arrived", "booked", "arrived", "desk"),
+    ("seen", "booked", "fulfilled", "desk"),
+    ("seen", "arrived", "fulfilled", "desk"),
+    ("noshow", "booked", "noshow", "desk"),
+    ("move", "pending", "booked", "desk"),
+    ("move", "booked", "booked", "desk"),
+    ("move", "waitlist", "booked", "desk"),
+    ("offer", "pending", "pending", "desk"),
+    ("offer", "waitlist", "waitlist", "desk"),
+    ("undo", "arrived", "booked", "desk"),
+    ("undo", "fulfilled", "booked", "desk"),
+    ("undo", "noshow", "booked", "desk"),
+    ("tell", "pending", "pending", "desk"),
+    ("tell", "booked", "booked", "desk"),
+    ("tell", "arrived", "arrived", "desk"),
+    ("link", "pending", "pending", "desk"),
+    ("link", "booked", "booked", "desk"),
+    ("link", "waitlist", "waitlist", "desk"),
+    ("cancel", "pending", "cancelled", "desk"),
+    ("cancel", "booked", "cancelled", "desk"),
+    ("cancel", "waitlist", "cancelled", "desk"),
+    ("cancel", "proposed", "cancelled", "desk"),
+    ("prove", "pending", "pending", "patient"),
+    ("prove", "booked", "booked", "patient"),
+    ("choose", "pending", "booked", "patient"),
+    ("choose", "waitlist", "booked", "patient"),
+    ("move", "pending", "pending", "patient"),
+    ("move", "booked", "pending", "patient"),
+    ("move", "waitlist", "pending", "patient"),
+    ("cancel", "pending", "cancelled", "patient"),
+    ("cancel", "booked", "cancelled", "patient"),
+    ("cancel", "waitlist", "cancelled", "patient"),
+}
+
+
+def test_the_table_of_transitions_is_the_one_that_was_agreed():
+    found = {
+        (row.name, before, row.to or before, "patient" if "patient" in row.by else "desk")
+        for row in transitions.TABLE
+        for before in row.from_
+    }
+    assert found == ROWS
+
+
+@pytest.mark.parametrize("name", ["confirm", "arrived", "seen", "noshow", "undo", "offer"])
+def test_a_patient_cannot_do_what_is_the_desks(clinic, doctor, name):
+    before = next(row[1] for row in ROWS if row[0] == name)
+    booking = make_booking(status=before, practitioner=doctor, starts_at=at(33))
+    with pytest.raises(errors.NotAllowed):
+        CALLS[name](booking, by="patient", now=at(33))
 
 
 @pytest.mark.parametrize("hours", [-3, 3])
@@ -385,7 +441,7 @@ def test_what_is_offered_is_what_the_verb_accepts(clinic, doctor, name, status, 
     if status == "cancelled":
         values |= {"cancelled_by": "clinic", "cancelled_at": NOW}
     booking = make_booking(**values)
-    if name in desk_booking.possible(booking, NOW):
+    if name in transitions.allowed(booking, NOW):
         CALLS[name](booking, by=make_user(), now=NOW)
     else:
         with pytest.raises(errors.NotAllowed):
@@ -394,7 +450,7 @@ def test_what_is_offered_is_what_the_verb_accepts(clinic, doctor, name, status, 
 
 def test_nothing_is_offered_for_an_erased_booking(clinic):
     booking = make_booking(status="fulfilled", erased_at=NOW, starts_at=at(-24 * 400))
-    assert desk_booking.possible(booking, NOW) == []
+    assert transitions.allowed(booking, NOW) == []
 
 
 def test_timeline_in_words(clinic, doctor):

@@ -10,7 +10,7 @@ from django.core.cache import caches
 from bookings import invariants, manage_links
 from bookings.availability import conflicts
 from bookings.desk import conflicts as desk_conflicts
-from bookings.lifecycle import answers, clock_changes, offers, requests
+from bookings.lifecycle import answers, clock_changes, contact, offers, requests
 from bookings.models import Booking, Message
 from clinic.models import AuditEvent
 from clinic.staff import roles
@@ -165,11 +165,11 @@ def test_telling_again_keeps_the_instant_and_writes_once(clinic, doctor):
     booking = answers.confirm(ask(), by=user, now=NOW)
     under_older_data([booking])
     secret = manage_links.issue(booking, NOW)
-    again = clock_changes.tell_again(booking, by=user, now=NOW)
+    again = contact.tell_again(booking, by=user, now=NOW)
     assert (again.starts_at, again.sequence) == (NINE, booking.sequence + 1)
     assert again.told_times == clock_changes.told(NINE, LOS_ANGELES, KOLKATA)
     assert shifted(clinic) == []
-    clock_changes.tell_again(booking, by=user, now=NOW)
+    contact.tell_again(booking, by=user, now=NOW)
     assert Message.objects.filter(booking=booking, kind="changed").count() == 1
     assert manage_links.look_up(secret, NOW) is None
     event = AuditEvent.objects.get(action="booking.told_again")
@@ -180,7 +180,7 @@ def test_telling_again_keeps_the_instant_and_writes_once(clinic, doctor):
 def test_a_request_that_waits_is_told_that_it_still_waits(clinic, doctor):
     booking = ask()
     under_older_data([booking])
-    clock_changes.tell_again(booking, by="system", now=NOW)
+    contact.tell_again(booking, by="system", now=NOW)
     assert Message.objects.filter(booking=booking, kind="received").count() == 2
     assert not Message.objects.filter(kind="changed").exists()
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from bookings import invariants, manage_links
 from bookings.availability.search import SlotSearch
-from bookings.lifecycle import answers, clock_changes, contact, errors, offers, requests, visits
+from bookings.lifecycle import answers, contact, errors, offers, requests, visits
 from bookings.messaging import outbox
 from bookings.models import Booking
 from clinic.models import Closure, VisitType
@@ -104,7 +104,7 @@ class Clinic:
             "fulfilled": lambda: visits.record_outcome(booking, outcome="fulfilled", **by),
             "noshow": lambda: visits.record_outcome(booking, outcome="noshow", **by),
             "undo": lambda: visits.undo(booking, **by),
-            "tell again": lambda: clock_changes.tell_again(booking, **by),
+            "tell again": lambda: contact.tell_again(booking, **by),
             "contact": lambda: contact.contact_changed(booking, **by),
         }
 

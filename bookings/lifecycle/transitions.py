@@ -1,0 +1,219 @@
+"""What may happen to a booking: from which status, to which, when, by whom, and what it owes.
+
+Verbs call ``require`` of their row as soon as they hold the locks; the desk and the manage page
+show what is ``allowed``. A patient's move and cancellation are rows of their own: the deadline is
+theirs alone.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from bookings.availability import conflicts
+from bookings.lifecycle.errors import NotAllowed, SchedulingError, SlotTaken
+from bookings.messaging import relevance
+from bookings.models import Booking, Message
+from clinic.models import Clinic
+
+from . import clock_changes
+
+Status = Booking.Status
+Kind = Message.Kind
+
+DESK, PATIENT, SYSTEM = "desk", "patient", "system"
+STAFF = (DESK, SYSTEM)  # an operator's command and the demonstration stand in for the desk
+WAITING = (Status.PENDING, Status.WAITLIST)
+AWAITED = (Status.PENDING, Status.BOOKED, Status.WAITLIST)
+CAME = (Status.ARRIVED, Status.FULFILLED, Status.NOSHOW)
+
+
+def actor_of(by):
+    """Which of DESK, PATIENT and SYSTEM a verb's ``by`` is: a user, or a word as in clinic.audit."""
+    if hasattr(by, "get_username"):
+        return DESK
+    return by if by in (DESK, PATIENT) else SYSTEM
+
+
+# --- when -----------------------------------------------------------------------------------------
+
+
+def _stands(booking, now, clinic):
+    return not booking.has_lapsed(now)
+
+
+def _in_time(booking, now, clinic):
+    if booking.starts_at is None:
+        return True
+    return now <= booking.change_deadline(clinic or Clinic.objects.current())
+
+
+def _its_day_has_come(booking, now, clinic):
+    return booking.is_by_day(now, (clinic or Clinic.objects.current()).zone)
+
+
+def _started(booking, now, clinic):
+    return booking.starts_at is not None and booking.starts_at <= now
+
+
+def _has_address(booking, now, clinic):
+    return bool(booking.email)
+
+
+def _can_be_mailed_ahead(booking, now, clinic):
+    return _has_address(booking, now, clinic) and not _started(booking, now, clinic)
+
+
+def _clock_has_shifted(booking, now, clinic):
+    if _started(booking, now, clinic):
+        return False
+    zone = (clinic or Clinic.objects.current()).zone
+    return bool(clock_changes.shifts(booking.told_times, booking.starts_at, zone))
+
+
+# --- the table ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Transition:
+    """One row: a name as the desk's buttons have it, and the rule."""
+
+    name: str
+    from_: tuple[Status, ...]
+    to: Status | None  # None: the status stays
+    by: tuple[str, ...]
+    doing: str  # "so it cannot be …"; empty: ``words`` say it all
+    when: Callable[[Booking, datetime, Clinic | None], bool] | None = None
+    words: str = ""  # when it is not so
+    error: type[SchedulingError] = NotAllowed
+    owes: tuple[Kind, ...] = ()
+    recorded_as: str = ""  # the audit action that tells of the new status
+
+    def __post_init__(self):
+        for kind in self.owes:
+            if not set(self.after) <= set(relevance.TRUE_WHILE[kind]):
+                raise ValueError(f"{self.name} owes {kind}, which would be dropped")
+
+    @property
+    def after(self):
+        """The statuses that a booking can have right after it."""
+        return self.from_ if self.to is None else (self.to,)
+
+    def refusal(self, booking, *, now, by, clinic=None):
+        """The SchedulingError that says, in words for people, why it may not be; or None."""
+        if actor_of(by) not in self.by:
+            return NotAllowed()
+        if booking.erased_at and self.doing:
+            return NotAllowed(
+                f"The personal details are erased, so this booking cannot be {self.doing}."
+            )
+        if booking.status not in self.from_ and self.doing:
+            status = booking.get_status_display().lower()
+            return NotAllowed(f"This booking is “{status}”, so it cannot be {self.doing}.")
+        fits = not booking.erased_at and booking.status in self.from_
+        if not fits or (self.when and not self.when(booking, now, clinic)):
+            return self.error(self.words)
+        return None
+
+    def require(self, booking, *, now, by, clinic=None):
+        """Raise the refusal, if there is one."""
+        if refusal := self.refusal(booking, now=now, by=by, clinic=clinic):
+            raise refusal
+
+    def allows(self, booking, *, now, by, clinic=None):
+        return self.refusal(booking, now=now, by=by, clinic=clinic) is None
+
+
+TOO_LATE = "It is too late to {} online. Please call us."
+NOT_STARTED = "This consultation has not started yet."
+
+CONFIRM = Transition(
+    "confirm", (Status.PENDING,), Status.BOOKED, STAFF, "confirmed",
+    when=_stands, words="This request was never proved, and its time has been given back.",
+    error=SlotTaken, owes=(Kind.CONFIRMED,), recorded_as="booking.confirmed",
+)  # fmt: skip
+ARRIVE = Transition(
+    "arrived", (Status.BOOKED,), Status.ARRIVED, STAFF, "marked as arrived",
+    when=_its_day_has_come, words="This consultation is on a later day.",
+    recorded_as="booking.arrived",
+)  # fmt: skip
+SEE = Transition(
+    "seen", (Status.BOOKED, Status.ARRIVED), Status.FULFILLED, STAFF, "marked as seen",
+    when=_started, words=NOT_STARTED, recorded_as="booking.fulfilled",
+)  # fmt: skip
+MISS = Transition(
+    "noshow", (Status.BOOKED,), Status.NOSHOW, STAFF, "marked as did not come",
+    when=_started, words=NOT_STARTED, owes=(Kind.FOLLOW_UP,), recorded_as="booking.noshow",
+)  # fmt: skip
+MOVE = Transition(
+    "move", AWAITED, Status.BOOKED, STAFF, "moved",
+    owes=(Kind.CHANGED,), recorded_as="booking.rescheduled",
+)  # fmt: skip
+OFFER = Transition(
+    "offer", WAITING, None, STAFF, "answered with other times",
+    when=_has_address, words="There is no e-mail address. Call, and give a time instead.",
+    owes=(Kind.OFFERED,),
+)  # fmt: skip
+UNDO = Transition("undo", CAME, Status.BOOKED, STAFF, "undone", recorded_as="booking.undone")
+TELL = Transition(
+    "tell", tuple(conflicts.AGREED), None, STAFF, "",
+    when=_clock_has_shifted, words="Its clock time is the one that people were told.",
+)  # fmt: skip
+SEND_LINK = Transition(
+    "link", AWAITED, None, STAFF, "",
+    when=_can_be_mailed_ahead,
+    words="There is no address to send it to, or nothing left to manage.", owes=(Kind.LINK,),
+)  # fmt: skip
+CANCEL = Transition(
+    "cancel", (*AWAITED, Status.PROPOSED), Status.CANCELLED, STAFF, "cancelled",
+    owes=(Kind.CANCELLED,), recorded_as="booking.cancelled",
+)  # fmt: skip
+
+# By the patient: with a time the request waits again, unless the clinic confirms at once (CONFIRM).
+REQUEST = Transition(
+    "request", (), Status.PENDING, (PATIENT, *STAFF), "",
+    owes=(Kind.PROVE, Kind.RECEIVED, Kind.DESK_NEW), recorded_as="booking.requested",
+)  # fmt: skip
+REQUEST_CALLBACK = Transition(
+    "callback", (), Status.WAITLIST, (PATIENT, *STAFF), "",
+    owes=(Kind.CALLBACK, Kind.DESK_NEW), recorded_as="booking.callback_requested",
+)  # fmt: skip
+PROVE = Transition(
+    "prove", (Status.PENDING, Status.BOOKED), None, (PATIENT, SYSTEM), "confirmed by you",
+    when=_stands, words="This request was not confirmed in time. Please choose a time again.",
+    owes=(Kind.DESK_NEW,),
+)  # fmt: skip
+CHOOSE = Transition(
+    "choose", WAITING, Status.BOOKED, (PATIENT, SYSTEM), "given that time",
+    owes=(Kind.CONFIRMED, Kind.DESK_CHANGED), recorded_as="booking.offer_chosen",
+)  # fmt: skip
+MOVE_ONLINE = Transition(
+    "move", AWAITED, Status.PENDING, (PATIENT,), "moved",
+    when=_in_time, words=TOO_LATE.format("change the time"),
+    owes=(Kind.RECEIVED, Kind.DESK_CHANGED), recorded_as="booking.rescheduled",
+)  # fmt: skip
+CANCEL_ONLINE = Transition(
+    "cancel", AWAITED, Status.CANCELLED, (PATIENT, SYSTEM), "cancelled",
+    when=_in_time, words=TOO_LATE.format("cancel"),
+    owes=(Kind.CANCELLED, Kind.DESK_CANCELLED), recorded_as="booking.cancelled",
+)  # fmt: skip
+
+# As the desk's buttons stand, then what patients do.
+TABLE = (
+    CONFIRM, ARRIVE, SEE, MISS, MOVE, OFFER, UNDO, TELL, SEND_LINK, CANCEL,
+    REQUEST, REQUEST_CALLBACK, PROVE, CHOOSE, MOVE_ONLINE, CANCEL_ONLINE,
+)  # fmt: skip
+
+
+def allowed(booking, now, *, by=DESK, clinic=None):
+    """Names of what may be done with the booking now, in the order of the table."""
+    return [row.name for row in TABLE if row.allows(booking, now=now, by=by, clinic=clinic)]
+
+
+def statuses_after():
+    """The statuses that a booking can have right after each audit action that tells of a new one."""
+    found = defaultdict(set)
+    for row in TABLE:
+        if row.recorded_as:
+            found[row.recorded_as].update(row.after)
+    return dict(found)
