@@ -24,10 +24,10 @@ from bookings.models import Booking
 from clinic.admin.audit import RecordsChanges
 from clinic.admin.lookups import OfferedLookups
 from clinic.admin.paginator import BoundedPaginator
-from clinic.admin.practitioners import OwnRows
 from clinic.models import Clinic
 from clinic.plain_text import PlainTextField
 from clinic.staff import roles
+from clinic.staff.access import OwnRows
 from conditions.models import Page
 
 from . import answering, board, export, offering, personal, phone, searching

@@ -10,14 +10,14 @@ from bookings.messaging import queue
 from bookings.models import Message
 from clinic.admin.lookups import OfferedLookups
 from clinic.admin.paginator import BoundedPaginator
-from clinic.admin.practitioners import OwnRows
 from clinic.models import Clinic
+from clinic.staff.access import OwnRows, ReadOnly
 
 MOST_AT_ONCE = 100
 
 
 @admin.register(Message)
-class MessageAdmin(OfferedLookups, OwnRows, admin.ModelAdmin):
+class MessageAdmin(ReadOnly, OfferedLookups, OwnRows, admin.ModelAdmin):
     owner = "booking__practitioner__user"
     list_display = ["kind", "to", "reference", "due", "sent", "state", "tries", "error"]
     list_filter = ["state", "kind"]
@@ -32,15 +32,6 @@ class MessageAdmin(OfferedLookups, OwnRows, admin.ModelAdmin):
 
     def get_queryset(self, request):
         return super().get_queryset(request).select_related("booking")
-
-    def has_add_permission(self, request):
-        return False
-
-    def has_change_permission(self, request, obj=None):
-        return False
-
-    def has_delete_permission(self, request, obj=None):
-        return False
 
     def has_answer_permission(self, request):
         return request.user.has_perm("bookings.answer_booking")

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from clinic import audit
 from clinic.models import AuditEvent
+from clinic.staff.access import ReadOnly
 
 from .lookups import OfferedLookups
 from .paginator import BoundedPaginator
@@ -80,7 +81,7 @@ class WhatFilter(admin.SimpleListFilter):
 
 
 @admin.register(AuditEvent)
-class AuditEventAdmin(OfferedLookups, admin.ModelAdmin):
+class AuditEventAdmin(ReadOnly, OfferedLookups, admin.ModelAdmin):
     list_display = ["at", "actor_label", "action", "object_type", "object_key"]
     list_filter = [WhenFilter, WhatFilter]
     search_fields = ["object_key__exact", "action__exact", "actor_label__exact"]
@@ -89,12 +90,3 @@ class AuditEventAdmin(OfferedLookups, admin.ModelAdmin):
     list_per_page = 50
     paginator = BoundedPaginator
     show_full_result_count = False
-
-    def has_add_permission(self, request):
-        return False
-
-    def has_change_permission(self, request, obj=None):
-        return False
-
-    def has_delete_permission(self, request, obj=None):
-        return False

@@ -8,6 +8,7 @@ from django.utils.html import format_html
 
 from clinic.models import Closure, OpeningHours, Practitioner
 from clinic.staff import access, roles
+from clinic.staff.access import OwnRows
 
 from .audit import RecordsChanges
 
@@ -61,21 +62,6 @@ class ClosureInline(admin.TabularInline):
     form = ClosureForm
     fields = ["first_day", "last_day", "from_time", "until_time", "reason", "public_note"]
     extra = 0
-
-
-class OwnRows:
-    """For a ModelAdmin: a practitioner meets their own rows only, in lists and by address.
-
-    ``owner`` is the path to the practitioner's user.
-    """
-
-    owner = "practitioner__user"
-
-    def get_queryset(self, request):
-        rows = super().get_queryset(request)
-        if roles.sees_every_practitioner(request.user):
-            return rows
-        return rows.filter(**{self.owner: request.user})
 
 
 @admin.register(Practitioner)

@@ -24,6 +24,7 @@ from django.utils.html import format_html
 from clinic import audit
 from clinic.mail_addresses import MailAddressFormField
 from clinic.staff import account, addresses, roles, sessions
+from clinic.staff.access import ReadOnly
 
 from .audit import RecordsChanges
 
@@ -226,16 +227,7 @@ class StaffAdmin(RecordsChanges, UserAdmin):
 
 
 @admin.register(Group)
-class RoleAdmin(GroupAdmin):
+class RoleAdmin(ReadOnly, GroupAdmin):
     """Roles are read here and written in clinic/staff/roles.py, so that every site means the same."""
 
     list_display = ["name"]
-
-    def has_add_permission(self, request):
-        return False
-
-    def has_change_permission(self, request, obj=None):
-        return False
-
-    def has_delete_permission(self, request, obj=None):
-        return False

@@ -1,4 +1,4 @@
-"""Who gets in at all: what a sign-in still opens, and the verbs that end one."""
+"""Who gets in at all, the verbs that end a sign-in, and which rows the admin shows to whom."""
 
 from allauth.account.auth_backends import AuthenticationBackend
 from django.contrib.auth.models import Permission
@@ -55,3 +55,31 @@ def deactivate(user, *, by):
     user.save(update_fields=["is_active"])
     audit.record("staff_deactivated", user, by=by)
     sessions.end(user, by=by)
+
+
+class OwnRows:
+    """For a ModelAdmin: a practitioner meets their own rows only, in lists and by address.
+
+    ``owner`` is the path to the practitioner's user.
+    """
+
+    owner = "practitioner__user"
+
+    def get_queryset(self, request):
+        rows = super().get_queryset(request)
+        if roles.sees_every_practitioner(request.user):
+            return rows
+        return rows.filter(**{self.owner: request.user})
+
+
+class ReadOnly:
+    """For a ModelAdmin: its rows are shown, and written elsewhere."""
+
+    def has_add_permission(self, request):
+        return False
+
+    def has_change_permission(self, request, obj=None):
+        return False
+
+    def has_delete_permission(self, request, obj=None):
+        return False

@@ -6,6 +6,7 @@ from django.http import HttpResponseNotAllowed
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import path
 
+from clinic.staff.access import ReadOnly
 from conditions import publishing, views
 from conditions.comparison import compare
 from conditions.models import Edition
@@ -32,7 +33,7 @@ class State(admin.SimpleListFilter):
 
 
 @admin.register(Edition)
-class EditionAdmin(admin.ModelAdmin):
+class EditionAdmin(ReadOnly, admin.ModelAdmin):
     change_form_template = "admin/conditions/edition/change_form.html"
     list_display = [
         "page", "number", "state", "language", "created_at", "created_by", "signed_as",
@@ -55,15 +56,6 @@ class EditionAdmin(admin.ModelAdmin):
 
     def get_queryset(self, request):
         return super().get_queryset(request).defer("document", "card")
-
-    def has_add_permission(self, request):
-        return False
-
-    def has_change_permission(self, request, obj=None):
-        return False
-
-    def has_delete_permission(self, request, obj=None):
-        return False
 
     def render_change_form(self, request, context, add=False, change=False, form_url="", obj=None):
         user = request.user
