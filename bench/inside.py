@@ -15,7 +15,6 @@ from urllib.parse import urlencode
 import django
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from django.contrib.auth.models import User
 from django.contrib.sessions.backends.db import SessionStore
 from django.core.cache import caches
 from django.db import connection
@@ -29,7 +28,7 @@ from bookings.availability.search import SlotSearch
 from bookings.models import Booking, Message
 from bookings.views import patient_answers
 from clinic import languages
-from clinic.models import Clinic, Practitioner
+from clinic.models import Clinic, Practitioner, User
 from conditions import editions
 from conditions.models import Edition
 from tests.server import person

@@ -5,7 +5,7 @@ class ClinicConfig(AppConfig):
     name = "clinic"
 
     def ready(self):
-        from django.contrib.auth.models import User
+        from clinic.models import User
 
         from . import checks  # noqa: F401 - registers the start-up checks
         from .mail_addresses import validate

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.core.checks import Error, Tags, Warning, register, run_checks
 from django.db import DatabaseError, connections
+from django.db.migrations.recorder import MigrationRecorder
 
 KEY_LENGTH = 50
 
@@ -226,6 +227,26 @@ def mails_have_a_sender(app_configs, databases=None, **kwargs):
 
 
 @register(Tags.database)
+def database_is_not_from_before(app_configs, databases=None, **kwargs):
+    """Before the first release the tables were made anew, with a user model of our own."""
+    for alias in databases or []:
+        try:
+            applied = MigrationRecorder(connections[alias]).applied_migrations()
+        except DatabaseError:
+            continue
+        if ("clinic", "0001_the_clinic") in applied:
+            return [
+                Error(
+                    "This database was made before the first release; its tables do not fit.",
+                    hint="Set DATABASE_URL or VAR_DIR to a new place, or keep the code that made it. "
+                    "Nothing was changed.",
+                    id="clinic.E011",
+                )
+            ]
+    return []
+
+
+@register(Tags.database)
 def database_reads_committed_rows(app_configs, databases=None, **kwargs):
     """The booking verbs lock a row and read again: under a stricter level that read is stale."""
     problems = []
@@ -249,7 +270,7 @@ def database_reads_committed_rows(app_configs, databases=None, **kwargs):
 
 @register(Tags.database)
 def demo_accounts_stay_at_home(app_configs, databases=None, **kwargs):
-    from django.contrib.auth.models import User
+    from clinic.models import User
 
     from .staff.adapters import DEMO_GROUP
 

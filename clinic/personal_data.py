@@ -24,7 +24,7 @@ ELSEWHERE = {
     "admin.logentry": (),
     "auth.group": (),
     "auth.permission": (),
-    "auth.user": (),
+    "clinic.user": (),
     "contenttypes.contenttype": (),
     "mfa.authenticator": (),
 }

@@ -294,6 +294,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000  # bytes; a long page in the admin is ab
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 2000
 
 # --- staff sign-in ------------------------------------------------------------------------------
+AUTH_USER_MODEL = "clinic.User"
 AUTHENTICATION_BACKENDS = ["clinic.staff.access.StaffBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},

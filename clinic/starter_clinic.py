@@ -9,9 +9,11 @@ import secrets
 from datetime import date, time, timedelta
 
 from django.conf import settings
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group
 from django.db import transaction
 from django.utils import timezone
+
+from clinic.models import User
 
 from . import audit
 from .models import AuditEvent, Clinic, Closure, OpeningHours, Practitioner, Weekday

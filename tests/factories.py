@@ -3,11 +3,11 @@
 import itertools
 from datetime import UTC, datetime, time, timedelta
 
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group
 
 from bookings.messaging import queue
 from bookings.models import Booking, Message
-from clinic.models import Clinic, Closure, OpeningHours, Practitioner
+from clinic.models import Clinic, Closure, OpeningHours, Practitioner, User
 from conditions import editions, snapshot
 from conditions.models import Condition, Edition, Page, RedFlag
 

@@ -128,7 +128,7 @@ def test_foreign_hosts_are_refused(client, host):
 
 @pytest.mark.parametrize(
     "path",
-    ["/admin/", "/admin/bookings/booking/", "/admin/conditions/page/add/", "/admin/auth/user/"],
+    ["/admin/", "/admin/bookings/booking/", "/admin/conditions/page/add/", "/admin/clinic/user/"],
 )
 def test_the_admin_runs_under_the_same_policy(client, path):
     client.force_login(make_user("superuser"))

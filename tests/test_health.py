@@ -38,7 +38,7 @@ def test_ready_reads_no_table_of_people(client, django_assert_max_num_queries):
     client.get("/health/ready")
     with django_assert_max_num_queries(8) as captured:
         client.get("/health/ready")
-    people = ("bookings_booking", "auth_user", "clinic_practitioner")
+    people = ("bookings_booking", "clinic_user", "clinic_practitioner")
     assert not any(table in query["sql"] for query in captured for table in people)
 
 

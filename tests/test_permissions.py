@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 from django.contrib import admin
-from django.contrib.auth.models import AnonymousUser, Group, Permission, User
+from django.contrib.auth.models import AnonymousUser, Group, Permission
 from django.test import RequestFactory
 from django.urls import reverse
 
-from clinic.models import AuditEvent, Clinic, Practitioner
+from clinic.models import AuditEvent, Clinic, Practitioner, User
 from clinic.staff import roles
 from clinic.staff.adapters import DEMO_GROUP
 from tests.factories import make_booking, make_clinic, make_closure, make_practitioner, make_user
@@ -117,9 +117,9 @@ def test_an_open_session_alone_changes_no_account(client):
     """Who sits down at a manager's open browser makes no account, and gives nobody a password."""
     sign_in(client, roles.MANAGER)
     user = make_user(roles.EDITOR)
-    change = reverse("admin:auth_user_change", args=[user.pk])
+    change = reverse("admin:clinic_user_change", args=[user.pk])
     page = reverse("admin:auth_user_password_change", args=[user.pk])
-    secret = [reverse("admin:auth_user_add"), page]
+    secret = [reverse("admin:clinic_user_add"), page]
     new = {"password1": "battery staple 123", "password2": "battery staple 123"}
     for address in secret:
         answer = client.post(address, new, follow=True)
@@ -131,8 +131,8 @@ def test_an_open_session_alone_changes_no_account(client):
         assert client.get(address).status_code == 302
     assert client.get(change).status_code == 200
     reset = {"action": "reset_second_factor", "_selected_action": [user.pk]}
-    assert client.post(reverse("admin:auth_user_changelist"), reset).status_code == 302
-    assert not AuditEvent.objects.filter(object_type="auth.user").exists()
+    assert client.post(reverse("admin:clinic_user_changelist"), reset).status_code == 302
+    assert not AuditEvent.objects.filter(object_type="clinic.user").exists()
     mine = User.objects.get(groups__name=roles.MANAGER)
     own = client.get(reverse("admin:auth_user_password_change", args=[mine.pk]))
     assert own["Location"] == reverse("account_change_password")
@@ -226,7 +226,7 @@ def post_user(client, user, **values):
         "is_staff": "on",
     } | values
     prove_it_again(client)
-    return client.post(reverse("admin:auth_user_change", args=[user.pk]), values)
+    return client.post(reverse("admin:clinic_user_change", args=[user.pk]), values)
 
 
 def test_manager_gives_and_takes_roles(client):
@@ -275,7 +275,7 @@ def test_manager_cannot_change_a_superuser(client):
     data = {"password1": "battery staple 123", "password2": "battery staple 123"}
     assert client.post(password, data | {"usable_password": "true"}).status_code == 403
     client.post(
-        reverse("admin:auth_user_changelist"),
+        reverse("admin:clinic_user_changelist"),
         {"action": "reset_second_factor", "_selected_action": [boss.pk]},
     )
     assert not AuditEvent.objects.filter(action="second_factor_reset").exists()
@@ -285,7 +285,7 @@ def test_accounts_and_roles_are_never_deleted_or_rewritten(client):
     sign_in(client, "superuser")
     prove_it_again(client)
     user, group = make_user(roles.EDITOR), Group.objects.get(name=roles.EDITOR)
-    assert client.post(reverse("admin:auth_user_delete", args=[user.pk])).status_code == 403
+    assert client.post(reverse("admin:clinic_user_delete", args=[user.pk])).status_code == 403
     assert client.post(reverse("admin:auth_group_change", args=[group.pk]), {}).status_code == 403
     assert User.objects.filter(pk=user.pk).exists()
 
@@ -294,7 +294,7 @@ def test_new_accounts_are_staff_and_have_no_role(client):
     sign_in(client, roles.MANAGER)
     prove_it_again(client)
     client.post(
-        reverse("admin:auth_user_add"),
+        reverse("admin:clinic_user_add"),
         {
             "username": "newcomer",
             "first_name": "New",

@@ -137,7 +137,7 @@ class Booking(models.Model):
         default=dict,
         blank=True,
         editable=False,
-        help_text="Zone and clock time as clinic and patient were told them: see bookings.told.",
+        help_text="Zone and clock time as clinic and patient were told them: see bookings.lifecycle.clock_changes.",
     )
     hold_until = models.DateTimeField(
         null=True, blank=True, help_text="A proposed or unproved request frees its time after this."

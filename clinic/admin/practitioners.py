@@ -37,7 +37,7 @@ def _tell_who_signs_in(request, practitioner, ended=None):
     else:
         return
     link = format_html(
-        '<a href="{}">Open the account</a>', reverse("admin:auth_user_change", args=[user.pk])
+        '<a href="{}">Open the account</a>', reverse("admin:clinic_user_change", args=[user.pk])
     )
     messages.warning(request, format_html(words, user, link))
 

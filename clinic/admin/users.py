@@ -13,7 +13,7 @@ from django.apps import apps
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
 from django.db.models import EmailField
 from django.shortcuts import get_object_or_404, redirect
@@ -23,6 +23,7 @@ from django.utils.html import format_html
 
 from clinic import audit
 from clinic.mail_addresses import MailAddressFormField
+from clinic.models import User
 from clinic.staff import account, addresses, roles, sessions
 from clinic.staff.access import ReadOnly
 
@@ -30,7 +31,7 @@ from .audit import RecordsChanges
 
 # What these show is on a user's page here, or on the person's own sign-in pages.
 apps.get_app_config("auth").verbose_name = "Staff and roles"
-admin.site.unregister([EmailAddress, Authenticator, User, Group])
+admin.site.unregister([EmailAddress, Authenticator, Group])
 
 
 class OwnAddress:
@@ -149,7 +150,7 @@ class StaffAdmin(RecordsChanges, UserAdmin):
 
     def get_urls(self):
         page = self.admin_site.admin_view(self.sessions_page)
-        return [path("<int:pk>/sessions/", page, name="auth_user_sessions"), *super().get_urls()]
+        return [path("<int:pk>/sessions/", page, name="clinic_user_sessions"), *super().get_urls()]
 
     def sessions_page(self, request, pk):
         """Where somebody is signed in, and the buttons that end it."""
@@ -158,7 +159,7 @@ class StaffAdmin(RecordsChanges, UserAdmin):
             raise PermissionDenied
         if request.method == "POST":
             account.end(request, user)
-            return redirect("admin:auth_user_sessions", pk)
+            return redirect("admin:clinic_user_sessions", pk)
         context = {
             **self.admin_site.each_context(request),
             "title": "Where they are signed in",
@@ -166,7 +167,7 @@ class StaffAdmin(RecordsChanges, UserAdmin):
             "rows": sessions.of(user),
             "here": request.session.session_key,
         }
-        return TemplateResponse(request, "admin/auth/user/sessions.html", context)
+        return TemplateResponse(request, "admin/clinic/user/sessions.html", context)
 
     def changelist_view(self, request, extra_context=None):
         return self._prove(request) or super().changelist_view(request, extra_context)
@@ -201,7 +202,7 @@ class StaffAdmin(RecordsChanges, UserAdmin):
 
     @admin.display(description="signed in")
     def open_sessions(self, user):
-        page = reverse("admin:auth_user_sessions", args=[user.pk])
+        page = reverse("admin:clinic_user_sessions", args=[user.pk])
         words = '{} now. <a href="{}">See where, and end it</a>'
         return format_html(words, sessions.of(user).count(), page)
 

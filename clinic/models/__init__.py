@@ -13,6 +13,7 @@ from .hours import Closure, ClosureQuerySet, OpeningHours, Weekday
 from .mail import LEASE, AccountMail, MailQuerySet, MailState
 from .practitioners import Practitioner, PractitionerQuerySet, VisitType
 from .staff import StaffSession
+from .user import User
 
 __all__ = [
     "Practitioner",
@@ -35,4 +36,5 @@ __all__ = [
     "LEASE",
     "MailQuerySet",
     "MailState",
+    "User",
 ]

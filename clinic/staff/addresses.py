@@ -7,13 +7,13 @@ only change() and mirror() write them.
 from allauth.account.adapter import get_adapter
 from allauth.account.models import EmailAddress
 from django.conf import settings
-from django.contrib.auth.models import User
 from django.core import signing
 from django.db import transaction
 from django.urls import reverse
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from clinic import audit
+from clinic.models import User
 
 LINK_LASTS = 3600  # seconds
 _SALT = "clinic.staff.addresses"

@@ -39,7 +39,7 @@ ROLES = {
         | _rows("clinic", "practitioner", may="view add change")
         | _rows("clinic", "openinghours", "closure", may="view add change delete")
         | _rows("clinic", "auditevent", may="view")
-        | _rows("auth", "user", may="view add change")
+        | _rows("clinic", "user", may="view add change")
         | _rows("auth", "group", may="view")
     ),
     FRONT_DESK: (

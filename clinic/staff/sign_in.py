@@ -9,9 +9,10 @@ from allauth.core.exceptions import ReauthenticationRequired
 from allauth.core.internal import ratelimit
 from allauth.mfa.models import Authenticator
 from allauth.mfa.utils import is_mfa_enabled
-from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db.models import Q
+
+from clinic.models import User
 
 from . import addresses, devices
 from .record import NOBODY, note

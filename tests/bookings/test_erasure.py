@@ -3,12 +3,10 @@
 import os
 import uuid
 from datetime import UTC, datetime, timedelta
-from importlib import import_module
 from io import StringIO
 from types import SimpleNamespace
 
 import pytest
-from django.apps import apps
 from django.contrib.sessions.backends.db import SessionStore
 from django.core.management import CommandError, call_command
 from django.db import connection
@@ -520,11 +518,3 @@ def test_what_is_left_of_an_erased_one_breaks_an_invariant():
     Message.objects.create(booking=rows[2], kind="link", key="x", due_at=NOW, error="SMTP 550")
     found = invariants.broken()["erased bookings of which something is left"]
     assert found == [row.reference for row in rows[:3]]
-
-
-def test_bookings_from_before_keep_the_periods_of_the_update():
-    migration = import_module("bookings.migrations.0005_erasure")
-    booking = past(1, kept_days_after_visit=None)
-    migration.keep_what_was_promised(apps, None)
-    booking.refresh_from_db()
-    assert (booking.kept_days_after_visit, booking.kept_days_after_cancelled) == (365, 90)

@@ -3,17 +3,15 @@
 import re
 import uuid
 from datetime import UTC, datetime, timedelta
-from importlib import import_module
 
 import pytest
 import time_machine
-from django.apps import apps
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from bookings import manage_links
 from bookings.lifecycle import contact
-from bookings.models import Booking, ManageLink, hashed_key
+from bookings.models import Booking, ManageLink
 from tests.bookings.conftest import FormClient
 from tests.factories import (
     make_booking,
@@ -129,16 +127,6 @@ def test_asking_for_a_call_twice_is_answered_too():
         assert browser.post("/book/call/", PERSON | {"key": key}).url == "/book/done/"
         assert "We will call you" in browser.get("/book/done/").content.decode()
     assert Booking.objects.count() == 1
-
-
-def test_old_keys_are_hashed_and_older_ones_go():
-    key, old = uuid.uuid4(), make_booking(idempotency_key=uuid.uuid4())
-    recent = make_booking(idempotency_key=key, created_at=NOW - timedelta(hours=20))
-    none = make_booking(created_at=NOW)
-    Booking.objects.filter(pk=old.pk).update(created_at=NOW - timedelta(days=2))
-    import_module("bookings.migrations.0009_hashed_keys").hash_keys(apps, None)
-    keys = dict(Booking.objects.values_list("pk", "idempotency_key"))
-    assert keys == {old.pk: None, recent.pk: hashed_key(key), none.pk: None}
 
 
 # --- one browser ----------------------------------------------------------------------------------

@@ -152,7 +152,7 @@ def hours(periods):
 
 
 @pytest.mark.parametrize(
-    "page", ["clinic_practitioner", "clinic_openinghours", "clinic_closure", "auth_user"]
+    "page", ["clinic_practitioner", "clinic_openinghours", "clinic_closure", "clinic_user"]
 )
 def test_lists_cost_the_same_at_any_length(client, manager, page):
     address = reverse(f"admin:{page}_changelist")
@@ -211,7 +211,7 @@ def test_resetting_a_second_factor(client, manager):
 
     user = make_user(roles.EDITOR)
     Authenticator.objects.create(user=user, type="totp", data={})
-    address = reverse("admin:auth_user_changelist")
+    address = reverse("admin:clinic_user_changelist")
     picked = [user.pk, manager.pk]
     client.post(reverse("account_reauthenticate"), {"password": "correct horse battery"})
     client.post(address, {"action": "reset_second_factor", "_selected_action": picked})

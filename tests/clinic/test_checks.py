@@ -1,6 +1,7 @@
 """The start-up checks: each says no to the wrong setting and yes to the shipped one."""
 
 import os
+import sqlite3
 import subprocess
 import sys
 from zoneinfo import ZoneInfo
@@ -83,6 +84,30 @@ def test_isolation_level():
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         found = checks.database_reads_committed_rows(None, databases=["default"])
         assert ids(found) == ["clinic.E007"]
+
+
+@pytest.mark.parametrize("command", [["migrate"], ["serve", "--prepare"]])
+def test_a_database_from_before_the_first_release_is_refused(tmp_path, command):
+    """Its tables would be half changed, and the site would answer 500."""
+    tmp_path.chmod(0o700)
+    old = sqlite3.connect(tmp_path / "db.sqlite3")
+    old.execute("CREATE TABLE django_migrations (id INTEGER, app TEXT, name TEXT, applied TEXT)")
+    old.execute(
+        "INSERT INTO django_migrations VALUES (1, 'clinic', '0001_the_clinic', '2026-11-01')"
+    )
+    old.commit()
+    done = subprocess.run(
+        [sys.executable, "manage.py", *command],
+        env=os.environ | {"VAR_DIR": str(tmp_path), "DATABASE_URL": ""},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode != 0
+    assert "made before the first release" in done.stderr
+    assert "Traceback" not in done.stderr
+    tables = old.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    old.close()
+    assert tables == [("django_migrations",)]
 
 
 @pytest.mark.django_db

@@ -4,7 +4,6 @@ import re
 
 import pytest
 from allauth.account.models import EmailAddress
-from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
 from django.forms import modelform_factory
@@ -16,7 +15,7 @@ from bookings.forms import CallbackForm, DetailsForm, LostLinkForm
 from bookings.messaging import outbox, queue
 from bookings.models import Booking, Message
 from clinic import mail_addresses
-from clinic.models import AccountMail, Clinic
+from clinic.models import AccountMail, Clinic, User
 from clinic.staff import roles
 from tests.bookings.conftest import FormClient
 from tests.factories import make_booking, make_clinic, make_user

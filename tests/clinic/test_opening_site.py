@@ -3,12 +3,12 @@
 import re
 
 import pytest
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group
 from django.core import mail
 from django.core.management import call_command
 from django.utils import timezone
 
-from clinic.models import AuditEvent, Clinic, Practitioner
+from clinic.models import AuditEvent, Clinic, Practitioner, User
 from clinic.operations import setup
 from clinic.staff.adapters import DEMO_GROUP
 from conditions.models import Edition, Page

@@ -4,12 +4,11 @@ import stat
 from datetime import UTC, date, datetime
 
 import pytest
-from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.utils import timezone
 
 from clinic import starter_clinic
-from clinic.models import AuditEvent, Clinic, Closure, OpeningHours, Practitioner
+from clinic.models import AuditEvent, Clinic, Closure, OpeningHours, Practitioner, User
 from clinic.staff import roles
 from clinic.staff.adapters import DEMO_GROUP
 

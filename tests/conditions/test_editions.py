@@ -135,7 +135,7 @@ def test_the_last_general_signs_cannot_be_replaced_by_none():
 
 WITHDRAW = """
 import time
-from django.contrib.auth.models import User
+from clinic.models import User
 from conditions import publishing
 from conditions.models import Edition
 time.sleep(max(0, {at} - time.time()))

@@ -1,15 +1,12 @@
 """From desk to public: whole editions, signatures bound to text, four eyes."""
 
-import importlib
 from datetime import date, timedelta
 
 import pytest
-from django.apps import apps
-from django.contrib.auth.models import User
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from clinic.models import AuditEvent, Practitioner
+from clinic.models import AuditEvent, Practitioner, User
 from conditions import publishing, snapshot
 from conditions.models import (
     Condition,
@@ -461,31 +458,3 @@ def test_a_person_who_signed_cannot_vanish(page, editor, reviewer):
     put_live(page, editor=editor, reviewer=reviewer)
     with pytest.raises(IntegrityError):
         User.objects.get(pk=editor.pk).delete()
-
-
-# --- sites from before the rights ---
-def update_site():
-    importlib.import_module("conditions.migrations.0004_who_signs_today").keep_who_signs(apps, None)
-
-
-def test_nobody_who_signed_is_locked_out_by_the_update(page, editor, reviewer):
-    put_live(page, editor=editor, reviewer=reviewer)
-    guide = make_guide()
-    SigningRight.objects.all().delete()
-    update_site()
-    assert set(page.signers) == {page.reviewer, reviewer.practitioner}
-    assert list(guide.signers) == [guide.reviewer]
-    update_site()
-    assert SigningRight.objects.count() == 3
-
-
-def test_the_update_names_who_marked_the_page_and_not_whom_an_editor_chose(page, reviewer):
-    dates = {"on": date(2026, 11, 2), "next_due": date(2027, 11, 2)}
-    publishing.mark_reviewed(page, by=reviewer, **dates)
-    chosen = make_practitioner(name="Dr. Never Read It")
-    type(page).objects.filter(pk=page.pk).update(reviewer=chosen)
-    SigningRight.objects.all().delete()
-    update_site()
-    page.refresh_from_db()
-    assert page.reviewer == reviewer.practitioner
-    assert list(page.signers) == [reviewer.practitioner]

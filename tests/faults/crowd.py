@@ -154,7 +154,7 @@ def same_browser(visitor):
 
 STAFF_SESSION = """
 from django.conf import settings
-from django.contrib.auth.models import User
+from clinic.models import User
 from django.contrib.sessions.backends.db import SessionStore
 user = User.objects.get(username={username!r})
 session = SessionStore()

@@ -26,7 +26,7 @@ WRONG, WRONG_CODE, TOO_MANY = "not correct", "Incorrect code", "Too many failed 
 ACCOUNT = """
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal.auth import TOTP
-from django.contrib.auth.models import User
+from clinic.models import User
 user = User.objects.create_user("pat", "pat@clinic.example", {password!r}, is_staff=True)
 TOTP.activate(user, {secret!r})
 print(RecoveryCodes.activate(user).generate_codes()[0])

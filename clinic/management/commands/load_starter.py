@@ -4,11 +4,11 @@ On a public site only the texts are loaded, as drafts: no fictitious clinic, nob
 """
 
 from django.conf import settings
-from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand
 from django.db import transaction
 
 from clinic import starter_clinic
+from clinic.models import User
 from clinic.staff import roles
 
 

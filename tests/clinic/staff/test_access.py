@@ -1,11 +1,11 @@
 """Who left reads no patients: archiving ends the sign-in, by whatever door it was done."""
 
 import pytest
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group
 from django.test import Client
 from django.urls import reverse
 
-from clinic.models import AuditEvent, Practitioner
+from clinic.models import AuditEvent, Practitioner, User
 from clinic.staff import access, roles
 from clinic.staff.adapters import DEMO_GROUP
 from tests.factories import make_booking, make_clinic, make_practitioner, make_user

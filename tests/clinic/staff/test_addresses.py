@@ -6,13 +6,13 @@ from datetime import timedelta
 import pytest
 import time_machine
 from allauth.account.models import EmailAddress
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group
 from django.core import mail
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
 from bookings.messaging import outbox
-from clinic.models import AuditEvent
+from clinic.models import AuditEvent, User
 from clinic.staff import addresses, roles
 from clinic.staff.adapters import DEMO_GROUP
 from tests.factories import make_clinic, make_user
@@ -162,7 +162,7 @@ def manager(client):
 
 
 def save(client, user, **values):
-    address = reverse("admin:auth_user_change", args=[user.pk])
+    address = reverse("admin:clinic_user_change", args=[user.pk])
     form = {"username": user.username, "email": user.email, "is_active": "on", "is_staff": "on"}
     return client.post(address, form | values)
 
@@ -186,8 +186,8 @@ def test_no_two_accounts_have_one_address(client, user, manager):
     assert "Another account has this address" in page.content.decode()
     new = {"username": "nina", "email": other.email, "usable_password": "true"}
     new |= {"password1": "battery staple 123", "password2": "battery staple 123"}
-    assert client.post(reverse("admin:auth_user_add"), new).status_code == 200
-    client.post(reverse("admin:auth_user_add"), new | {"email": "Nina@clinic.example"})
+    assert client.post(reverse("admin:clinic_user_add"), new).status_code == 200
+    client.post(reverse("admin:clinic_user_add"), new | {"email": "Nina@clinic.example"})
     assert rows() == [("nina", "nina@clinic.example", True, True)]
 
 
@@ -202,7 +202,7 @@ def test_nobody_changes_their_own_address_in_the_admin(client, manager):
         save(client, me, email="evil@evil.test", is_superuser="on", groups=groups)
         me.refresh_from_db()
         assert me.email == before
-        page = client.get(reverse("admin:auth_user_change", args=[me.pk])).content.decode()
+        page = client.get(reverse("admin:clinic_user_change", args=[me.pk])).content.decode()
         assert f'href="{reverse("account_email")}"' in page
 
 

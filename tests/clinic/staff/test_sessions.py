@@ -140,13 +140,13 @@ def manager(client, edwin):
 def save(client, user, **values):
     form = {"username": user.username, "email": user.email, "is_staff": "on"} | values
     form["groups"] = [group.pk for group in user.groups.filter(name__in=roles.ROLES)]
-    return client.post(reverse("admin:auth_user_change", args=[user.pk]), form)
+    return client.post(reverse("admin:clinic_user_change", args=[user.pk]), form)
 
 
 def test_a_manager_sees_and_ends_them(client, edwin, manager):
     office, phone = browser("edwin"), browser("edwin", PHONE)
-    html = client.get(reverse("admin:auth_user_change", args=[edwin.pk])).content.decode()
-    page = reverse("admin:auth_user_sessions", args=[edwin.pk])
+    html = client.get(reverse("admin:clinic_user_change", args=[edwin.pk])).content.decode()
+    page = reverse("admin:clinic_user_sessions", args=[edwin.pk])
     assert f'2 now. <a href="{page}">' in html
     html = client.get(page).content.decode()
     assert "Safari on iPhone" in html
