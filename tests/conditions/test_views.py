@@ -108,6 +108,17 @@ def test_only_reading_is_allowed(client, live):
     assert client.head(reverse("conditions:condition", args=["sore-jaw"])).status_code == 200
 
 
+def test_a_table_scrolls_in_one_box_with_one_tab_stop(client, page):
+    table = "<table><tbody><tr><th>Dose</th><td>50</td></tr></tbody></table>"
+    section = page.sections.first()
+    section.body += table
+    section.save()
+    put_live(page)
+    html = get(client).content.decode()
+    assert html.count("<table>") == html.count('tabindex="0" role="region"') > 0
+    assert html.count('tabindex="0"') == html.count("<table>")
+
+
 # --- cost and caching ---
 @pytest.mark.parametrize("name", ["condition", "guide", "index"])
 def test_a_page_takes_two_queries(live, name):
