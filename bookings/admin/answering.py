@@ -78,7 +78,7 @@ def buttons(model_admin, request, booking, now):
 
 
 def _page_label(name, booking):
-    waits = booking.status in transitions.WAITING
+    waits = booking.status in Booking.WAITING
     if name == "offer":
         return "Offer times"
     if booking.status == Status.PROPOSED:
@@ -127,9 +127,7 @@ def told(model_admin, request, pk):
         return HttpResponseNotAllowed(["POST"])
     booking = allowed_booking(model_admin, request, pk)
     keys = [key for key in request.POST.getlist("message")[:100] if key.isdecimal()]
-    failed = booking.messages.exclude(kind__startswith="desk_").in_bulk(
-        [int(key) for key in keys if len(key) < 19]
-    )
+    failed = booking.messages.to_patients().in_bulk([int(key) for key in keys if len(key) < 19])
     done = [queue.acknowledge(message, by=request.user) for message in failed.values()]
     if any(done):
         messages.success(request, f"{booking}: noted, told by phone")

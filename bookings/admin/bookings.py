@@ -201,7 +201,7 @@ class BookingAdmin(OfferedLookups, OwnRows, RecordsChanges, admin.ModelAdmin):
 
     def get_search_results(self, request, queryset, search_term):
         if request.GET.get("status__exact") != Booking.Status.PROPOSED:
-            queryset = desk_booking.without_offers(queryset)
+            queryset = queryset.asked_for()
         # A column knows its row only, so what the clinic promises comes with it.
         hours = Clinic.objects.current().answer_within_hours
         queryset = queryset.annotate(answer_within_hours=Value(hours))
@@ -227,13 +227,13 @@ class BookingAdmin(OfferedLookups, OwnRows, RecordsChanges, admin.ModelAdmin):
 
     @admin.display(description="status")
     def state(self, booking):
-        if booking.status == Booking.Status.BOOKED and booking.is_over:
-            return "Confirmed, needs an outcome"
-        return booking.get_status_display()
+        if booking.lacks_outcome():
+            return f"{booking.get_status_display()}, needs an outcome"
+        return "Time limit passed" if booking.hold_is_over() else booking.get_status_display()
 
     @admin.display(description="asked", ordering="created_at")
     def asked(self, booking):
-        if booking.status in transitions.WAITING:
+        if booking.is_waiting():
             age = timezone.now() - booking.created_at
             state = inbox.urgency(age, booking.answer_within_hours)
             late = ", late" if state == "late" else ""

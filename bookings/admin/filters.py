@@ -31,7 +31,7 @@ class DayFilter(admin.SimpleListFilter):
 
     def queryset(self, request, queryset):
         if self.value() == "waiting":
-            return queryset.pending()
+            return queryset.waiting()
         if self.value() == "outcome":
             return queryset.needs_outcome()
         if self.value() not in ("today", "week"):

@@ -67,7 +67,7 @@ class MessageAdmin(ReadOnly, OfferedLookups, OwnRows, admin.ModelAdmin):
 
     @admin.action(description="Send again (failed messages)", permissions=["answer"])
     def send_again(self, request, queryset):
-        rows = queryset.filter(state=Message.State.FAILED)[:MOST_AT_ONCE]
+        rows = queryset.failed()[:MOST_AT_ONCE]
         again = [queue.requeue(message, by=request.user) for message in rows]
         messages.success(request, f"Waiting to be sent again: {sum(again)}. Others are left alone.")
 

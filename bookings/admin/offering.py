@@ -122,7 +122,7 @@ def _page(model_admin, request, booking, asked, people, chosen):
         people=people,
         who=who,
         can_offer="offer" in transitions.allowed(booking, search.now),
-        waits=booking.status in transitions.WAITING,
+        waits=booking.is_waiting(search.now),
         most=offers.MOST_OFFERS,
         hold_hours=int(offers.OFFER_HOLD.total_seconds() // 3600),
         ticked=[choice.value for choice in ticked],

@@ -3,7 +3,6 @@
 from functools import cache
 from itertools import chain
 
-from django.db.models.functions import Lower
 from django.utils import timezone
 
 from bookings.availability.opening import Rules
@@ -11,19 +10,6 @@ from bookings.availability.slots import _days
 from bookings.models import Booking
 from clinic.hours import merge
 from clinic.models import Clinic
-
-# These hold their time because somebody asked for it; an offer holds it only for a while.
-AGREED = [status for status in Booking.HOLDING if status != Booking.Status.PROPOSED]
-
-
-def coming(bookings, now):
-    """Bookings ahead whose time somebody asked for, soonest first; ``bookings`` may narrow them.
-
-    Lower() hides the status from its index: they are found by their time, whatever the table's age.
-    """
-    bookings = Booking.objects.all() if bookings is None else bookings
-    found = bookings.alias(state=Lower("status")).filter(state__in=AGREED, starts_at__gt=now)
-    return found.order_by("starts_at", "pk")
 
 
 def outside_hours(now=None, clinic=None, bookings=None):
@@ -33,7 +19,8 @@ def outside_hours(now=None, clinic=None, bookings=None):
     practitioners have no open time. ``bookings`` narrows it to what its reader may see.
     """
     clinic, now = clinic or Clinic.objects.current(), now or timezone.now()
-    keys = outside_keys(list(coming(bookings, now).values_list(*COMING_ROW)), clinic)
+    bookings = Booking.objects.all() if bookings is None else bookings
+    keys = outside_keys(list(bookings.ahead(now).values_list(*COMING_ROW)), clinic)
     found = Booking.objects.filter(pk__in=keys).select_related("practitioner", "condition")
     return list(found.order_by("starts_at", "pk")) if keys else []
 

@@ -13,7 +13,6 @@ from functools import cached_property
 from itertools import chain, islice
 from operator import attrgetter
 
-from django.db.models import Q, Value
 from django.utils import timezone
 
 from bookings.availability.opening import Rules
@@ -161,17 +160,10 @@ class SlotSearch:
                 yield day
 
     def _held(self, first_day, last_day):
-        """Read the time held by bookings that can matter to starts on these dates, by practitioner.
-
-        A proposed or pending booking whose hold has run out holds nothing, although its row is
-        cancelled only by the verb that next takes the time.
-        """
+        """Read the time held by bookings that can matter to starts on these dates, by practitioner."""
         since, until = self._span(first_day, last_day)
-        lapsing = (Booking.Status.PROPOSED, Booking.Status.PENDING)
-        rows = Booking.objects.filter(
-            Q(hold_until=None) | Q(hold_until__gt=self.now) | ~Q(status__in=lapsing),
+        rows = Booking.objects.holding_time_at(self.now).filter(
             practitioner_id__in=[practitioner.pk for practitioner in self.practitioners],
-            status__in=[Literal(status) for status in Booking.HOLDING],
             busy_from__gte=since - LONGEST_BUSY,
             busy_from__lt=until,
             busy_until__gt=since,
@@ -220,14 +212,3 @@ class SlotSearch:
     def _slot(self, practitioner, start):
         end = start + self._length
         return Slot(practitioner, start, end, start - self._before, end + self._after)
-
-
-class Literal(Value):
-    """One of our own codes, written into the SQL instead of sent beside it.
-
-    SQLite uses a partial index only if it can read the index's condition in the query itself;
-    with parameters it would go through everything a practitioner ever did.
-    """
-
-    def as_sql(self, compiler, connection):
-        return f"'{self.value}'", ()

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models.functions import Lower
 from django.utils.dateparse import parse_datetime
 
 from bookings import times
@@ -15,18 +14,7 @@ Status = Booking.Status
 MOST_OFFERS_SHOWN = 12
 
 
-LIVE = (Status.BOOKED, Status.ARRIVED, Status.FULFILLED)
-
-
-WAITING = (Status.PENDING, Status.WAITLIST)
-
-
 # --- one booking ----------------------------------------------------------------------------------
-
-
-def without_offers(bookings):
-    """The rows that somebody asked for, without the times that the clinic holds as offers."""
-    return bookings.filter(offered_for=None)
 
 
 @dataclass(frozen=True)
@@ -46,10 +34,10 @@ def offers_of(booking, zone, now):
 
 
 def _state_of(row, booking, zone, now):
-    if row.status == Status.PROPOSED and row.hold_until and row.hold_until > now:
+    if row.status == Status.PROPOSED and row.hold_until and not row.hold_is_over(now):
         return "open", f"Held until {times.when(row.hold_until, zone, 'D j M Y')}"
     same = (row.starts_at, row.practitioner_id) == (booking.starts_at, booking.practitioner_id)
-    if same and booking.status in (*LIVE, Status.NOSHOW):
+    if same and booking.status in (*Booking.LIVE, Status.NOSHOW):
         return "taken", "Taken"
     return "ended", "Ended, the time was given back"
 
@@ -131,18 +119,3 @@ def _moment(text, zone):
     except ValueError:
         at = None
     return times.when(at, zone, "D j M Y") if at and at.tzinfo else ""
-
-
-def has_ended(booking, now):
-    """Whether it is an offer whose time is free again, although its row still says otherwise."""
-    ends = booking.status == Status.PROPOSED and booking.hold_until
-    return bool(ends and booking.hold_until <= now)
-
-
-def in_state(bookings, statuses):
-    """Rows in these statuses, found by their time.
-
-    Lower() hides the status from its index: a database that keeps no statistics would read all
-    that ever had one of them instead of a few days.
-    """
-    return bookings.alias(state=Lower("status")).filter(state__in=statuses)

@@ -2,14 +2,9 @@
 
 from collections import defaultdict
 
-from django.db.models import Q
-
 from bookings import rate_limits
-from bookings.desk.booking import WAITING, in_state, without_offers
 from bookings.desk.conflicts import listed
 from bookings.models import Booking
-
-Status = Booking.Status
 
 MOST_OTHERS = 12
 
@@ -21,14 +16,10 @@ class Ahead:
     """
 
     def __init__(self, bookings, now):
-        rows = without_offers(bookings)
-        coming = in_state(rows, (Status.PENDING, Status.BOOKED)).filter(
-            Q(hold_until=None) | Q(hold_until__gt=now), starts_at__gt=now
-        )
-        columns = ("pk", "email", "phone")
+        to_call = bookings.filter(status=Booking.Status.WAITLIST)
         found, to_call = (
-            part.order_by().values_list(*columns)
-            for part in (coming, rows.filter(status=Status.WAITLIST))
+            part.order_by().values_list("pk", "email", "phone")
+            for part in (bookings.ahead(now), to_call)
         )
         self._keys = defaultdict(set)
         for key, email, phone in found.union(to_call, all=True):  # an index for each half
@@ -48,6 +39,6 @@ class Ahead:
 
 def others_ahead(bookings, booking, now):
     """Other coming bookings with the mailbox or number of one that waits or is ahead; soonest first."""
-    if booking.erased_at or booking.status not in (*WAITING, Status.BOOKED):
+    if booking.erased_at or booking.status not in Booking.AWAITED:
         return []
     return listed(bookings, Ahead(bookings, now).others(booking))[:MOST_OTHERS]

@@ -26,9 +26,7 @@ class Conflicts:
 
 def conflicts(bookings, clinic, now, reader="", rules=None):
     """The Conflicts of now, with at most three queries; how many there are is kept for a minute."""
-    rows = list(
-        availability_conflicts.coming(bookings, now).values_list(*availability_conflicts.COMING_ROW)
-    )
+    rows = list(bookings.ahead(now).values_list(*availability_conflicts.COMING_ROW))
     found = Conflicts(
         availability_conflicts.outside_keys(rows, clinic, rules),
         clock_changes.shifted_keys(rows, clinic),

@@ -7,7 +7,6 @@ from datetime import date, timedelta
 from bookings import times
 from bookings.availability import opening as availability_opening
 from bookings.availability import slots
-from bookings.desk.booking import LIVE, has_ended, in_state
 from bookings.desk.conflicts import conflict_numbers
 from bookings.desk.inbox import past_visits, unreached, waiting_requests
 from bookings.desk.numbers import requests_by_concern
@@ -89,7 +88,7 @@ def board(bookings, practitioners, *, day, clinic, now, reader=""):
         "is_today": day == today,
         "now": now,
         "zone": clinic.zone,
-        "booked": sum(booking.status in LIVE for booking in of_day),
+        "booked": sum(booking.status in Booking.LIVE for booking in of_day),
         "missed": sum(booking.status == Status.NOSHOW for booking in of_day),
         "waiting": waiting,
         "late": sum(item.late for item in waiting),
@@ -105,8 +104,8 @@ def _of_day(bookings, day, zone, now):
     start, end = day_start(day, zone), day_start(day + DAY, zone)
     # One that began before midnight may still be going on; none is longer than a day.
     found = bookings.filter(starts_at__gte=start - DAY, starts_at__lt=end, ends_at__gt=start)
-    rows = in_state(found, SHOWN).select_related("practitioner", "condition", "offered_for")
-    return [row for row in rows.order_by("starts_at", "pk") if not has_ended(row, now)]
+    rows = found.in_state(*SHOWN).select_related("practitioner", "condition", "offered_for")
+    return [row for row in rows.order_by("starts_at", "pk") if not row.hold_is_over(now)]
 
 
 # --- the grid -------------------------------------------------------------------------------------
@@ -236,7 +235,7 @@ def _free_places(person, bookings, opening, clinic, midnight, end, now):
     busy = [
         (booking.busy_from, booking.busy_until)
         for booking in bookings
-        if booking.holds_time and not (booking.is_unproved and booking.hold_until <= now)
+        if booking.holds_time and not booking.hold_is_over(now)
     ]
     length = clinic.minutes_for() * MINUTE
     before, after = clinic.buffer_before * MINUTE, clinic.buffer_after * MINUTE

@@ -207,7 +207,7 @@ def export(
     reason, status = Reason(reason), Booking.Status(status) if status else ""
     check_days(first_day, last_day)
     zone = zone or Clinic.objects.current().zone
-    chosen = _of_days(desk_booking.without_offers(bookings), first_day, last_day, zone)
+    chosen = _of_days(bookings.asked_for(), first_day, last_day, zone)
     if status:
         chosen = chosen.filter(status=status)
     if practitioner:
@@ -257,7 +257,7 @@ def of_the_same_person(bookings, booking):
         same |= Q(email__iexact=booking.email)
     if booking.phone:
         same |= Q(phone=booking.phone)
-    found = desk_booking.without_offers(bookings).filter(same, erased_at=None)
+    found = bookings.asked_for().filter(same, erased_at=None)
     return found.select_related("practitioner", "condition")[:MOST_OF_A_PERSON]
 
 

@@ -3,16 +3,10 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from django.db.models import Q
-
-from bookings.availability import search
-from bookings.desk.booking import WAITING, in_state
 from bookings.desk.callers import Ahead
 from bookings.models import Booking, Message
 from bookings.times import age_words, there_now
 from clinic.hours import DAY
-
-Status = Booking.Status
 
 SOON_LATE = timedelta(hours=4)  # from this age a waiting request is marked
 
@@ -24,9 +18,6 @@ MOST_MISSING = 50
 
 
 MOST_UNREACHABLE = 100  # failed messages read
-
-
-OUTCOME_DAYS = 30
 
 
 NO_SHOW_DAYS = 7
@@ -58,14 +49,10 @@ class Unreachable:
 
 
 def waiting_requests(bookings, clinic, now):
-    """Requests that wait for an answer, oldest first; those whose hold ran out wait no longer."""
-    found = bookings.filter(
-        Q(hold_until=None) | Q(hold_until__gt=now), status__in=WAITING
-    ).order_by("created_at", "pk")
+    """Requests that wait for an answer, oldest first."""
     waiting = []
-    found = found[:MOST_WAITING]
     ahead = Ahead(bookings, now)
-    for booking in found:
+    for booking in bookings.waiting(now)[:MOST_WAITING]:
         age = now - booking.created_at
         state = urgency(age, clinic.answer_within_hours)
         waiting.append(
@@ -82,24 +69,21 @@ def waiting_requests(bookings, clinic, now):
 
 
 def past_visits(bookings, now):
-    """Consultations without an outcome (the last 30 days), and no-shows (the last 7), newest first."""
-    missing = Q(state__in=(Status.BOOKED, Status.ARRIVED), ends_at__lte=now)
-    no_shows = Q(state=Status.NOSHOW, starts_at__gt=now - NO_SHOW_DAYS * DAY)
-    found = in_state(bookings, (Status.BOOKED, Status.ARRIVED, Status.NOSHOW)).filter(
-        missing | no_shows, starts_at__gt=now - OUTCOME_DAYS * DAY, starts_at__lte=now
+    """Consultations without an outcome, and no-shows of the last seven days, newest first."""
+    no_shows = bookings.in_state(Booking.Status.NOSHOW).filter(
+        starts_at__gt=now - NO_SHOW_DAYS * DAY, starts_at__lte=now
     )
-    rows = list(found.order_by("-starts_at", "-pk")[: 2 * MOST_MISSING])
-    return (
-        [row for row in rows if row.status != Status.NOSHOW][:MOST_MISSING],
-        [row for row in rows if row.status == Status.NOSHOW][:MOST_MISSING],
+    return tuple(
+        list(found.order_by("-starts_at", "-pk")[:MOST_MISSING])
+        for found in (bookings.needs_outcome(now), no_shows)
     )
 
 
 def unreached():
     """Patients whom a message did not reach and nobody has told yet, the newest trouble first."""
     failed = (
-        Message.objects.filter(state=search.Literal(Message.State.FAILED))
-        .exclude(kind__startswith="desk_")
+        Message.objects.failed()
+        .to_patients()
         .filter(booking__erased_at=None)
         .select_related("booking")
         .order_by("-due_at", "-pk")

@@ -3,7 +3,6 @@
 from django.core.cache import caches
 from django.db.models import Count
 
-from bookings.desk.booking import without_offers
 from clinic.hours import DAY
 
 REQUEST_DAYS = 30
@@ -18,7 +17,7 @@ def requests_by_concern(bookings, now, reader):
     counts = caches["memory"].get(key)
     if counts is None:
         counts = list(
-            without_offers(bookings)
+            bookings.asked_for()
             .filter(created_at__gt=now - REQUEST_DAYS * DAY)
             .order_by()
             .values_list("condition__name")

@@ -43,7 +43,7 @@ def contact_changed(booking, *, by, now=None):
     """
     now = now or timezone.now()
     manage_links.revoke_all(booking, now=now)
-    unsent = booking.messages.filter(state=Message.State.FAILED).exclude(kind__startswith="desk_")
+    unsent = booking.messages.failed().to_patients()
     again = [requeue(message, by=by, now=now) for message in unsent if booking.email]
     if booking.email and not any(again):
         _queue_new_link(booking, now)

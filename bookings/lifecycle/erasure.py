@@ -31,7 +31,6 @@ from . import errors, locking
 log = logging.getLogger(__name__)
 
 Status = Booking.Status
-WAITING = (Status.PENDING, Status.WAITLIST)
 WINDOW = 1000  # keys looked at in one step
 BATCH = 2  # bookings erased in one step: 20 statements at most, so that mails do not wait
 LATE = timedelta(days=3)  # erased later than this, something is wrong
@@ -63,7 +62,7 @@ def erase_on(booking, clinic, *, attempted_at=None):
     """
     if booking.offered_for_id:
         return None
-    if booking.status in (Status.BOOKED, Status.ARRIVED, Status.FULFILLED):
+    if booking.status in Booking.LIVE:
         kept, current = booking.kept_days_after_visit, clinic.retention_days_after_visit
         ended = booking.ends_at
     else:
@@ -83,7 +82,7 @@ def is_ahead(booking, now):
 
 def _attempts(bookings):
     """When times were last offered for each of those that wait, by key."""
-    waiting = [booking.pk for booking in bookings if booking.status in WAITING]
+    waiting = [booking.pk for booking in bookings if booking.status in Booking.WAITING]
     if not waiting:
         return {}
     offers = Booking.objects.filter(offered_for__in=waiting).order_by()
@@ -183,7 +182,7 @@ def _erase_due(keys, now):
 
 def _erase(bookings, *, by, reason, now):
     for booking in bookings:
-        if booking.status in WAITING or is_ahead(booking, now):
+        if booking.status in Booking.WAITING or is_ahead(booking, now):
             locking.close(
                 booking, by=by, cancelled_by=Booking.CancelledBy.SYSTEM, reason="", now=now
             )

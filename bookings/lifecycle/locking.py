@@ -6,13 +6,11 @@ caller's transaction.
 """
 
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q
 
 from bookings import times
-from bookings.availability.search import Literal, SlotSearch
+from bookings.availability.search import SlotSearch
 from bookings.lifecycle.errors import NotAllowed, SignsChanged, SlotTaken
 from bookings.messaging import queue
 from bookings.models import Booking, Message
@@ -24,8 +22,6 @@ from .clock_changes import told
 
 Status = Booking.Status
 Kind = Message.Kind
-
-LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def require_asked(condition, asked, *, source):
@@ -57,23 +53,10 @@ def lock_practitioners(candidates):
     return list(Practitioner.objects.select_for_update().filter(pk__in=keys).order_by("pk"))
 
 
-def lapsed(practitioner, now):
-    """Rows of one practitioner whose hold has run out, read through the index of time held.
-
-    The codes stand in the SQL itself: with parameters SQLite would go through the whole past.
-    """
-    return Booking.objects.filter(
-        Q(status=Status.PROPOSED) | Q(status=Status.PENDING),
-        status__in=[Literal(status) for status in Booking.HOLDING],
-        practitioner=practitioner,
-        busy_from__gt=LONG_AGO,  # always true; it makes SQLite choose that index
-        hold_until__lte=now,
-    ).order_by()
-
-
 def release_lapsed(practitioner, now):
     """Free what was held only until a moment that has passed (an offer, an unproved request)."""
-    for booking in lapsed(practitioner, now).select_for_update():
+    lapsed = Booking.objects.lapsed(now).filter(practitioner=practitioner)
+    for booking in lapsed.select_for_update():
         close(booking, by="system", cancelled_by=Booking.CancelledBy.SYSTEM, reason="", now=now)
 
 

@@ -184,9 +184,7 @@ def release_lapsed(now=None):
     how many.
     """
     now = now or timezone.now()
-    lapsed = Booking.objects.filter(
-        status__in=[Status.PROPOSED, Status.PENDING], hold_until__lte=now
-    )
+    lapsed = Booking.objects.lapsed(now)
     people = Practitioner.objects.filter(pk__in=lapsed.values("practitioner"))
     number = lapsed.count()
     for practitioner in people if number else ():

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from bookings.availability import conflicts
 from bookings.lifecycle.errors import NotAllowed, SchedulingError, SlotTaken
 from bookings.messaging import relevance
 from bookings.models import Booking, Message
@@ -23,8 +22,6 @@ Kind = Message.Kind
 
 DESK, PATIENT, SYSTEM = "desk", "patient", "system"
 STAFF = (DESK, SYSTEM)  # an operator's command and the demonstration stand in for the desk
-WAITING = (Status.PENDING, Status.WAITLIST)
-AWAITED = (Status.PENDING, Status.BOOKED, Status.WAITLIST)
 CAME = (Status.ARRIVED, Status.FULFILLED, Status.NOSHOW)
 
 
@@ -146,26 +143,26 @@ MISS = Transition(
     when=_started, words=NOT_STARTED, owes=(Kind.FOLLOW_UP,), recorded_as="booking.noshow",
 )  # fmt: skip
 MOVE = Transition(
-    "move", AWAITED, Status.BOOKED, STAFF, "moved",
+    "move", Booking.AWAITED, Status.BOOKED, STAFF, "moved",
     owes=(Kind.CHANGED,), recorded_as="booking.rescheduled",
 )  # fmt: skip
 OFFER = Transition(
-    "offer", WAITING, None, STAFF, "answered with other times",
+    "offer", Booking.WAITING, None, STAFF, "answered with other times",
     when=_has_address, words="There is no e-mail address. Call, and give a time instead.",
     owes=(Kind.OFFERED,),
 )  # fmt: skip
 UNDO = Transition("undo", CAME, Status.BOOKED, STAFF, "undone", recorded_as="booking.undone")
 TELL = Transition(
-    "tell", tuple(conflicts.AGREED), None, STAFF, "",
+    "tell", Booking.AGREED, None, STAFF, "",
     when=_clock_has_shifted, words="Its clock time is the one that people were told.",
 )  # fmt: skip
 SEND_LINK = Transition(
-    "link", AWAITED, None, STAFF, "",
+    "link", Booking.AWAITED, None, STAFF, "",
     when=_can_be_mailed_ahead,
     words="There is no address to send it to, or nothing left to manage.", owes=(Kind.LINK,),
 )  # fmt: skip
 CANCEL = Transition(
-    "cancel", (*AWAITED, Status.PROPOSED), Status.CANCELLED, STAFF, "cancelled",
+    "cancel", (*Booking.AWAITED, Status.PROPOSED), Status.CANCELLED, STAFF, "cancelled",
     owes=(Kind.CANCELLED,), recorded_as="booking.cancelled",
 )  # fmt: skip
 
@@ -184,16 +181,16 @@ PROVE = Transition(
     owes=(Kind.DESK_NEW,),
 )  # fmt: skip
 CHOOSE = Transition(
-    "choose", WAITING, Status.BOOKED, (PATIENT, SYSTEM), "given that time",
+    "choose", Booking.WAITING, Status.BOOKED, (PATIENT, SYSTEM), "given that time",
     owes=(Kind.CONFIRMED, Kind.DESK_CHANGED), recorded_as="booking.offer_chosen",
 )  # fmt: skip
 MOVE_ONLINE = Transition(
-    "move", AWAITED, Status.PENDING, (PATIENT,), "moved",
+    "move", Booking.AWAITED, Status.PENDING, (PATIENT,), "moved",
     when=_in_time, words=TOO_LATE.format("change the time"),
     owes=(Kind.RECEIVED, Kind.DESK_CHANGED), recorded_as="booking.rescheduled",
 )  # fmt: skip
 CANCEL_ONLINE = Transition(
-    "cancel", AWAITED, Status.CANCELLED, (PATIENT, SYSTEM), "cancelled",
+    "cancel", Booking.AWAITED, Status.CANCELLED, (PATIENT, SYSTEM), "cancelled",
     when=_in_time, words=TOO_LATE.format("cancel"),
     owes=(Kind.CANCELLED, Kind.DESK_CANCELLED), recorded_as="booking.cancelled",
 )  # fmt: skip

@@ -3,7 +3,6 @@
 from datetime import UTC, timedelta
 
 from django.db import transaction
-from django.db.models import Q
 from django.utils import timezone
 
 from bookings.models import Booking, Message
@@ -65,7 +64,7 @@ def requeue(message, *, by, now=None):
 
     What no longer makes sense by then is dropped as ever.
     """
-    failed = Message.objects.filter(pk=message.pk, state=Message.State.FAILED)
+    failed = Message.objects.failed().filter(pk=message.pk)
     again = failed.update(
         state=Message.State.QUEUED,
         tries=0,
@@ -88,8 +87,8 @@ def withhold(booking, *, after=0, now=None):
     Until it has, what follows by itself is not mailed either, see still_makes_sense.
     What only asks for proof goes unsaid: without it the request ends by itself.
     """
-    news = booking.messages.waiting().filter(pk__gt=after)
-    news = news.exclude(Q(kind__startswith="desk_") | Q(kind=Kind.REMINDER))
+    news = booking.messages.waiting().to_patients().filter(pk__gt=after)
+    news = news.exclude(kind=Kind.REMINDER)
     news.filter(kind=Kind.PROVE).update(state=Message.State.DROPPED)
     for message in news:
         Message.objects.filter(pk=message.pk).update(state=Message.State.FAILED, error=WITHHELD)
@@ -103,7 +102,7 @@ def acknowledge(message, *, by):
 
     The row keeps its error, so that it still tells why the patient was phoned.
     """
-    failed = Message.objects.filter(pk=message.pk, state=Message.State.FAILED)
+    failed = Message.objects.failed().filter(pk=message.pk)
     told = failed.update(state=Message.State.DROPPED, lease_until=None)
     if told:
         audit.record(

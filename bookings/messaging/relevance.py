@@ -14,7 +14,6 @@ Kind = Message.Kind
 Status = Booking.Status
 
 _NEWS = (Kind.RECEIVED, Kind.CONFIRMED, Kind.CHANGED, Kind.CANCELLED)
-_AWAITED = (Status.PENDING, Status.BOOKED, Status.WAITLIST)
 
 # What the table of transitions may owe: it is checked against this when it is read.
 TRUE_WHILE = {
@@ -25,10 +24,10 @@ TRUE_WHILE = {
     Kind.CONFIRMED: (Status.BOOKED,),
     Kind.CHANGED: (Status.PENDING, Status.BOOKED),
     Kind.CANCELLED: (Status.CANCELLED,),
-    Kind.LINK: _AWAITED,
+    Kind.LINK: Booking.AWAITED,
     Kind.REMINDER: (Status.BOOKED,),
     Kind.FOLLOW_UP: (Status.NOSHOW,),
-    Kind.DESK_NEW: _AWAITED,
+    Kind.DESK_NEW: Booking.AWAITED,
     Kind.DESK_CHANGED: (Status.PENDING, Status.BOOKED),
     Kind.DESK_CANCELLED: (Status.CANCELLED,),
     Kind.DESK_OUTCOME: (Status.BOOKED, Status.ARRIVED),
@@ -61,9 +60,7 @@ def _newest_news(message):
 
 def _is_withheld(booking):
     """Whether nobody of the mailbox has spoken yet, and the desk has not phoned them either."""
-    return booking.proved_at is None and (
-        booking.messages.filter(state=Message.State.FAILED, error=WITHHELD).exists()
-    )
+    return booking.proved_at is None and (booking.messages.failed().filter(error=WITHHELD).exists())
 
 
 def _offers(booking, now):

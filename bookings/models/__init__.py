@@ -2,7 +2,7 @@
 
 from .booking import REFERENCE_ALPHABET, Booking, BookingQuerySet, hashed_key, new_reference
 from .manage_link import ManageLink, ManageLinkQuerySet
-from .message import Heartbeat, Message
+from .message import Heartbeat, Message, MessageQuerySet
 from .rate_count import Tally
 
 __all__ = [
@@ -15,5 +15,6 @@ __all__ = [
     "ManageLinkQuerySet",
     "Heartbeat",
     "Message",
+    "MessageQuerySet",
     "Tally",
 ]

@@ -3,11 +3,12 @@
 import hashlib
 import secrets
 import uuid
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.core.validators import MaxLengthValidator
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Q, Value
+from django.db.models.functions import Lower
 from django.utils import timezone
 from phonenumber_field.modelfields import PhoneNumberField
 
@@ -30,27 +31,85 @@ def hashed_key(key):
     return uuid.UUID(bytes=hashlib.sha256(key.bytes).digest()[:16])
 
 
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+class Literal(Value):
+    """One of our own codes, written into the SQL instead of sent beside it.
+
+    SQLite uses a partial index only if it can read the index's condition in the query itself;
+    with parameters it would go through everything a practitioner ever did.
+    """
+
+    def as_sql(self, compiler, connection):
+        return f"'{self.value}'", ()
+
+
+def _stands(at):
+    """Not lapsed(): a hold counts for offers and unproved requests only."""
+    return Q(hold_until=None) | Q(hold_until__gt=at) | ~Q(status__in=Booking.LAPSING)
+
+
 class BookingQuerySet(models.QuerySet):
+    """Every named group of bookings; ``at`` is an instant, now if not given.
+
+    Booking has a method for what a single row is asked: is_waiting, hold_is_over, lacks_outcome.
+    """
+
     def made_with(self, key):
         """What the form with this key has made: one booking, or none yet."""
         return self.filter(idempotency_key=hashed_key(key)) if key else self.none()
 
-    def pending(self):
-        """Requests that wait for the clinic's answer, oldest first: with a time or to be called."""
-        return self.filter(status__in=[Booking.Status.PENDING, Booking.Status.WAITLIST]).order_by(
-            "created_at", "pk"
-        )
+    def in_state(self, *statuses):
+        """Rows in these statuses, found by another column, such as their time.
 
-    def upcoming(self, at=None):
-        """Bookings that will take place, soonest first."""
-        return self.filter(
-            status__in=[Booking.Status.PENDING, Booking.Status.BOOKED],
-            starts_at__gte=at or timezone.now(),
-        ).order_by("starts_at", "pk")
+        Lower() hides the status from its index: a database that keeps no statistics would read all
+        that ever had one of them instead of a few days.
+        """
+        return self.alias(state=Lower("status")).filter(state__in=statuses)
+
+    def asked_for(self):
+        """What somebody asked for, without the times that the clinic holds as offers."""
+        return self.filter(offered_for=None)
+
+    def waiting(self, at=None):
+        """Requests that wait for the clinic's answer, oldest first: with a time or to be called.
+
+        Those whose hold ran out wait no longer.
+        """
+        found = self.filter(_stands(at or timezone.now()), status__in=Booking.WAITING)
+        return found.order_by("created_at", "pk")
+
+    def ahead(self, at=None):
+        """Consultations to come, and requests for a time to come, soonest first; no offers."""
+        at = at or timezone.now()
+        found = self.in_state(*Booking.AGREED).filter(_stands(at), starts_at__gt=at)
+        return found.order_by("starts_at", "pk")
 
     def holding_time(self):
-        """Bookings whose time nobody else can have."""
+        """Rows in a status that holds time, whatever has become of their hold."""
         return self.filter(status__in=Booking.HOLDING)
+
+    def holding_time_at(self, at=None):
+        """Bookings whose time nobody else can have, read through the index of time held.
+
+        A proposed or pending booking whose hold has run out holds nothing, although its row is
+        cancelled only by the verb that next takes the time.
+        """
+        return self.filter(
+            _stands(at or timezone.now()),
+            status__in=[Literal(status) for status in Booking.HOLDING],
+        )
+
+    def lapsed(self, at=None):
+        """Offers and unproved requests whose hold has run out; of one practitioner by that index."""
+        offered, pending = Booking.LAPSING
+        return self.filter(
+            Q(status=offered) | Q(status=pending),
+            status__in=[Literal(status) for status in Booking.HOLDING],
+            busy_from__gt=LONG_AGO,  # always true; it makes SQLite choose that index
+            hold_until__lte=at or timezone.now(),
+        ).order_by()
 
     def awaited(self, at=None):
         """What patients still have before them: requests and consultations, offers left out.
@@ -59,14 +118,8 @@ class BookingQuerySet(models.QuerySet):
         """
         at = at or timezone.now()
         return self.filter(
-            Q(starts_at=None) | Q(starts_at__gt=at),
-            Q(hold_until=None) | Q(hold_until__gt=at),
-            status__in=[Booking.Status.PENDING, Booking.Status.BOOKED, Booking.Status.WAITLIST],
+            Q(starts_at=None) | Q(starts_at__gt=at), _stands(at), status__in=Booking.AWAITED
         )
-
-    def overlapping(self, start, end):
-        """Bookings whose busy time, buffers included, overlaps the half-open UTC interval."""
-        return self.filter(busy_from__lt=end, busy_until__gt=start)
 
     def open_offers(self, at=None):
         """Times that the clinic offers and still holds, soonest first."""
@@ -78,7 +131,7 @@ class BookingQuerySet(models.QuerySet):
     def needs_outcome(self, at=None):
         """Consultations that are over and have no outcome yet; nothing decides it but staff."""
         return self.filter(
-            status__in=[Booking.Status.BOOKED, Booking.Status.ARRIVED],
+            status__in=Booking.EXPECTED,
             ends_at__lte=at or timezone.now(),
             erased_at=None,
         ).order_by("starts_at", "pk")
@@ -104,6 +157,12 @@ class Booking(models.Model):
         WAITLIST = "waitlist", "To be called"
 
     HOLDING = (Status.PROPOSED, Status.PENDING, Status.BOOKED, Status.ARRIVED)
+    AGREED = (Status.PENDING, Status.BOOKED, Status.ARRIVED)  # HOLDING without offers
+    LAPSING = (Status.PROPOSED, Status.PENDING)  # these may hold their time for a while only
+    WAITING = (Status.PENDING, Status.WAITLIST)  # for the clinic's answer
+    AWAITED = (Status.PENDING, Status.BOOKED, Status.WAITLIST)  # by their patients
+    LIVE = (Status.BOOKED, Status.ARRIVED, Status.FULFILLED)
+    EXPECTED = (Status.BOOKED, Status.ARRIVED)  # they need an outcome once they are over
 
     class CancelledBy(models.TextChoices):
         PATIENT = "patient", "Patient"
@@ -329,6 +388,20 @@ class Booking(models.Model):
         if self.cancelled_by == self.CancelledBy.SYSTEM:
             return True
         return self.is_unproved and self.hold_until <= (at or timezone.now())
+
+    def hold_is_over(self, at=None):
+        """Whether it is one of lapsed(): its time is free again, although its row says otherwise."""
+        holds_for_a_while = self.status in self.LAPSING and self.hold_until is not None
+        return holds_for_a_while and self.hold_until <= (at or timezone.now())
+
+    def is_waiting(self, at=None):
+        """Whether it is one of waiting(): a request without an answer."""
+        return self.status in self.WAITING and not self.hold_is_over(at)
+
+    def lacks_outcome(self, at=None):
+        """Whether it is one of needs_outcome(): over, and nobody has said how it ended."""
+        is_over = self.ends_at is not None and self.ends_at <= (at or timezone.now())
+        return self.status in self.EXPECTED and is_over and self.erased_at is None
 
     def is_by_day(self, now, zone):
         """Whether its day has come in that zone, or is past."""

@@ -6,7 +6,16 @@ from django.utils import timezone
 
 from clinic.models import MailQuerySet, MailState
 
-from .booking import Booking
+from .booking import Booking, Literal
+
+
+class MessageQuerySet(MailQuerySet):
+    def failed(self):
+        """Messages that were given up, read through their own index."""
+        return self.filter(state=Literal(MailState.FAILED))
+
+    def to_patients(self):
+        return self.exclude(kind__startswith="desk_")
 
 
 class Message(models.Model):
@@ -53,7 +62,7 @@ class Message(models.Model):
     NOT_PERSONAL = ("key",)
     FORGETS = ()  # it holds no text
 
-    objects = MailQuerySet.as_manager()
+    objects = MessageQuerySet.as_manager()
 
     class Meta:
         ordering = ["-due_at", "-pk"]

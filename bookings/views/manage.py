@@ -403,7 +403,7 @@ def lost_link(request):
 
 def _mail_links(email):
     now = timezone.now()
-    mine = Booking.objects.filter(email__iexact=email, status__in=["pending", "booked", "waitlist"])
+    mine = Booking.objects.filter(email__iexact=email, status__in=Booking.AWAITED)
     # What strangers asked for with the address crowds out nothing that its owner has opened.
     for booking in mine.order_by(F("proved_at").desc(nulls_last=True), "-created_at")[:3]:
         with rate_limits.mailing(email, now) as may_mail:

@@ -236,7 +236,7 @@ def test_a_request_that_nobody_answered_is_closed_with_it():
     for row in rows:
         assert erased(row)
         assert (row.status, row.cancelled_by) == ("cancelled", "system")
-    assert not Booking.objects.pending().exists()
+    assert not Booking.objects.waiting().exists()
     assert not Message.objects.exists()
 
 

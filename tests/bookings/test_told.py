@@ -100,7 +100,7 @@ def ask(**values):
 
 
 def shifted(clinic, now=NOW):
-    rows = list(conflicts.coming(None, now).values_list(*conflicts.COMING_ROW))
+    rows = list(Booking.objects.ahead(now).values_list(*conflicts.COMING_ROW))
     return clock_changes.shifted_keys(rows, clinic)
 
 
