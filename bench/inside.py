@@ -25,6 +25,7 @@ from django.utils import timezone
 
 from bookings import times
 from bookings.availability.search import SlotSearch
+from bookings.forms import OTHER
 from bookings.models import Booking, Message
 from bookings.views import patient_answers
 from clinic import languages
@@ -85,9 +86,9 @@ def _signed_in(user):
 def _at_step_two():
     session = SessionStore()
     answers = patient_answers.Draft(
-        condition=patient_answers.OTHER,
+        condition=OTHER,
         visit_type="in_person",
-        signs_read=patient_answers.OTHER,
+        signs_read=OTHER,
         asked=editions.emergency_signs(None).edition.pk,
     )
     session[patient_answers.SESSION_KEY] = asdict(answers)
@@ -229,7 +230,7 @@ def _book(start):
     def post(path, answers):
         return client.post(path, urlencode(answers), "application/x-www-form-urlencoded")
 
-    post("/book/", {"condition": patient_answers.OTHER, "visit_type": "in_person"})
+    post("/book/", {"condition": OTHER, "visit_type": "in_person"})
     post("/book/signs/", {"signs": "none"})
     post("/book/time/", {"start": start, "practitioner": ""})
     post("/book/details/", person(99))

@@ -1,4 +1,4 @@
-"""The shape of what patients send. Rules about time and status live in scheduling."""
+"""The shape of what patients send. Rules about time and status live in bookings.lifecycle."""
 
 from crispy_forms.helper import FormHelper
 from crispy_forms.layout import Field, Layout
@@ -11,12 +11,11 @@ from clinic.models import VisitType
 from clinic.plain_text import PlainTextField
 from conditions import editions
 
-from .views.patient_answers import OTHER
-
 PHONE_ERROR = _("Enter a phone number with its country code, like +1 323 555 0142")
 EMAIL_ERROR = _("Enter your e-mail like name@example.com")
 CONSENT_ERROR = _("Tick the box so that we may use your details")
 CONSENT_VERSION = "2026-11"
+OTHER = "other"  # "Something else, or not sure": no condition
 
 
 def _helper(*fields):

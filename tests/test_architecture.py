@@ -62,6 +62,46 @@ def test_imports_go_downwards():
     assert wrong == []
 
 
+# Who stands on whom inside bookings. A room may import those below it, never one of its own floor.
+FLOORS = [
+    {"models", "times", "forms"},
+    {"availability", "rate_limits", "manage_links", "checks"},
+    {"messaging"},
+    {"lifecycle"},
+    {"views", "desk", "invariants", "demo_week"},
+    {"urls", "admin"},
+]
+MOST_ARROWS = 50
+
+
+def arrows():
+    """(room, room that it imports), for every two rooms of bookings."""
+    names = {".".join(path.relative_to(ROOT).with_suffix("").parts) for path in sources()}
+    for path in sources():
+        app, *rest = path.relative_to(ROOT).with_suffix("").parts
+        if app != "bookings" or rest[0] in ("management", "templatetags", "apps", "__init__"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.ImportFrom):
+                continue
+            base = [app, *rest][: -node.level] if node.level else []
+            module = ".".join(filter(None, [*base, node.module]))
+            for alias in node.names:
+                whole = f"{module}.{alias.name}"
+                target = whole if whole in names or f"{whole}.__init__" in names else module
+                where, _, room = target.partition(".")
+                room = room.partition(".")[0]
+                if where == "bookings" and room and room != rest[0]:
+                    yield rest[0], room
+
+
+def test_the_rooms_of_bookings_stand_on_each_other():
+    floor = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+    found = set(arrows())
+    assert sorted(pair for pair in found if floor[pair[0]] <= floor[pair[1]]) == []
+    assert 30 < len(found) < MOST_ARROWS
+
+
 def test_foreign_keys_go_downwards():
     wrong = []
     for model in apps.get_models():

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from bookings import manage_links, rate_limits, times
 from bookings.availability import week
 from bookings.availability.search import SlotSearch
-from bookings.forms import CONSENT_VERSION, CallbackForm, ConcernForm, DetailsForm, SignsForm
+from bookings.forms import CONSENT_VERSION, OTHER, CallbackForm, ConcernForm, DetailsForm, SignsForm
 from bookings.lifecycle import errors, requests
 from bookings.messaging import queue
 from bookings.models import Booking, hashed_key
@@ -25,7 +25,7 @@ from . import manage, patient_answers
 
 
 def _condition(answers):
-    if answers.condition in ("", patient_answers.OTHER):
+    if answers.condition in ("", OTHER):
         return None
     return Condition.objects.filter(slug=answers.condition).first()
 
@@ -36,7 +36,7 @@ def _instead(request, answers, *steps):
     Signs that were answered are asked again when others have been signed meanwhile.
     """
     condition = _condition(answers)
-    if answers.condition and condition is None and answers.condition != patient_answers.OTHER:
+    if answers.condition and condition is None and answers.condition != OTHER:
         return redirect("bookings:start")
     if answers.condition and (why := editions.why_not_bookable(condition)):
         return _closed(request, answers, why)

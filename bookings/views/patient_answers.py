@@ -9,14 +9,13 @@ from django.utils.dateparse import parse_datetime
 from bookings import manage_links
 
 SESSION_KEY = "booking"
-OTHER = "other"  # "Something else, or not sure": no condition
 
 
 @dataclass
 class Draft:
     """Answers by step. Health data: it lives in the session table and goes when the booking is made."""
 
-    condition: str = ""  # slug, OTHER, or not answered
+    condition: str = ""  # slug, forms.OTHER, or not answered
     visit_type: str = ""
     signs_read: str = ""  # the concern whose emergency signs were answered with "none"
     asked: int = 0  # the key of the edition in which these signs stood
