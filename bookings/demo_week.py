@@ -21,7 +21,7 @@ from .availability.search import SlotSearch
 from .lifecycle import answers, offers, requests, visits
 from .models import Booking, Message
 
-LOADED = "demo_week_loaded"
+LOADED = audit.Action.DEMO_WEEK_LOADED
 CONSENT = "demo"
 AT_CLINIC, ON_VIDEO, BY_PHONE = VisitType.IN_PERSON, VisitType.VIDEO, VisitType.PHONE
 Status = Booking.Status
@@ -92,7 +92,7 @@ def load(*, now=None):
     clinic = Clinic.objects.current()
     today = now.astimezone(clinic.zone).date()
     done = {"day": today.isoformat()}
-    if AuditEvent.objects.filter(action=LOADED, details=done).exists():
+    if AuditEvent.objects.filter(action__in=LOADED.spellings, details=done).exists():
         return 0
     _clear()
     known = set(Booking.objects.filter(is_demo=True).values_list("name", flat=True))

@@ -167,5 +167,7 @@ def revoke_every(*, by, now=None):
     now = now or timezone.now()
     number = ManageLink.objects.filter(revoked_at=None).update(revoked_at=now)
     details = {"number": number}
-    audit.record("links.revoked", Clinic.objects.current(), by=by, details=details, at=now)
+    audit.record(
+        audit.Action.LINKS_REVOKED, Clinic.objects.current(), by=by, details=details, at=now
+    )
     return number

@@ -16,7 +16,7 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 
-from .models import AuditEvent, AuditSeal, Clinic
+from .models import Action, AuditEvent, AuditSeal, Clinic
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ LATE = timedelta(hours=1)  # an event that has no seal by then was kept from the
 SEALED = ["id", "at", "actor_id", "actor_label", "action", "object_type", "object_key", "details"]
 
 
-def record(action, subject, *, by=None, details=None, at=None):
+def record(action: Action, subject, *, by=None, details=None, at=None):
     """Write one AuditEvent about ``subject`` inside the caller's transaction.
 
     ``by`` is a staff user, or a word such as "patient" or "system". ``details`` is a small dict of

@@ -16,7 +16,7 @@ from django.utils.cache import add_never_cache_headers
 from django.utils.http import urlencode
 
 from . import errors, languages
-from .models import Clinic
+from .models import Action, Clinic
 from .staff import record, sessions
 from .staff.adapters import may_skip_second_factor
 
@@ -101,7 +101,7 @@ def refused_pages(get_response):
         refused = response.status_code == 403 and request.path_info.startswith("/admin/")
         if refused and request.user.is_authenticated:
             page = request.resolver_match.view_name if request.resolver_match else ""
-            record.note("page_refused", request.user, by=request.user, page=page)
+            record.note(Action.PAGE_REFUSED, request.user, by=request.user, page=page)
         return response
 
     return middleware

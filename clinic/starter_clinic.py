@@ -147,7 +147,7 @@ STAFF = [
     ("owner", [roles.MANAGER, roles.FRONT_DESK, roles.EDITOR], "Olive", "Renner", None),
 ]
 
-LOADED = "starter_loaded"
+LOADED = audit.Action.STARTER_LOADED
 # No letters or digits that look alike: people type these passwords from a screen.
 ALPHABET = "abcdefghjkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 
@@ -160,7 +160,7 @@ def logins_path():
 def load(*, now=None):
     """Load the demo clinic unless it was loaded before; return whether it was loaded now."""
     clinic = Clinic.objects.current()
-    if AuditEvent.objects.filter(action=LOADED).exists():
+    if AuditEvent.objects.filter(action__in=LOADED.spellings).exists():
         return False
     now = now or timezone.now()
     if clinic.name == Clinic._meta.get_field("name").default:
@@ -184,7 +184,7 @@ def load(*, now=None):
 @transaction.atomic
 def begin_empty(*, now=None):
     """On a public site nothing fictitious is made; return whether this is the first start."""
-    if AuditEvent.objects.filter(action=LOADED).exists():
+    if AuditEvent.objects.filter(action__in=LOADED.spellings).exists():
         return False
     audit.record(LOADED, Clinic.objects.current(), by="system", at=now or timezone.now())
     return True

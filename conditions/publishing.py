@@ -21,7 +21,7 @@ from .models import Condition, Edition, Page, Reference, SigningRight
 from .text_checks import gaps as text_checks_gaps
 
 LICENSE_CHECK_MONTHS = 24
-CHANGED = "page.changed"
+CHANGED = audit.Action.PAGE_CHANGED
 
 
 class PublishingError(Exception):
@@ -46,7 +46,8 @@ def record_change(subject, *, by, fields=()):
         subject.save(update_fields=["updated_by", "updated_at"])
     else:
         details["through"] = f"{subject._meta.model_name} {subject.pk}"
-        audit.record(f"{subject._meta.model_name}.changed", subject, by=by, details=details)
+        action = audit.Action(f"{subject._meta.model_name}.changed")
+        audit.record(action, subject, by=by, details=details)
     for page in pages_showing(subject):
         audit.record(CHANGED, page, by=by, details=details)
 
@@ -85,7 +86,9 @@ def submit(page, *, by):
     edition = _new_edition(page, document, by=by)
     for older in open_editions.exclude(pk=edition.pk):
         _close(older, note=f"Replaced by edition {edition.number}.")
-    audit.record("edition.submitted", edition, by=by, details={"page": page.pk, "digest": mark})
+    audit.record(
+        audit.Action.EDITION_SUBMITTED, edition, by=by, details={"page": page.pk, "digest": mark}
+    )
     return edition
 
 
@@ -110,7 +113,7 @@ def sign(edition, *, by):
     edition.signed_as = _signature(practitioner)
     edition.save(update_fields=["signed_at", "signed_by", "signed_digest", "signed_as"])
     details = {"digest": edition.digest, "license_checked_on": str(practitioner.license_checked_on)}
-    audit.record("edition.signed", edition, by=by, details=details)
+    audit.record(audit.Action.EDITION_SIGNED, edition, by=by, details=details)
     return edition
 
 
@@ -125,7 +128,7 @@ def send_back(edition, *, by, note):
     if edition.state not in {"to review", "signed"}:
         raise PublishingError(f"This edition cannot be sent back: it is {edition.state}.")
     _close(edition, note=note.strip())
-    audit.record("edition.sent_back", edition, by=by)
+    audit.record(audit.Action.EDITION_SENT_BACK, edition, by=by)
     return edition
 
 
@@ -172,7 +175,7 @@ def withdraw(edition, *, by):
     _keep_general_signs(edition.page)
     edition.live, edition.withdrawn_at = False, timezone.now()
     edition.save(update_fields=["live", "withdrawn_at"])
-    audit.record("edition.withdrawn", edition, by=by, details={"page": edition.page_id})
+    audit.record(audit.Action.EDITION_WITHDRAWN, edition, by=by, details={"page": edition.page_id})
     return edition
 
 
@@ -198,7 +201,7 @@ def mark_reviewed(page, *, by, on, next_due):
     page.reviewer, page.last_reviewed, page.next_review_due = practitioner, on, next_due
     page.save(update_fields=["reviewer", "last_reviewed", "next_review_due", "updated_at"])
     details = {"on": on.isoformat(), "next_due": next_due.isoformat()}
-    audit.record("page.reviewed", page, by=by, details=details)
+    audit.record(audit.Action.PAGE_REVIEWED, page, by=by, details=details)
     return page
 
 
@@ -208,7 +211,9 @@ def let_sign(practitioner, condition, *, by):
     _require(by, "conditions.add_signingright", "say who may sign")
     right, made = SigningRight.objects.get_or_create(practitioner=practitioner, condition=condition)
     if made:
-        audit.record("signing_right.given", practitioner, by=by, details={"about": right.about})
+        audit.record(
+            audit.Action.SIGNING_RIGHT_GIVEN, practitioner, by=by, details={"about": right.about}
+        )
     return right
 
 
@@ -216,7 +221,9 @@ def let_sign(practitioner, condition, *, by):
 def take_right(right, *, by):
     """End a SigningRight; what was signed under it and is on the site stays."""
     _require(by, "conditions.delete_signingright", "say who may sign")
-    audit.record("signing_right.taken", right.practitioner, by=by, details={"about": right.about})
+    audit.record(
+        audit.Action.SIGNING_RIGHT_TAKEN, right.practitioner, by=by, details={"about": right.about}
+    )
     right.delete()
 
 
@@ -375,5 +382,5 @@ def _go_live(edition, *, by):
     edition.published_by = by if by != "system" else None
     edition.save()
     details = {"page": edition.page_id, "digest": edition.digest}
-    audit.record("edition.published", edition, by=by, details=details)
+    audit.record(audit.Action.EDITION_PUBLISHED, edition, by=by, details=details)
     return edition

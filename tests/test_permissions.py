@@ -236,7 +236,7 @@ def test_manager_gives_and_takes_roles(client):
     assert post_user(client, user, groups=[desk.pk]).status_code == 302
     # The membership that the form does not show survives.
     assert roles.names_of(User.objects.get(pk=user.pk)) == {roles.FRONT_DESK, DEMO_GROUP}
-    event = AuditEvent.objects.get(action="user_changed")
+    event = AuditEvent.objects.get(action="user.changed")
     assert event.object_key == str(user.pk)
     assert "Groups" in str(event.details["fields"])
 
@@ -278,7 +278,7 @@ def test_manager_cannot_change_a_superuser(client):
         reverse("admin:clinic_user_changelist"),
         {"action": "reset_second_factor", "_selected_action": [boss.pk]},
     )
-    assert not AuditEvent.objects.filter(action="second_factor_reset").exists()
+    assert not AuditEvent.objects.filter(action="second_factor.reset").exists()
 
 
 def test_accounts_and_roles_are_never_deleted_or_rewritten(client):

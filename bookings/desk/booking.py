@@ -7,7 +7,7 @@ from django.utils.dateparse import parse_datetime
 
 from bookings import times
 from bookings.models import Booking
-from clinic.models import AuditEvent
+from clinic.models import Action, AuditEvent
 
 Status = Booking.Status
 
@@ -42,32 +42,6 @@ def _state_of(row, booking, zone, now):
     return "ended", "Ended, the time was given back"
 
 
-WHAT_HAPPENED = {
-    "booking.requested": "Requested",
-    "booking.callback_requested": "Asked for a call",
-    "booking.confirmed": "Confirmed",
-    "booking.rescheduled": "Moved",
-    "booking.cancelled": "Cancelled",
-    "booking.arrived": "Arrived",
-    "booking.fulfilled": "Seen",
-    "booking.noshow": "Did not come",
-    "booking.undone": "Taken back",
-    "booking.proved": "Address confirmed",
-    "booking.offered": "Times offered",
-    "booking.offer_chosen": "Offered time taken",
-    "booking.link_sent": "Link sent again",
-    "booking.told_again": "Told the new clock time",
-    "booking.reminders_off": "Reminders off",
-    "booking.reminders_on": "Reminders on",
-    "booking.message_failed": "A message failed",
-    "booking.message_requeued": "A message is sent again",
-    "booking.unreachable_handled": "Told by phone",
-    "booking.person_exported": "Personal details exported",
-    "booking.erased": "Personal details erased",
-    "booking_changed": "Contact changed",
-}
-
-
 @dataclass(frozen=True)
 class Happening:
     """One line of a booking's timeline."""
@@ -92,7 +66,7 @@ def timeline(booking, zone):
         Happening(
             at=event.at,
             who=event.actor_label,
-            what=WHAT_HAPPENED.get(event.action, event.action),
+            what=Action.words(event.action),
             detail=_detail(event, zone),
         )
         for event in reversed(events)
@@ -101,14 +75,14 @@ def timeline(booking, zone):
 
 def _detail(event, zone):
     details = event.details if isinstance(event.details, dict) else {}
-    if event.action == "booking.rescheduled":
+    if event.action == Action.BOOKING_RESCHEDULED:
         moved = (_moment(details.get(key), zone) for key in ("from", "to"))
         return " to ".join(moment for moment in moved if moment)
-    if event.action == "booking.requested":
+    if event.action == Action.BOOKING_REQUESTED:
         return _moment(details.get("starts_at"), zone)
-    if event.action == "booking_changed":
+    if event.action in Action.BOOKING_CHANGED.spellings:
         return ", ".join(str(name) for name in details.get("fields", []))
-    if event.action == "booking.message_failed":
+    if event.action == Action.BOOKING_MESSAGE_FAILED:
         return str(details.get("error", ""))
     return ""
 

@@ -228,7 +228,7 @@ def export(
         "reason": str(reason),
     }
     audit.record(
-        "booking.exported",
+        audit.Action.BOOKING_EXPORTED,
         Clinic.objects.current(),
         by=by,
         at=now or timezone.now(),
@@ -304,7 +304,7 @@ def _about(booking):
         "history": [
             {
                 "at": event.at,
-                "what": desk_booking.WHAT_HAPPENED.get(event.action, event.action),
+                "what": audit.Action.words(event.action),
                 "who": "staff" if event.actor_id else event.actor_label,
             }
             for event in history
@@ -324,5 +324,5 @@ def export_person(bookings, *, reason, by, now=None):
     found = [_about(booking) for booking in bookings]
     for booking in bookings:
         details = {"reason": str(reason), "bookings": len(bookings)}
-        audit.record("booking.person_exported", booking, by=by, at=now, details=details)
+        audit.record(audit.Action.BOOKING_PERSON_EXPORTED, booking, by=by, at=now, details=details)
     return {"clinic": Clinic.objects.current().name, "made_at": now, "bookings": found}

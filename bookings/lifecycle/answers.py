@@ -82,7 +82,7 @@ def reschedule(booking, *, start, by, practitioner=None, link=None, now=None):
         booking.sequence += 1
         locking.save(booking)
         audit.record(
-            "booking.rescheduled",
+            audit.Action.BOOKING_RESCHEDULED,
             booking,
             by=by,
             at=now,

@@ -25,7 +25,7 @@ def send_link(booking, *, by, now=None):
     transitions.SEND_LINK.require(booking, now=now, by=by)
     manage_links.revoke_all(booking, now=now)
     _queue_new_link(booking, now)
-    audit.record("booking.link_sent", booking, by=by, at=now)
+    audit.record(audit.Action.BOOKING_LINK_SENT, booking, by=by, at=now)
 
 
 def _queue_new_link(booking, now):
@@ -65,7 +65,7 @@ def tell_again(booking, *, by, now=None):
     booking.sequence += 1
     booking.save(update_fields=["told_times", "sequence"])
     details = {"clocks": [shift.whose for shift in shifted]}
-    audit.record("booking.told_again", booking, by=by, at=now, details=details)
+    audit.record(audit.Action.BOOKING_TOLD_AGAIN, booking, by=by, at=now, details=details)
     manage_links.revoke_all(booking, now=now)
     waits = booking.status == Booking.Status.PENDING
     queue(booking, Kind.RECEIVED if waits else Kind.CHANGED)

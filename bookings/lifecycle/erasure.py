@@ -200,7 +200,7 @@ def _erase(bookings, *, by, reason, now):
             rows.delete()
     for booking in bookings:
         details = {"reason": str(reason)}
-        audit.record("booking.erased", booking, by=by, at=now, details=details)
+        audit.record(audit.Action.BOOKING_ERASED, booking, by=by, at=now, details=details)
     _note(bookings, now)
 
 

@@ -119,7 +119,7 @@ def close(booking, *, by, cancelled_by, reason, now):
     booking.sequence += 1
     booking.save()
     audit.record(
-        "booking.cancelled",
+        audit.Action.BOOKING_CANCELLED,
         booking,
         by=by,
         at=now,
@@ -127,7 +127,7 @@ def close(booking, *, by, cancelled_by, reason, now):
     )
 
 
-def set_booked(booking, *, by, now, action="booking.confirmed"):
+def set_booked(booking, *, by, now, action=audit.Action.BOOKING_CONFIRMED):
     """Confirm a locked booking, tell its patient, and plan the reminders."""
     before = booking.status
     booking.status = Status.BOOKED

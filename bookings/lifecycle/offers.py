@@ -66,7 +66,9 @@ def offer(booking, *, times, by, hold=OFFER_HOLD, now=None):
         )
         locking.put(row, slot, clinic)
         locking.save(row)
-    audit.record("booking.offered", booking, by=by, at=now, details={"times": len(times)})
+    audit.record(
+        audit.Action.BOOKING_OFFERED, booking, by=by, at=now, details={"times": len(times)}
+    )
     queue.queue(booking, Kind.OFFERED, occasion=f"{now:%Y%m%dT%H%M%S%f}")
     return booking
 
@@ -97,6 +99,6 @@ def choose(booking, *, offered, by="patient", link=None, now=None):
     locking.close_offers(booking, by=by, now=now)
     locking.put(booking, ours, Clinic.objects.current())
     manage_links.revoke_all(booking, now=now, keep=link)
-    locking.set_booked(booking, by=by, now=now, action="booking.offer_chosen")
+    locking.set_booked(booking, by=by, now=now, action=audit.Action.BOOKING_OFFER_CHOSEN)
     queue.queue(booking, Kind.DESK_CHANGED)
     return booking

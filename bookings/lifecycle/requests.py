@@ -128,7 +128,7 @@ def request(
             locking.put(booking, slot, clinic)
             locking.save(booking)
             audit.record(
-                "booking.requested",
+                audit.Action.BOOKING_REQUESTED,
                 booking,
                 by=by,
                 at=now,
@@ -172,7 +172,7 @@ def prove(booking, *, by="patient", now=None):
         return booking
     booking.hold_until, booking.proved_at = None, now
     booking.save(update_fields=["hold_until", "proved_at"])
-    audit.record("booking.proved", booking, by=by, at=now)
+    audit.record(audit.Action.BOOKING_PROVED, booking, by=by, at=now)
     _announce(booking, Clinic.objects.current(), by=by, now=now)
     return booking
 
@@ -254,7 +254,7 @@ def request_callback(
                 now=now,
             )
             locking.save(booking)
-            audit.record("booking.callback_requested", booking, by=by, at=now)
+            audit.record(audit.Action.BOOKING_CALLBACK_REQUESTED, booking, by=by, at=now)
             if email:
                 queue.queue(booking, Kind.CALLBACK)
             if source == Booking.Source.WEB:

@@ -13,7 +13,7 @@ from datetime import datetime
 from bookings.lifecycle.errors import NotAllowed, SchedulingError, SlotTaken
 from bookings.messaging import relevance
 from bookings.models import Booking, Message
-from clinic.models import Clinic
+from clinic.models import Action, Clinic
 
 from . import clock_changes
 
@@ -84,7 +84,7 @@ class Transition:
     words: str = ""  # when it is not so
     error: type[SchedulingError] = NotAllowed
     owes: tuple[Kind, ...] = ()
-    recorded_as: str = ""  # the audit action that tells of the new status
+    recorded_as: Action | None = None  # what tells of the new status
 
     def __post_init__(self):
         for kind in self.owes:
@@ -127,31 +127,31 @@ NOT_STARTED = "This consultation has not started yet."
 CONFIRM = Transition(
     "confirm", (Status.PENDING,), Status.BOOKED, STAFF, "confirmed",
     when=_stands, words="This request was never proved, and its time has been given back.",
-    error=SlotTaken, owes=(Kind.CONFIRMED,), recorded_as="booking.confirmed",
+    error=SlotTaken, owes=(Kind.CONFIRMED,), recorded_as=Action.BOOKING_CONFIRMED,
 )  # fmt: skip
 ARRIVE = Transition(
     "arrived", (Status.BOOKED,), Status.ARRIVED, STAFF, "marked as arrived",
     when=_its_day_has_come, words="This consultation is on a later day.",
-    recorded_as="booking.arrived",
+    recorded_as=Action.BOOKING_ARRIVED,
 )  # fmt: skip
 SEE = Transition(
     "seen", (Status.BOOKED, Status.ARRIVED), Status.FULFILLED, STAFF, "marked as seen",
-    when=_started, words=NOT_STARTED, recorded_as="booking.fulfilled",
+    when=_started, words=NOT_STARTED, recorded_as=Action.BOOKING_FULFILLED,
 )  # fmt: skip
 MISS = Transition(
     "noshow", (Status.BOOKED,), Status.NOSHOW, STAFF, "marked as did not come",
-    when=_started, words=NOT_STARTED, owes=(Kind.FOLLOW_UP,), recorded_as="booking.noshow",
+    when=_started, words=NOT_STARTED, owes=(Kind.FOLLOW_UP,), recorded_as=Action.BOOKING_NOSHOW,
 )  # fmt: skip
 MOVE = Transition(
     "move", Booking.AWAITED, Status.BOOKED, STAFF, "moved",
-    owes=(Kind.CHANGED,), recorded_as="booking.rescheduled",
+    owes=(Kind.CHANGED,), recorded_as=Action.BOOKING_RESCHEDULED,
 )  # fmt: skip
 OFFER = Transition(
     "offer", Booking.WAITING, None, STAFF, "answered with other times",
     when=_has_address, words="There is no e-mail address. Call, and give a time instead.",
     owes=(Kind.OFFERED,),
 )  # fmt: skip
-UNDO = Transition("undo", CAME, Status.BOOKED, STAFF, "undone", recorded_as="booking.undone")
+UNDO = Transition("undo", CAME, Status.BOOKED, STAFF, "undone", recorded_as=Action.BOOKING_UNDONE)
 TELL = Transition(
     "tell", Booking.AGREED, None, STAFF, "",
     when=_clock_has_shifted, words="Its clock time is the one that people were told.",
@@ -163,17 +163,17 @@ SEND_LINK = Transition(
 )  # fmt: skip
 CANCEL = Transition(
     "cancel", (*Booking.AWAITED, Status.PROPOSED), Status.CANCELLED, STAFF, "cancelled",
-    owes=(Kind.CANCELLED,), recorded_as="booking.cancelled",
+    owes=(Kind.CANCELLED,), recorded_as=Action.BOOKING_CANCELLED,
 )  # fmt: skip
 
 # By the patient: with a time the request waits again, unless the clinic confirms at once (CONFIRM).
 REQUEST = Transition(
     "request", (), Status.PENDING, (PATIENT, *STAFF), "",
-    owes=(Kind.PROVE, Kind.RECEIVED, Kind.DESK_NEW), recorded_as="booking.requested",
+    owes=(Kind.PROVE, Kind.RECEIVED, Kind.DESK_NEW), recorded_as=Action.BOOKING_REQUESTED,
 )  # fmt: skip
 REQUEST_CALLBACK = Transition(
     "callback", (), Status.WAITLIST, (PATIENT, *STAFF), "",
-    owes=(Kind.CALLBACK, Kind.DESK_NEW), recorded_as="booking.callback_requested",
+    owes=(Kind.CALLBACK, Kind.DESK_NEW), recorded_as=Action.BOOKING_CALLBACK_REQUESTED,
 )  # fmt: skip
 PROVE = Transition(
     "prove", (Status.PENDING, Status.BOOKED), None, (PATIENT, SYSTEM), "confirmed by you",
@@ -182,17 +182,17 @@ PROVE = Transition(
 )  # fmt: skip
 CHOOSE = Transition(
     "choose", Booking.WAITING, Status.BOOKED, (PATIENT, SYSTEM), "given that time",
-    owes=(Kind.CONFIRMED, Kind.DESK_CHANGED), recorded_as="booking.offer_chosen",
+    owes=(Kind.CONFIRMED, Kind.DESK_CHANGED), recorded_as=Action.BOOKING_OFFER_CHOSEN,
 )  # fmt: skip
 MOVE_ONLINE = Transition(
     "move", Booking.AWAITED, Status.PENDING, (PATIENT,), "moved",
     when=_in_time, words=TOO_LATE.format("change the time"),
-    owes=(Kind.RECEIVED, Kind.DESK_CHANGED), recorded_as="booking.rescheduled",
+    owes=(Kind.RECEIVED, Kind.DESK_CHANGED), recorded_as=Action.BOOKING_RESCHEDULED,
 )  # fmt: skip
 CANCEL_ONLINE = Transition(
     "cancel", Booking.AWAITED, Status.CANCELLED, (PATIENT, SYSTEM), "cancelled",
     when=_in_time, words=TOO_LATE.format("cancel"),
-    owes=(Kind.CANCELLED, Kind.DESK_CANCELLED), recorded_as="booking.cancelled",
+    owes=(Kind.CANCELLED, Kind.DESK_CANCELLED), recorded_as=Action.BOOKING_CANCELLED,
 )  # fmt: skip
 
 # As the desk's buttons stand, then what patients do.

@@ -30,7 +30,7 @@ def mark_arrived(booking, *, by, now=None):
     now = now or timezone.now()
     booking = locking.locked(booking)
     transitions.ARRIVE.require(booking, now=now, by=by)
-    return _set_status(booking, Status.ARRIVED, by=by, now=now)
+    return _set_status(booking, transitions.ARRIVE, by=by, now=now)
 
 
 @transaction.atomic
@@ -45,17 +45,17 @@ def record_outcome(booking, *, outcome, by, now=None):
     if outcome not in rows:
         raise NotAllowed("The outcome is either “seen” or “did not come”.")
     rows[outcome].require(booking, now=now, by=by)
-    booking = _set_status(booking, outcome, by=by, now=now)
+    booking = _set_status(booking, rows[outcome], by=by, now=now)
     if outcome == Status.NOSHOW and booking.email:
         queue.queue(booking, Kind.FOLLOW_UP, due_at=now + FOLLOW_UP_AFTER)
     return booking
 
 
-def _set_status(booking, status, *, by, now, action=None):
+def _set_status(booking, row, *, by, now):
     before = booking.status
-    booking.status = status
+    booking.status = row.to
     locking.save(booking)
-    audit.record(action or f"booking.{status}", booking, by=by, at=now, details={"from": before})
+    audit.record(row.recorded_as, booking, by=by, at=now, details={"from": before})
     return booking
 
 
@@ -70,4 +70,4 @@ def undo(booking, *, by, now=None):
         locking.lock_practitioners([booking.practitioner])
     booking = locking.locked(booking)
     transitions.UNDO.require(booking, now=now, by=by)
-    return _set_status(booking, Status.BOOKED, by=by, now=now, action="booking.undone")
+    return _set_status(booking, transitions.UNDO, by=by, now=now)

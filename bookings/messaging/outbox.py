@@ -135,10 +135,16 @@ def _after_trouble(message, error, now):
             _update_mine(message, state=State.FAILED, error=words[:200], **_done(message))
             details = {"kind": message.kind, "error": message.error, "tries": message.tries}
             if isinstance(message, AccountMail):
-                audit.record("account_mail_failed", message, by="system", details=details, at=now)
+                audit.record(
+                    audit.Action.ACCOUNT_MAIL_FAILED, message, by="system", details=details, at=now
+                )
             else:
                 audit.record(
-                    "booking.message_failed", message.booking, by="system", details=details, at=now
+                    audit.Action.BOOKING_MESSAGE_FAILED,
+                    message.booking,
+                    by="system",
+                    details=details,
+                    at=now,
                 )
         return State.FAILED
     longest = LONGEST_WAIT_FOR_SERVER if server else LONGEST_WAIT

@@ -54,7 +54,7 @@ def set_reminders(booking, *, wanted, by, now=None):
     """Whether the patient wants reminders of this visit by e-mail; harmless when repeated."""
     changed = Booking.objects.filter(pk=booking.pk, wants_reminders=not wanted)
     if changed.update(wants_reminders=wanted):
-        action = "booking.reminders_on" if wanted else "booking.reminders_off"
+        action = audit.Action.BOOKING_REMINDERS_ON if wanted else audit.Action.BOOKING_REMINDERS_OFF
         audit.record(action, booking, by=by, at=now or timezone.now())
 
 
@@ -74,7 +74,10 @@ def requeue(message, *, by, now=None):
     )
     if again:
         audit.record(
-            "booking.message_requeued", message.booking, by=by, details={"kind": message.kind}
+            audit.Action.BOOKING_MESSAGE_REQUEUED,
+            message.booking,
+            by=by,
+            details={"kind": message.kind},
         )
     return bool(again)
 
@@ -93,7 +96,9 @@ def withhold(booking, *, after=0, now=None):
     for message in news:
         Message.objects.filter(pk=message.pk).update(state=Message.State.FAILED, error=WITHHELD)
         details = {"kind": message.kind, "error": WITHHELD}
-        audit.record("booking.message_failed", booking, by="system", details=details, at=now)
+        audit.record(
+            audit.Action.BOOKING_MESSAGE_FAILED, booking, by="system", details=details, at=now
+        )
 
 
 @transaction.atomic
@@ -106,7 +111,10 @@ def acknowledge(message, *, by):
     told = failed.update(state=Message.State.DROPPED, lease_until=None)
     if told:
         audit.record(
-            "booking.unreachable_handled", message.booking, by=by, details={"kind": message.kind}
+            audit.Action.BOOKING_UNREACHABLE_HANDLED,
+            message.booking,
+            by=by,
+            details={"kind": message.kind},
         )
     return bool(told)
 

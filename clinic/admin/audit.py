@@ -7,7 +7,7 @@ from django.contrib import admin
 from django.utils import timezone
 
 from clinic import audit
-from clinic.models import AuditEvent
+from clinic.models import Action, AuditEvent
 from clinic.staff.access import ReadOnly
 
 from .lookups import OfferedLookups
@@ -29,13 +29,17 @@ class RecordsChanges:
         return super().log_change(request, obj, message)
 
     def _record(self, request, obj, what, message):
-        action = f"{obj._meta.model_name}_{what}"
-        audit.record(action, obj, by=request.user, details={"fields": _fields(message)})
+        audit.record(_action(obj, what), obj, by=request.user, details={"fields": _fields(message)})
 
     def log_deletions(self, request, queryset):
         for obj in queryset:
-            audit.record(f"{obj._meta.model_name}_deleted", obj, by=request.user)
+            audit.record(_action(obj, "deleted"), obj, by=request.user)
         return super().log_deletions(request, queryset)
+
+
+def _action(obj, what):
+    """The Action of an edit in the admin; a model of which it may be one has it there."""
+    return Action(f"{obj._meta.model_name}.{what}")
 
 
 def _fields(message):
@@ -80,10 +84,25 @@ class WhatFilter(admin.SimpleListFilter):
         return queryset.filter(object_type=self.value()) if self.value() else queryset
 
 
+class ActionFilter(admin.SimpleListFilter):
+    """What has happened, in words; rows of an older spelling are found with it."""
+
+    title = "what happened"
+    parameter_name = "happened"
+
+    def lookups(self, request, model_admin):
+        return sorted(Action.choices, key=lambda choice: choice[1])
+
+    def queryset(self, request, queryset):
+        if self.value() not in Action:
+            return queryset
+        return queryset.filter(action__in=Action(self.value()).spellings)
+
+
 @admin.register(AuditEvent)
 class AuditEventAdmin(ReadOnly, OfferedLookups, admin.ModelAdmin):
     list_display = ["at", "actor_label", "action", "object_type", "object_key"]
-    list_filter = [WhenFilter, WhatFilter]
+    list_filter = [WhenFilter, WhatFilter, ActionFilter]
     search_fields = ["object_key__exact", "action__exact", "actor_label__exact"]
     search_help_text = "A reference or key, an action, or a name, exactly as the list shows it."
     fields = ["at", "actor_label", "actor", "action", "object_type", "object_key", "details"]

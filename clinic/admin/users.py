@@ -223,7 +223,7 @@ class StaffAdmin(RecordsChanges, UserAdmin):
                 messages.error(request, f"You cannot reset the second factor of {user}.")
                 continue
             Authenticator.objects.filter(user=user).delete()
-            audit.record("second_factor_reset", user, by=request.user)
+            audit.record(audit.Action.SECOND_FACTOR_RESET, user, by=request.user)
             messages.success(request, f"{user} sets up a new second factor at the next sign-in.")
 
 

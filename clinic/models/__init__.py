@@ -1,6 +1,6 @@
 """The tables of the clinic, one file per family."""
 
-from .audit import AuditEvent, AuditSeal
+from .audit import Action, AuditEvent, AuditSeal
 from .clinic import (
     CRISIS_LINES,
     MOST_REMINDERS,
@@ -16,6 +16,7 @@ from .staff import StaffSession
 from .user import User
 
 __all__ = [
+    "Action",
     "Practitioner",
     "PractitionerQuerySet",
     "VisitType",

@@ -6,6 +6,104 @@ from django.db import models
 from ..constraints import Frozen
 
 
+class Action(models.TextChoices):
+    """What an event says has happened: subject and verb, and its words for staff.
+
+    No choices of the column: an event keeps the text that it was sealed with, also of an older
+    spelling.
+    """
+
+    BOOKING_REQUESTED = "booking.requested", "Requested"
+    BOOKING_CALLBACK_REQUESTED = "booking.callback_requested", "Asked for a call"
+    BOOKING_CONFIRMED = "booking.confirmed", "Confirmed"
+    BOOKING_RESCHEDULED = "booking.rescheduled", "Moved"
+    BOOKING_CANCELLED = "booking.cancelled", "Cancelled"
+    BOOKING_ARRIVED = "booking.arrived", "Arrived"
+    BOOKING_FULFILLED = "booking.fulfilled", "Seen"
+    BOOKING_NOSHOW = "booking.noshow", "Did not come"
+    BOOKING_UNDONE = "booking.undone", "Taken back"
+    BOOKING_PROVED = "booking.proved", "Address confirmed"
+    BOOKING_OFFERED = "booking.offered", "Times offered"
+    BOOKING_OFFER_CHOSEN = "booking.offer_chosen", "Offered time taken"
+    BOOKING_LINK_SENT = "booking.link_sent", "Link sent again"
+    BOOKING_LINK_ASKED = "booking.link_asked", "Link asked for on the site"
+    BOOKING_TOLD_AGAIN = "booking.told_again", "Told the new clock time"
+    BOOKING_REMINDERS_OFF = "booking.reminders_off", "Reminders off"
+    BOOKING_REMINDERS_ON = "booking.reminders_on", "Reminders on"
+    BOOKING_MESSAGE_FAILED = "booking.message_failed", "A message failed"
+    BOOKING_MESSAGE_REQUEUED = "booking.message_requeued", "A message is sent again"
+    BOOKING_UNREACHABLE_HANDLED = "booking.unreachable_handled", "Told by phone"
+    BOOKING_PERSON_EXPORTED = "booking.person_exported", "Personal details exported"
+    BOOKING_ERASED = "booking.erased", "Personal details erased"
+    BOOKING_CHANGED = "booking.changed", "Contact changed"
+    BOOKING_EXPORTED = "booking.exported", "Bookings exported"
+    LINKS_REVOKED = "links.revoked", "All links of patients revoked"
+    DEMO_WEEK_LOADED = "demo_week.loaded", "Demonstration week loaded"
+
+    EDITION_SUBMITTED = "edition.submitted", "Edition submitted"
+    EDITION_SIGNED = "edition.signed", "Edition signed"
+    EDITION_SENT_BACK = "edition.sent_back", "Edition sent back"
+    EDITION_PUBLISHED = "edition.published", "Edition published"
+    EDITION_WITHDRAWN = "edition.withdrawn", "Edition withdrawn"
+    PAGE_CHANGED = "page.changed", "Page changed"
+    PAGE_REVIEWED = "page.reviewed", "Page reviewed"
+    CONDITION_CHANGED = "condition.changed", "Condition changed"
+    REFERENCE_CHANGED = "reference.changed", "Reference changed"
+    SHARED_BLOCK_CHANGED = "sharedblock.changed", "Shared text changed"
+    FAQ_CHANGED = "faq.changed", "Question changed"
+    RED_FLAG_CHANGED = "redflag.changed", "Danger sign changed"
+    SIGNING_RIGHT_GIVEN = "signing_right.given", "Right to sign given"
+    SIGNING_RIGHT_TAKEN = "signing_right.taken", "Right to sign taken"
+    STARTER_TEXT_KEPT = "starter_text.kept", "Own text kept over the release's"
+
+    CLINIC_OPENED = "clinic.opened", "Site opened"
+    CLINIC_CHANGED = "clinic.changed", "Clinic changed"
+    STARTER_LOADED = "starter.loaded", "Starter content loaded"
+    MAILBOX_TESTED = "mailbox.tested", "Mailbox tested"
+    ACCOUNT_MAIL_FAILED = "account_mail.failed", "A mail to staff failed"
+    PRACTITIONER_ADDED = "practitioner.added", "Practitioner added"
+    PRACTITIONER_CHANGED = "practitioner.changed", "Practitioner changed"
+    PRACTITIONER_DELETED = "practitioner.deleted", "Practitioner deleted"
+    HOURS_ADDED = "openinghours.added", "Opening hours added"
+    HOURS_CHANGED = "openinghours.changed", "Opening hours changed"
+    HOURS_DELETED = "openinghours.deleted", "Opening hours deleted"
+    CLOSURE_ADDED = "closure.added", "Closure added"
+    CLOSURE_CHANGED = "closure.changed", "Closure changed"
+    CLOSURE_DELETED = "closure.deleted", "Closure deleted"
+
+    USER_ADDED = "user.added", "Account added"
+    USER_CHANGED = "user.changed", "Account changed"
+    USER_DELETED = "user.deleted", "Account deleted"
+    STAFF_DEACTIVATED = "staff.deactivated", "Account deactivated"
+    STAFF_SIGNED_IN = "staff.signed_in", "Signed in"
+    STAFF_SIGNED_OUT = "staff.signed_out", "Signed out everywhere"
+    STAFF_REFUSED = "staff.refused", "Sign-in refused"
+    STAFF_RESET_ASKED = "staff.reset_asked", "New password asked for"
+    STAFF_PASSWORD_CHANGED = "staff.password_changed", "Password changed"
+    STAFF_PASSWORD_RESET = "staff.password_reset", "Password reset"
+    STAFF_ADDRESS_ASKED = "staff.address_asked", "New address asked for"
+    STAFF_ADDRESS_CHANGED = "staff.address_changed", "Address changed"
+    SECOND_FACTOR_ADDED = "second_factor.added", "Second factor added"
+    SECOND_FACTOR_REMOVED = "second_factor.removed", "Second factor removed"
+    SECOND_FACTOR_RENEWED = "second_factor.renewed", "Second factor renewed"
+    SECOND_FACTOR_RESET = "second_factor.reset", "Second factor reset"
+    PASSKEY_COPIED = "passkey.copied", "A passkey may be copied"
+    PAGE_REFUSED = "page.refused", "Page refused"
+
+    @property
+    def spellings(self):
+        """This one, and the one of rows from before every action had its dot."""
+        return (self.value, self.value.replace(".", "_"))
+
+    @classmethod
+    def words(cls, text):
+        """The words for what a row says; an action that nobody knows speaks for itself."""
+        return _WORDS.get(text, text)
+
+
+_WORDS = {text: action.label for action in Action for text in action.spellings}
+
+
 class AuditEvent(models.Model):
     """Who changed what, and when. Written by verbs through clinic.audit, never edited.
 

@@ -70,7 +70,7 @@ def open_site(*, by):
     if clinic.opened_at is None:
         clinic.opened_at = timezone.now()
         clinic.save(update_fields=["opened_at"])
-        audit.record("clinic_opened", clinic, by=by)
+        audit.record(audit.Action.CLINIC_OPENED, clinic, by=by)
     return clinic
 
 
@@ -80,7 +80,7 @@ def mailbox_works(address, *, by):
     clinic = Clinic.objects.current()
     clinic.mailbox_tested = address
     clinic.save(update_fields=["mailbox_tested"])
-    audit.record("mailbox_tested", clinic, by=by)
+    audit.record(audit.Action.MAILBOX_TESTED, clinic, by=by)
 
 
 def is_nobodys(clinic):

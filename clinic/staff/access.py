@@ -53,7 +53,7 @@ def deactivate(user, *, by):
     """End a sign-in for good: giving it back opens none of its old sessions."""
     user.is_active = False
     user.save(update_fields=["is_active"])
-    audit.record("staff_deactivated", user, by=by)
+    audit.record(audit.Action.STAFF_DEACTIVATED, user, by=by)
     sessions.end(user, by=by)
 
 

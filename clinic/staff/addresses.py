@@ -51,7 +51,7 @@ def change(user, address, *, by):
     before, user.email = user.email, address
     user.save(update_fields=["email"])
     mirror(user)
-    audit.record("staff_address_changed", user, by=by)
+    audit.record(audit.Action.STAFF_ADDRESS_CHANGED, user, by=by)
     if before:
         words = {"from_email": before, "to_email": address or "no address"}
         get_adapter().send_notification_mail("account/email/email_changed", user, words, before)
@@ -96,7 +96,7 @@ def ask(user, address):
         raise AddressTaken
     token = signing.dumps([user.pk, address, _standing(user)], salt=_SALT)
     link = settings.SITE_URL + reverse("confirm_address", args=[token])
-    audit.record("staff_address_asked", user, by=user)
+    audit.record(audit.Action.STAFF_ADDRESS_ASKED, user, by=user)
     get_adapter().send_mail("account/email/new_address", address, {"user": user, "link": link})
 
 

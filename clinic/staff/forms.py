@@ -5,6 +5,7 @@ from allauth.mfa.webauthn import forms as webauthn
 from django import forms
 
 from clinic.mail_addresses import MailAddressFormField
+from clinic.models import Action
 
 from . import addresses, passkeys
 from .record import NOBODY, note
@@ -39,7 +40,7 @@ class ResetPasswordForm(account.ResetPasswordForm):
     def save(self, request, **kwargs):
         for user in self.users:
             addresses.mirror(user)  # the library's token covers its rows as well
-            note("staff_reset_asked", user, by=NOBODY)
+            note(Action.STAFF_RESET_ASKED, user, by=NOBODY)
         return super().save(request, **kwargs)
 
 
@@ -50,7 +51,7 @@ class CountedKey:
         answer = self.cleaned_data["credential"]
         authenticator = super().clean_credential()
         if not passkeys.count(authenticator, answer):
-            note("passkey_copied", authenticator.user, by=NOBODY, key=authenticator.pk)
+            note(Action.PASSKEY_COPIED, authenticator.user, by=NOBODY, key=authenticator.pk)
             raise forms.ValidationError(
                 "This key is not taken: it answered as a copy of it would. "
                 "Sign in another way, remove the key, and tell your manager."

@@ -19,7 +19,7 @@ from django.dispatch import receiver
 from django.utils import timezone
 
 from clinic import audit
-from clinic.models import AuditEvent
+from clinic.models import Action, AuditEvent
 
 from . import sessions
 
@@ -44,25 +44,25 @@ def note(action, user, *, by, **details):
 
 @receiver([password_changed, password_set])
 def _password_changed(request, user, **kwargs):
-    note("staff_password_changed", user, by=user)
+    note(Action.STAFF_PASSWORD_CHANGED, user, by=user)
     sessions.end(user, by=user, but=request.session.session_key)
 
 
 @receiver(password_reset)
 def _password_reset(request, user, **kwargs):
-    note("staff_password_reset", user, by=user)
+    note(Action.STAFF_PASSWORD_RESET, user, by=user)
     sessions.end(user, by=user)
 
 
 @receiver(authentication_failed)
 def _wrong_code(request, user, **kwargs):
     by = request.user if request.user.is_authenticated else NOBODY
-    note("staff_refused", user, by=by, why="wrong code")
+    note(Action.STAFF_REFUSED, user, by=by, why="wrong code")
 
 
 @receiver(authenticator_added)
 def _factor_added(request, user, authenticator, **kwargs):
-    note("second_factor_added", user, by=user, kind=authenticator.type)
+    note(Action.SECOND_FACTOR_ADDED, user, by=user, kind=authenticator.type)
     if authenticator.type != Authenticator.Type.RECOVERY_CODES:
         # It was proved a moment ago, by its code or its signature: no second code is asked for.
         facts = {"id": authenticator.pk, "type": authenticator.type}
@@ -71,5 +71,6 @@ def _factor_added(request, user, authenticator, **kwargs):
 
 @receiver([authenticator_removed, authenticator_reset])
 def _factor_removed_or_renewed(signal, user, authenticator, **kwargs):
-    what = "removed" if signal is authenticator_removed else "renewed"
-    note(f"second_factor_{what}", user, by=user, kind=authenticator.type)
+    removed = signal is authenticator_removed
+    action = Action.SECOND_FACTOR_REMOVED if removed else Action.SECOND_FACTOR_RENEWED
+    note(action, user, by=user, kind=authenticator.type)

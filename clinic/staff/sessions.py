@@ -75,7 +75,7 @@ def end(user, *, by, only=None, but=None):
     keys = list(rows.values_list("session_id", flat=True))
     if keys:
         Session.objects.filter(pk__in=keys).delete()  # the rows go with them
-        audit.record("staff_signed_out", user, by=by, details={"sessions": len(keys)})
+        audit.record(audit.Action.STAFF_SIGNED_OUT, user, by=by, details={"sessions": len(keys)})
     return len(keys)
 
 

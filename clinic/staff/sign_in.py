@@ -12,7 +12,7 @@ from allauth.mfa.utils import is_mfa_enabled
 from django.core.exceptions import ValidationError
 from django.db.models import Q
 
-from clinic.models import User
+from clinic.models import Action, User
 
 from . import addresses, devices
 from .record import NOBODY, note
@@ -65,7 +65,7 @@ class CarefulSignIn(DefaultAccountAdapter):
 
     def pre_login(self, request, user, **kwargs):
         if not user.is_active:
-            note("staff_refused", user, by=NOBODY, why="inactive account")
+            note(Action.STAFF_REFUSED, user, by=NOBODY, why="inactive account")
         return super().pre_login(request, user, **kwargs)
 
     def post_login(self, request, user, **kwargs):
@@ -76,7 +76,7 @@ class CarefulSignIn(DefaultAccountAdapter):
             entry.get("type") or entry["method"]
             for entry in get_authentication_records(request, user)
         ]
-        note("staff_signed_in", user, by=user, proofs=proofs)
+        note(Action.STAFF_SIGNED_IN, user, by=user, proofs=proofs)
         return response
 
     def is_reauthentication_required(self, *, app, **kwargs):
@@ -101,5 +101,5 @@ class CarefulSignIn(DefaultAccountAdapter):
         began = time.monotonic()
         by = request.user if request.user.is_authenticated else NOBODY
         for user in accounts(credentials):
-            note("staff_refused", user, by=by, why=why)
+            note(Action.STAFF_REFUSED, user, by=by, why=why)
         time.sleep(max(0, began + REFUSING_TAKES - time.monotonic()))

@@ -110,7 +110,7 @@ def keep(key, *, by):
     """
     text = _decidable(key, by)
     row = _decide(text, by=by)
-    audit.record("starter_text.kept", row, by=by, details={"key": key})
+    audit.record(audit.Action.STARTER_TEXT_KEPT, row, by=by, details={"key": key})
 
 
 def _decidable(key, by):

@@ -266,7 +266,7 @@ def test_contact_fields_are_edited_and_the_record_names_no_value(desk, doctor):
     assert booking.staff_note == "Prefers\nmornings"
     assert any("A new link is on its way" in words for words in says(response))
     assert booking.messages.filter(kind="link").count() == 1
-    event = AuditEvent.objects.get(object_key=booking.reference, action="booking_changed")
+    event = AuditEvent.objects.get(object_key=booking.reference, action="booking.changed")
     record = f"{event.details} {LogEntry.objects.get().change_message}"
     assert event.actor == desk.user
     assert "Name" in record

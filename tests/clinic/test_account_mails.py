@@ -73,7 +73,7 @@ def test_a_mail_that_is_refused_for_good_is_recorded_and_its_text_is_gone(client
     assert dict(outbox.drain()) == {"failed": 1}
     row = AccountMail.objects.get()
     assert (row.state, row.content, row.error) == ("failed", "", "SMTP 550 for the recipient")
-    event = AuditEvent.objects.get(action="account_mail_failed")
+    event = AuditEvent.objects.get(action="account_mail.failed")
     assert event.details["kind"] == "password_reset_key"
     assert "edwin" not in str(event.details)
 

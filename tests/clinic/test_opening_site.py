@@ -148,7 +148,7 @@ def test_the_manager_sees_what_is_missing_tests_the_mailbox_and_opens(
     client.post(OPENING, {"act": "code", "code": code})
     client.post(OPENING, {"act": "open"})
     assert Clinic.objects.current().opened_at
-    assert AuditEvent.objects.filter(action="clinic_opened", actor=manager).count() == 1
+    assert AuditEvent.objects.filter(action="clinic.opened", actor=manager).count() == 1
     client.logout()
     assert client.get("/contact/").status_code == 200
 

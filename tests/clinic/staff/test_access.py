@@ -72,10 +72,10 @@ def test_archiving_ends_the_sign_in_and_says_so(client, doctor, session, manager
     assert doctor.archived
     assert not User.objects.get(username="leaver").is_active
     assert session.get("/admin/").status_code == 302
-    assert {event.actor for event in AuditEvent.objects.filter(action="staff_deactivated")} == {
+    assert {event.actor for event in AuditEvent.objects.filter(action="staff.deactivated")} == {
         manager
     }
-    assert AuditEvent.objects.filter(action="practitioner_changed").exists()
+    assert AuditEvent.objects.filter(action="practitioner.changed").exists()
 
 
 @pytest.mark.parametrize("door", ["action", "form"])

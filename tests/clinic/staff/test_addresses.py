@@ -98,8 +98,8 @@ def test_a_new_address_counts_once_it_is_verified_and_the_old_one_is_told(client
     assert "new@clinic.example" in message.body
     assert reset(client, "edwin@clinic.example")[0] == []
     assert reset(client, "new@clinic.example")[0] == [["new@clinic.example"]]
-    actions = AuditEvent.objects.filter(action__startswith="staff_address").order_by("pk")
-    assert [event.action for event in actions] == ["staff_address_asked", "staff_address_changed"]
+    actions = AuditEvent.objects.filter(action__startswith="staff.address").order_by("pk")
+    assert [event.action for event in actions] == ["staff.address_asked", "staff.address_changed"]
     assert not any("@" in str(event.details) for event in actions)
 
 
@@ -176,7 +176,7 @@ def test_a_managers_correction_takes_the_account_back(client, user, manager):
     assert [message.to for message in sent()] == [["edwin@clinic.example"]]
     assert reset(client, "evil@evil.test")[0] == []
     assert reset(client, "right@clinic.example")[0] == [["right@clinic.example"]]
-    event = AuditEvent.objects.get(action="staff_address_changed")
+    event = AuditEvent.objects.get(action="staff.address_changed")
     assert (event.actor, event.object_key) == (manager, str(user.pk))
 
 

@@ -80,7 +80,7 @@ def test_one_is_ended_or_all_but_this_one(edwin):
     assert (inside(office), inside(phone), inside(third)) == (True, False, True)
     office.post(reverse("staff_sessions"), {"end": "all"})
     assert (inside(office), inside(third)) == (True, False)
-    events = AuditEvent.objects.filter(action="staff_signed_out")
+    events = AuditEvent.objects.filter(action="staff.signed_out")
     assert {event.actor for event in events} == {edwin}
     assert events.count() == 2
 

@@ -231,19 +231,19 @@ def test_the_record_tells_who_came_in_and_who_was_refused(user):
     fresh.post(reverse("mfa_generate_recovery_codes"))
     fresh.post(reverse("mfa_deactivate_totp"))
     assert events() == [
-        ("staff_refused", {"why": "wrong password"}),
-        ("staff_signed_in", {"proofs": ["password"]}),
-        ("second_factor_added", {"kind": "totp"}),
-        ("second_factor_added", {"kind": "recovery_codes"}),
-        ("staff_refused", {"why": "wrong code"}),
-        ("staff_signed_in", {"proofs": ["password", "totp"]}),
-        ("staff_password_changed", {}),
-        ("staff_signed_out", {"sessions": 1}),
-        ("second_factor_renewed", {"kind": "recovery_codes"}),
-        ("second_factor_removed", {"kind": "totp"}),
-        ("second_factor_removed", {"kind": "recovery_codes"}),
+        ("staff.refused", {"why": "wrong password"}),
+        ("staff.signed_in", {"proofs": ["password"]}),
+        ("second_factor.added", {"kind": "totp"}),
+        ("second_factor.added", {"kind": "recovery_codes"}),
+        ("staff.refused", {"why": "wrong code"}),
+        ("staff.signed_in", {"proofs": ["password", "totp"]}),
+        ("staff.password_changed", {}),
+        ("staff.signed_out", {"sessions": 1}),
+        ("second_factor.renewed", {"kind": "recovery_codes"}),
+        ("second_factor.removed", {"kind": "totp"}),
+        ("second_factor.removed", {"kind": "recovery_codes"}),
     ]
-    by = AuditEvent.objects.filter(action="staff_refused").values_list("actor_label", flat=True)
+    by = AuditEvent.objects.filter(action="staff.refused").values_list("actor_label", flat=True)
     assert set(by) == {"somebody"}
     whole = str(list(AuditEvent.objects.values()))
     for secret_text in (PASSWORD, "battery", secret, "a guess", "@"):
@@ -260,7 +260,7 @@ def test_a_reset_password_is_recorded_and_ends_all_sessions(user, mailoutbox):
     client.post(page, {"password1": "battery staple 99", "password2": "battery staple 99"})
     assert not user.staff_sessions.exists()
     kinds = [action for action, _ in events()]
-    assert kinds[-3:] == ["staff_reset_asked", "staff_password_reset", "staff_signed_out"]
+    assert kinds[-3:] == ["staff.reset_asked", "staff.password_reset", "staff.signed_out"]
     assert sign_in(client, password="battery staple 99").status_code == 302
 
 
@@ -268,20 +268,20 @@ def test_an_inactive_account_that_is_tried_is_recorded(user):
     user.is_active = False
     user.save()
     sign_in(Client())
-    assert events("staff_refused") == [("staff_refused", {"why": "inactive account"})]
+    assert events("staff.refused") == [("staff.refused", {"why": "inactive account"})]
 
 
 def test_a_flood_of_guesses_fills_no_table(user):
     for _ in range(30):
         sign_in(Client(), password="a guess")
         sign_in(Client(), "nobody", "a guess")
-    found = events("staff_refused")
+    found = events("staff.refused")
     assert len(found) == record.MOST_AN_HOUR
     assert found[-1][1]["more"] == "not recorded for up to an hour"
     assert {details["why"] for _, details in found} == {"wrong password", "too many tries"}
     with time_machine.travel(timezone.now() + timedelta(minutes=61)):
         sign_in(Client(), password="a guess")
-    assert len(events("staff_refused")) == record.MOST_AN_HOUR + 1
+    assert len(events("staff.refused")) == record.MOST_AN_HOUR + 1
 
 
 def test_a_refused_admin_page_is_recorded_with_who_but_no_row(client, user):
@@ -289,7 +289,7 @@ def test_a_refused_admin_page_is_recorded_with_who_but_no_row(client, user):
     client.force_login(user)
     for _ in range(30):
         client.get(reverse("admin:clinic_auditevent_change", args=[4711]))
-    found = AuditEvent.objects.filter(action="page_refused")
+    found = AuditEvent.objects.filter(action="page.refused")
     assert found.count() == record.MOST_AN_HOUR
     assert found.last().details == {"page": "admin:clinic_auditevent_change"}
     assert found.last().actor == user
@@ -317,7 +317,7 @@ def test_a_key_signs_in_again_and_again(enrolled):
         client = Client()
         key.sign_in(client)
         assert client.get("/admin/").status_code == 200
-    assert events("staff_signed_in")[-1][1] == {"proofs": ["webauthn"]}
+    assert events("staff.signed_in")[-1][1] == {"proofs": ["webauthn"]}
 
 
 def test_a_key_that_does_not_count_signs_in(enrolled):
@@ -338,7 +338,7 @@ def test_a_copied_key_is_refused_and_recorded(enrolled, back):
     page = key.sign_in(client)
     assert "it answered as a copy of it would" in page.content.decode()
     assert client.get("/admin/").status_code == 302
-    [(_, details)] = events("passkey_copied")
+    [(_, details)] = events("passkey.copied")
     assert details == {"key": Authenticator.objects.get(type="webauthn").pk}
 
 
