@@ -63,6 +63,8 @@ def buttons(model_admin, request, booking, now):
         return []
     found = []
     for name in transitions.allowed(booking, now, clinic=request.clinic):
+        if name == transitions.CORRECT.name:
+            continue  # that is the page itself
         verb = VERBS.get(name)
         label = verb.label if verb else _page_label(name, booking)
         found.append(

@@ -21,7 +21,6 @@ from bookings.desk import booking as desk_booking
 from bookings.desk import callers, inbox
 from bookings.lifecycle import contact, errors, transitions
 from bookings.models import Booking
-from clinic.admin.audit import RecordsChanges
 from clinic.admin.lookups import OfferedLookups
 from clinic.admin.paginator import BoundedPaginator
 from clinic.models import Clinic
@@ -71,7 +70,7 @@ class ContactForm(forms.ModelForm):
 
 
 @admin.register(Booking)
-class BookingAdmin(OfferedLookups, OwnRows, RecordsChanges, admin.ModelAdmin):
+class BookingAdmin(OfferedLookups, OwnRows, admin.ModelAdmin):
     form = ContactForm
     list_display = [
         "spoken", "when", "patient", "practitioner", "concern", "visit_type", "state", "asked",
@@ -139,7 +138,8 @@ class BookingAdmin(OfferedLookups, OwnRows, RecordsChanges, admin.ModelAdmin):
         return [name for name in fields if name not in self.EDITABLE]
 
     def has_change_permission(self, request, obj=None):
-        if obj is not None and (obj.erased_at or obj.offered_for_id):
+        now, by = timezone.now(), request.user
+        if obj is not None and not transitions.CORRECT.allows(obj, now=now, by=by):
             return False
         return super().has_change_permission(request, obj)
 
@@ -262,12 +262,18 @@ class BookingAdmin(OfferedLookups, OwnRows, RecordsChanges, admin.ModelAdmin):
 
     def save_model(self, request, obj, form, change):
         # Only what was typed: a verb may have changed the rest since this form was opened.
-        obj.save(update_fields=form.changed_data)
-        if {"email", "phone"}.intersection(form.changed_data):
-            contact.contact_changed(obj, by=request.user)
+        changes = {field: form.cleaned_data[field] for field in form.changed_data}
+        if not changes:
+            return
+        try:
+            corrected = contact.correct(obj, changes=changes, by=request.user)
+        except errors.SchedulingError as error:  # it was erased since this form was opened
+            messages.error(request, f"{obj}: nothing was changed. {error.message}")
+            return
+        if {"email", "phone"}.intersection(changes):
             new = (
                 " A new link is on its way."
-                if "link" in transitions.allowed(obj, timezone.now())
+                if "link" in transitions.allowed(corrected, timezone.now())
                 else ""
             )
             messages.info(request, f"Earlier links of this booking have stopped working.{new}")

@@ -1,9 +1,11 @@
 """How a patient is reached: a corrected address or number, new manage links, a new clock time."""
 
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
+from django.utils.text import capfirst
 
-from bookings import manage_links, times
+from bookings import manage_links, rate_limits, times
 from bookings.messaging.queue import queue, requeue
 from bookings.models import Booking, Message
 from clinic import audit
@@ -34,18 +36,48 @@ def _queue_new_link(booking, now):
         queue(booking, Kind.LINK, occasion=f"{now:%Y%m%dT%H%M%S%f}")
 
 
-@transaction.atomic
-def contact_changed(booking, *, by, now=None):
-    """Staff corrected the e-mail address or the phone number, which the caller has saved.
+def mail_lost_links(email, *, by="patient", now=None):
+    """Mail new manage links to whoever lost them, as far as the address has visits ahead.
 
-    Links that went to the old address die at once. The new one gets what did not reach the old, or
-    else a new link, as far as there is anything left to manage.
+    Up to three, and within what one mailbox is mailed in a day; earlier links go on working. Says
+    nothing of what it found.
     """
     now = now or timezone.now()
+    mine = Booking.objects.awaited(now).filter(email__iexact=email)
+    # What strangers asked for with the address crowds out nothing that its owner has opened.
+    for booking in mine.order_by(F("proved_at").desc(nulls_last=True), "-created_at")[:3]:
+        with rate_limits.mailing(email, now) as may_mail:
+            if may_mail and transitions.SEND_LINK.allows(booking, now=now, by=by):
+                queue(booking, Kind.LINK, occasion=f"lost:{now:%Y%m%dT%H%M%S%f}")
+                audit.record(audit.Action.BOOKING_LINK_ASKED, booking, by=by, at=now)
+
+
+@transaction.atomic
+def correct(booking, *, changes, by, now=None):
+    """Staff correct what is known of the patient: ``changes`` are new values by field name.
+
+    Where the e-mail address or the phone number is among them, links that went to the old one die
+    at once. The new one gets what did not reach the old, or else a new link, as far as there is
+    anything left to manage. Raises NotAllowed for an offer, and for what is erased.
+    """
+    now = now or timezone.now()
+    booking = locking.locked(booking)
+    transitions.CORRECT.require(booking, now=now, by=by)
+    for field, value in changes.items():
+        setattr(booking, field, value)
+    booking.save(update_fields=list(changes))
+    names = [capfirst(Booking._meta.get_field(field).verbose_name) for field in changes]
+    audit.record(audit.Action.BOOKING_CHANGED, booking, by=by, at=now, details={"fields": names})
+    if not {"email", "phone"}.isdisjoint(changes):
+        _reach_anew(booking, by=by, now=now)
+    return booking
+
+
+def _reach_anew(booking, *, by, now):
     manage_links.revoke_all(booking, now=now)
     unsent = booking.messages.failed().to_patients()
     again = [requeue(message, by=by, now=now) for message in unsent if booking.email]
-    if booking.email and not any(again):
+    if not any(again) and transitions.SEND_LINK.allows(booking, now=now, by=by):
         _queue_new_link(booking, now)
 
 

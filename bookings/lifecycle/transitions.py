@@ -61,6 +61,10 @@ def _can_be_mailed_ahead(booking, now, clinic):
     return _has_address(booking, now, clinic) and not _started(booking, now, clinic)
 
 
+def _is_somebodys(booking, now, clinic):
+    return booking.offered_for_id is None
+
+
 def _clock_has_shifted(booking, now, clinic):
     if _started(booking, now, clinic):
         return False
@@ -157,13 +161,19 @@ TELL = Transition(
     when=_clock_has_shifted, words="Its clock time is the one that people were told.",
 )  # fmt: skip
 SEND_LINK = Transition(
-    "link", Booking.AWAITED, None, STAFF, "",
+    "link", Booking.AWAITED, None, (PATIENT, *STAFF), "",
     when=_can_be_mailed_ahead,
     words="There is no address to send it to, or nothing left to manage.", owes=(Kind.LINK,),
 )  # fmt: skip
 CANCEL = Transition(
     "cancel", (*Booking.AWAITED, Status.PROPOSED), Status.CANCELLED, STAFF, "cancelled",
     owes=(Kind.CANCELLED,), recorded_as=Action.BOOKING_CANCELLED,
+)  # fmt: skip
+
+# On the booking's page itself, not by a button.
+CORRECT = Transition(
+    "correct", tuple(Status), None, STAFF, "corrected",
+    when=_is_somebodys, words="An offer has no patient of its own: correct the request.",
 )  # fmt: skip
 
 # By the patient: with a time the request waits again, unless the clinic confirms at once (CONFIRM).
@@ -198,7 +208,7 @@ CANCEL_ONLINE = Transition(
 # As the desk's buttons stand, then what patients do.
 TABLE = (
     CONFIRM, ARRIVE, SEE, MISS, MOVE, OFFER, UNDO, TELL, SEND_LINK, CANCEL,
-    REQUEST, REQUEST_CALLBACK, PROVE, CHOOSE, MOVE_ONLINE, CANCEL_ONLINE,
+    CORRECT, REQUEST, REQUEST_CALLBACK, PROVE, CHOOSE, MOVE_ONLINE, CANCEL_ONLINE,
 )  # fmt: skip
 
 

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 from django.conf import settings
 from django.core.signing import BadSignature
-from django.db.models import F
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -23,9 +22,9 @@ from bookings import manage_links, rate_limits, times
 from bookings.availability import week
 from bookings.availability.search import SlotSearch
 from bookings.forms import CancelForm, LostLinkForm, SecondFactForm
-from bookings.lifecycle import answers, errors, offers, requests, transitions
+from bookings.lifecycle import answers, contact, errors, offers, requests, transitions
 from bookings.messaging import calendars, queue
-from bookings.models import Booking, ManageLink, Message
+from bookings.models import Booking, ManageLink
 from clinic import mail_addresses
 from clinic.models import Clinic
 from conditions import editions
@@ -390,7 +389,7 @@ def lost_link(request):
     form = LostLinkForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         began = time.monotonic()
-        _mail_links(form.cleaned_data["email"])
+        contact.mail_lost_links(form.cleaned_data["email"])
         time.sleep(max(0, began + LOST_LINK_SECONDS - time.monotonic()))
         return render(request, "bookings/lost_link_sent.html")
     return render(
@@ -399,13 +398,3 @@ def lost_link(request):
         {"form": form, "errors": bool(form.errors)},
         status=422 if form.errors else 200,
     )
-
-
-def _mail_links(email):
-    now = timezone.now()
-    mine = Booking.objects.filter(email__iexact=email, status__in=Booking.AWAITED)
-    # What strangers asked for with the address crowds out nothing that its owner has opened.
-    for booking in mine.order_by(F("proved_at").desc(nulls_last=True), "-created_at")[:3]:
-        with rate_limits.mailing(email, now) as may_mail:
-            if may_mail:
-                queue.queue(booking, Message.Kind.LINK, occasion=f"lost:{now:%Y%m%dT%H%M%S%f}")

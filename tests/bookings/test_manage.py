@@ -7,7 +7,7 @@ import pytest
 import time_machine
 
 from bookings import manage_links
-from bookings.lifecycle import answers, offers
+from bookings.lifecycle import answers, contact, offers
 from bookings.models import Booking, Message
 from bookings.views import manage
 from clinic.models import AuditEvent
@@ -281,7 +281,7 @@ def test_the_answer_to_a_lost_link_takes_as_long_either_way(client, booking, mon
     def mail_links(email):
         clock.now += 0.03 if email == "zelda@example.org" else 0.001
 
-    monkeypatch.setattr(manage, "_mail_links", mail_links)
+    monkeypatch.setattr(contact, "mail_lost_links", mail_links)
     for email, waits in (("zelda@example.org", 0.07), ("nobody@example.org", 0.099)):
         client.post("/booking/lost/", {"email": email})
         assert clock.waits.pop() == pytest.approx(waits)

@@ -507,7 +507,7 @@ def test_a_corrected_address_gets_a_new_link_and_the_old_ones_die():
     """R-09"""
     booking = make_booking()
     secret = manage_links.issue(booking, BEFORE)
-    contact.contact_changed(booking, by="system", now=BEFORE)
+    contact.correct(booking, changes={"email": "new@example.org"}, by="system", now=BEFORE)
     assert manage_links.look_up(secret, BEFORE) is None
     assert links_waiting(booking) == 1
 
@@ -517,7 +517,7 @@ def test_a_corrected_address_gets_what_did_not_reach_the_old_one():
     failed = queue_message(booking, Kind.CONFIRMED)
     to_desk = queue_message(booking, Kind.DESK_NEW)
     Message.objects.update(state="failed", error="SMTP 550 for the recipient")
-    contact.contact_changed(booking, by="system", now=BEFORE)
+    contact.correct(booking, changes={"email": "new@example.org"}, by="system", now=BEFORE)
     failed.refresh_from_db()
     to_desk.refresh_from_db()
     assert (failed.state, failed.error) == ("queued", "")
@@ -530,7 +530,7 @@ def test_without_an_address_nothing_is_queued():
     secret = manage_links.issue(booking, BEFORE)
     queue_message(booking, Kind.CONFIRMED)
     Message.objects.update(state="failed")
-    contact.contact_changed(booking, by="system", now=BEFORE)
+    contact.correct(booking, changes={"phone": "+13235550178"}, by="system", now=BEFORE)
     assert manage_links.look_up(secret, BEFORE) is None
     assert not booking.messages.waiting().exists()
 

@@ -105,7 +105,7 @@ class Clinic:
             "noshow": lambda: visits.record_outcome(booking, outcome="noshow", **by),
             "undo": lambda: visits.undo(booking, **by),
             "tell again": lambda: contact.tell_again(booking, **by),
-            "contact": lambda: contact.contact_changed(booking, **by),
+            "contact": lambda: contact.correct(booking, changes={"phone": "+13235550178"}, **by),
         }
 
     def step(self):

@@ -329,7 +329,9 @@ def test_old_links_end_with_every_change(booking):
         lambda: lifecycle_answers.reschedule(
             booking, start=START + timedelta(hours=1), by="system", now=NOW
         ),
-        lambda: contact.contact_changed(booking, by="system", now=NOW),
+        lambda: contact.correct(
+            booking, changes={"email": "new@example.org"}, by="system", now=NOW
+        ),
         lambda: contact.send_link(booking, by="system", now=NOW),
     )
     for change in changes:
