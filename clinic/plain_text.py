@@ -5,6 +5,7 @@ import unicodedata
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
 
 # Controls, lone surrogates, bidirectional overrides and isolates, line and paragraph separators.
 _REFUSED = re.compile(
@@ -12,6 +13,7 @@ _REFUSED = re.compile(
 )
 _INVISIBLE = re.compile(r"[\u200b-\u200f\u2060-\u2064\ufeff\u00ad\u034f\u115f\u1160\u3164\uffa0\s]")
 _MARKS_PER_LETTER = 4
+_CANNOT_USE = _("There is a character in it that we cannot use. Please type it again by hand.")
 _EXPANDING = {"\ufdfa", "\ufdfb"}  # one letter of these becomes 18 in a compatibility form
 
 
@@ -25,20 +27,14 @@ def clean_text(value, *, lines=False):
     if not value:
         return ""
     if _REFUSED.search(value) or (not lines and re.search(r"[\n\t]", value)):
-        raise ValidationError(
-            "There is a character in it that we cannot use. Please type it again by hand.",
-            code="characters",
-        )
+        raise ValidationError(_CANNOT_USE, code="characters")
     if not _INVISIBLE.sub("", value):
-        raise ValidationError("Please use letters that can be seen.", code="invisible")
+        raise ValidationError(_("Please use letters that can be seen."), code="invisible")
     marks = 0
     for character in value:
         marks = marks + 1 if unicodedata.combining(character) else 0
         if marks > _MARKS_PER_LETTER or character in _EXPANDING:
-            raise ValidationError(
-                "There is a character in it that we cannot use. Please type it again by hand.",
-                code="characters",
-            )
+            raise ValidationError(_CANNOT_USE, code="characters")
     return value
 
 

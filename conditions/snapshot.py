@@ -5,8 +5,10 @@ from html import unescape
 from typing import NamedTuple
 
 import nh3
+from django.utils import translation
 from django.utils.html import escape, strip_tags
 from django.utils.text import slugify
+from django.utils.translation import gettext as _
 
 from .document import Kind, at_schema, digest, leaves, mapped, names
 from .fields import ATTRIBUTES, SCHEMES, TAGS, clean_html
@@ -46,6 +48,12 @@ def _shared():
 
 
 def _built(page, shared):
+    """Build the document in the page's language, whoever asks: our own words in it stay there."""
+    with translation.override(page.language):
+        return _document(page, shared)
+
+
+def _document(page, shared):
     condition = page.condition
     numbers, references = _references(page)
     own_flags = list(condition.red_flags.all()) if condition else []
@@ -295,12 +303,15 @@ def _link(match, numbers):
     number = numbers.get(match[1])
     if number is None:
         return match[0]  # lint reports it
-    return f'<sup><a href="#ref-{number}" aria-label="Reference {number}">[{number}]</a></sup>'
+    name = escape(_("Reference %(number)s") % {"number": number})
+    return f'<sup><a href="#ref-{number}" aria-label="{name}">[{number}]</a></sup>'
 
 
 def _table(match, label, counter):
     number = next(counter)
-    name = escape(label if number == 1 else f"{label}, table {number}")
+    if number > 1:
+        label = _("%(heading)s, table %(number)s") % {"heading": label, "number": number}
+    name = escape(label)
     rows = _ROW.sub(_scoped, match[1])
     return (
         f'<div class="table-wrap" tabindex="0" role="region" aria-label="{name}">'

@@ -3,6 +3,7 @@
 import pytest
 from django.conf import settings
 from django.core.cache import caches
+from django.utils import translation
 
 
 def pytest_configure(config):
@@ -17,3 +18,10 @@ def pytest_configure(config):
 @pytest.fixture(autouse=True)
 def _empty_memory():
     caches["memory"].clear()
+
+
+@pytest.fixture
+def pseudo_language(monkeypatch):
+    """Whatever goes through gettext stands in «», as in a language that nobody speaks."""
+    translation.gettext("")  # chooses the implementation that is replaced
+    monkeypatch.setattr(translation._trans, "gettext", lambda message: f"«{message}»")

@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.db import models
 from django.db.models import Exists, Q
+from django.utils.translation import gettext_lazy as _
 
 from .. import public_words
 
@@ -10,9 +11,9 @@ from .. import public_words
 class VisitType(models.TextChoices):
     """How a consultation takes place."""
 
-    IN_PERSON = "in_person", "At the clinic"
-    VIDEO = "video", "Video call"
-    PHONE = "phone", "Phone call"
+    IN_PERSON = "in_person", _("At the clinic")
+    VIDEO = "video", _("Video call")
+    PHONE = "phone", _("Phone call")
 
 
 class PractitionerQuerySet(models.QuerySet):

@@ -2,6 +2,8 @@
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from clinic.models import Practitioner
 
@@ -30,12 +32,12 @@ class Condition(models.Model):
         ADVICE = "advice", "Advice only: the clinic does not treat it with toxin"
 
     class Evidence(models.TextChoices):
-        STRONG = "strong", "Strong"
-        MODERATE = "moderate", "Moderate"
-        MIXED = "mixed", "Mixed"
-        LIMITED = "limited", "Limited"
-        VERY_LIMITED = "very_limited", "Very limited"
-        AGAINST = "against", "Guideline advises against"
+        STRONG = "strong", _("Strong")
+        MODERATE = "moderate", _("Moderate")
+        MIXED = "mixed", _("Mixed")
+        LIMITED = "limited", _("Limited")
+        VERY_LIMITED = "very_limited", _("Very limited")
+        AGAINST = "against", _("Guideline advises against")
 
     BARS = {
         Evidence.STRONG: 4,
@@ -119,11 +121,11 @@ class Condition(models.Model):
     def timing(self):
         """The five timing facts that are known, in page order, as (key, label, value, note, source)."""
         labels = [
-            ("onset", "Starts to work"),
-            ("peak", "Strongest"),
-            ("duration", "Lasts about"),
-            ("session", "A session"),
-            ("repeat", "Repeated"),
+            ("onset", gettext("Starts to work")),
+            ("peak", gettext("Strongest")),
+            ("duration", gettext("Lasts about")),
+            ("session", gettext("A session")),
+            ("repeat", gettext("Repeated")),
         ]
         return [
             (key, label, *(getattr(self, f"{key}{end}") for end in ("", "_note", "_source")))

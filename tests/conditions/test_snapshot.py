@@ -1,6 +1,7 @@
 """The document that a page is rendered from."""
 
 import pytest
+from django.utils.translation import get_language
 
 from conditions import snapshot
 from conditions.models import Condition, Faq, RedFlag, Reference, Section, SharedBlock
@@ -212,3 +213,19 @@ def test_building_takes_the_same_queries_whatever_the_size(django_assert_max_num
     with django_assert_max_num_queries(10):
         snapshot.build_document(page)
     assert Condition.objects.count() == 1
+
+
+def test_our_own_words_in_a_document_can_be_translated(pseudo_language):
+    page = make_page(condition=make_condition(onset="In 3 days", evidence="limited"))
+    document = snapshot.build_document(page)
+    assert document["condition"]["evidence_label"] == "«Limited»"
+    assert document["condition"]["timing"][0]["label"] == "«Starts to work»"
+    assert "«Reference 1»" in str(document["sections"])
+
+
+def test_a_document_is_built_in_the_language_of_its_page(monkeypatch):
+    spoken = []
+    monkeypatch.setattr(snapshot, "_document", lambda page, shared: spoken.append(get_language()))
+    monkeypatch.setattr(snapshot, "at_schema", lambda document, schema: document)
+    snapshot.build_document(make_page(language="tr"))
+    assert spoken == ["tr"]

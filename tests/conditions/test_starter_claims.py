@@ -107,7 +107,7 @@ def test_a_status_that_nobody_read_again_is_not_called_retired():
 def test_every_grade_is_explained_and_has_its_bars():
     how = words("how-it-works")
     for grade in Condition.Evidence:
-        assert grade.label in how
+        assert str(grade.label) in how
         assert 1 <= Condition.BARS[grade] <= 4
     assert PAGES["tmj-disorders"]["evidence"] == "against"
     assert PAGES["bruxism"]["evidence"] == "mixed"
