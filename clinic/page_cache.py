@@ -11,7 +11,7 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.utils.cache import get_conditional_response, quote_etag
 
-from . import languages
+from . import errors, languages
 from .models import Clinic
 
 KEEP_SECONDS = 60  # how long browsers and this process may show the same page
@@ -25,6 +25,7 @@ def answer(request, template, version, context):
     (staff, mostly) get their own copy, since the page may greet them.
     """
     clinic = Clinic.objects.current()
+    errors.remember_phone(clinic)
     if settings.DEBUG or settings.SESSION_COOKIE_NAME in request.COOKIES:
         response = render(request, template, {"clinic": clinic, **context(clinic)})
         response.headers["Cache-Control"] = "private, no-cache"

@@ -1,7 +1,6 @@
 """The front page, and what it and the pages of conditions show of booking."""
 
 from django.core.cache import caches
-from django.shortcuts import render
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.views.decorators.gzip import gzip_page
@@ -9,7 +8,7 @@ from django.views.decorators.http import require_safe
 
 from bookings import times
 from bookings.availability.search import SlotSearch
-from clinic import opening_status
+from clinic import opening_status, page_cache
 from clinic.models import Clinic
 from conditions import editions
 from conditions.models import Edition
@@ -71,6 +70,5 @@ def home(request):
         "opening": opening_status.read(),
         **booking_offer(),
     }
-    response = render(request, "bookings/home.html", context)
-    response.headers["Cache-Control"] = "public, max-age=60"
-    return response
+    version = list(context.items())
+    return page_cache.answer(request, "bookings/home.html", version, lambda clinic: context)
