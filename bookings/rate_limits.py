@@ -31,6 +31,8 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
+from clinic import database_waiting
+
 from .models import Booking, Tally
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -131,12 +133,13 @@ def _locked(now, **values):
     Always in the order of the keys, so that two requests never wait crosswise.
     """
     keys = {kind: _key(kind, value) for kind, value in values.items() if value}
-    Tally.objects.bulk_create(
-        [Tally(key=key, until=now + _KEPT_FOR) for key in sorted(keys.values())],
-        update_conflicts=True,
-        unique_fields=["key"],
-        update_fields=["until"],
-    )
+    with database_waiting.queueing():
+        Tally.objects.bulk_create(
+            [Tally(key=key, until=now + _KEPT_FOR) for key in sorted(keys.values())],
+            update_conflicts=True,
+            unique_fields=["key"],
+            update_fields=["until"],
+        )
     rows = Tally.objects.in_bulk(keys.values())
     return {kind: rows[key] for kind, key in keys.items()}
 

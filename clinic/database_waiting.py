@@ -23,13 +23,14 @@ from contextlib import contextmanager, suppress
 
 import psycopg2
 from django.conf import settings
-from django.db import OperationalError, connections
+from django.db import OperationalError, connection, connections
 from psycopg2.extensions import POLL_OK, POLL_READ, set_wait_callback
 
 PATIENCE = 8  # seconds; longer than any limit of the database's own, so that those come first
 MOMENT = 0.4  # seconds without any answer
 QUESTION = 0.25  # seconds for asking whether the server is at work
 NEXT_LOOK = 1  # seconds for which the last thread then takes the silence for granted
+QUEUE = "6s"  # for a lock that requests hold in turn; shorter than PATIENCE
 THREADS = 4  # of one web process
 STEP = 0.1  # seconds between looks at the limits
 WRITE_LOCK = "120"
@@ -130,6 +131,24 @@ def wait(connection):
         return
     with _patience(lambda: _at_work(connection)) as is_silent:
         _wait(connection, is_silent)
+
+
+@contextmanager
+def queueing():
+    """Lock inside what every request of this kind locks: a queue that moves on is waited for.
+
+    PostgreSQL's limit for one lock is meant for somebody who holds it and does nothing. Needs a
+    transaction. SQLite's one lock is waited for like this anyway.
+    """
+    if connection.Database is not psycopg2:
+        yield
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SET LOCAL lock_timeout = %s; SET LOCAL statement_timeout = %s", [QUEUE, QUEUE]
+        )
+        yield
+        cursor.execute("SET LOCAL lock_timeout = DEFAULT; SET LOCAL statement_timeout = DEFAULT")
 
 
 def wait_for_the_lock(execute, sql, params, many, context):

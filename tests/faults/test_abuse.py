@@ -265,6 +265,28 @@ def test_one_person_presses_twenty_times_at_once(guarded):
     assert count(guarded, mails) == 3
 
 
+@pytest.mark.only_on("postgresql")
+def test_a_press_waits_longer_for_its_turn_than_for_a_row(guarded):
+    """A queue of presses on a slow machine moves on; SQLite's crowds are in test_db_down.py."""
+    import psycopg2
+
+    starts = free_times(guarded)
+    callers = [Caller(guarded, f"203.0.{number}.1") for number in range(2)]
+    for number, caller in enumerate(callers):
+        caller.up_to_press(number, starts[number])
+    assert callers[0].book().location == "/book/done/"  # so that there are counts to lock
+    others = psycopg2.connect(guarded.env["DATABASE_URL"])
+    try:
+        others.cursor().execute("SELECT 1 FROM bookings_tally FOR UPDATE")
+        with ThreadPoolExecutor(1) as pool:
+            press = pool.submit(callers[1].book)
+            time.sleep(4)  # the limit for one row is 3
+            others.rollback()
+            assert press.result().location == "/book/done/"
+    finally:
+        others.close()
+
+
 def test_one_network_presses_twelve_times_at_once(guarded):
     """C-10: five are taken, three are held for proof, the rest is told to call."""
     starts = free_times(guarded)
