@@ -17,7 +17,7 @@ class FormClient(Client):
 
 @pytest.fixture(autouse=True)
 def _no_limits(settings):
-    """These visitors fill four steps in no time; test_limits.py switches the limits on."""
+    """These visitors fill four steps in no time; test_rate_limits.py switches the limits on."""
     settings.ABUSE_LIMITS = False
 
 

@@ -46,7 +46,7 @@ def test_privacy_names_the_retention_that_the_manager_set(client):
 
 
 def test_privacy_says_what_stays_and_that_periods_never_grow_for_old_bookings(client):
-    """The periods themselves are those of tests/bookings/test_erasure.py."""
+    """The periods themselves are those of tests/bookings/lifecycle/test_erasure.py."""
     make_clinic(retention_days_after_cancelled=45)
     html = client.get("/privacy/").content.decode()
     assert html.count("45 days") == 3

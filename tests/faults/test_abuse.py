@@ -13,7 +13,7 @@ import time_machine
 
 from bookings import manage_links
 from bookings.models import Booking, Message
-from tests.bookings.test_limits import Guest
+from tests.bookings.test_rate_limits import Guest
 from tests.factories import (
     make_booking,
     make_clinic,

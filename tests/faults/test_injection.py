@@ -133,7 +133,7 @@ FORMULAS = [
     "-2+3+cmd|' /C calc'!A0",
     "\t=1+1",
     "\r=1+1",
-    "\x1f=1+1",  # PostgreSQL stores no NUL; tests/bookings/test_exports.py has it
+    "\x1f=1+1",  # PostgreSQL stores no NUL; tests/bookings/desk/test_exports.py has it
     "Pat\r\n=1+1",
     "Pat;=1+1",
     'Pat";"=1+1',

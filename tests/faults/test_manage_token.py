@@ -1,6 +1,6 @@
 """R-05 to R-14: a manage link opens one booking, only when a person uses it, and only while it lives.
 
-tests/bookings/test_manage.py and test_links.py hold what one page or function does; here is what
+tests/bookings/views/test_manage.py and test_links.py hold what one page or function does; here is what
 an attacker, a mail scanner or a copy of the database can do.
 """
 
