@@ -18,6 +18,7 @@ from conditions import editions
 from conditions.models import Page
 
 from .lifecycle import erasure, transitions
+from .messaging.queue import message_key
 from .models import Booking, Message
 
 CHUNK = 500  # bookings read at a time together with their history
@@ -28,7 +29,6 @@ Source = Booking.Source
 
 AFTER = transitions.statuses_after()  # events of other actions do not change the status
 CONFIRMED = (Status.BOOKED, *transitions.CAME)
-SAYS_CONFIRMED = (Kind.CONFIRMED, Kind.CHANGED)
 
 
 def overlapping():
@@ -148,11 +148,12 @@ def _announced(booking, _events, keys):
     if not booking.email or booking.erased_at:
         return True
     if booking.status in CONFIRMED:
-        fitting = {f"{booking.pk}:{kind}:{booking.sequence}" for kind in SAYS_CONFIRMED}
+        says_so = transitions.news_of(Status.BOOKED)
+        fitting = {message_key(booking, kind, booking.sequence) for kind in says_so}
         return len(fitting.intersection(keys)) == 1
     if booking.status == Status.CANCELLED:
         by_people = booking.cancelled_by != Booking.CancelledBy.SYSTEM
-        start = f"{booking.pk}:{Kind.CANCELLED}:"
+        start = message_key(booking, Kind.CANCELLED, "")
         return sum(key.startswith(start) for key in keys) == int(by_people)
     return True
 

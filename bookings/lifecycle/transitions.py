@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bookings.lifecycle.errors import NotAllowed, SchedulingError, SlotTaken
-from bookings.messaging import relevance
 from bookings.models import Booking, Message
 from clinic.models import Action, Clinic
 
@@ -33,10 +32,6 @@ def actor_of(by):
 
 
 # --- when -----------------------------------------------------------------------------------------
-
-
-def _stands(booking, now, clinic):
-    return not booking.has_lapsed(now)
 
 
 def _in_time(booking, now, clinic):
@@ -74,6 +69,11 @@ def _clock_has_shifted(booking, now, clinic):
 
 # --- the table ------------------------------------------------------------------------------------
 
+NEVER_PROVED = "This request was never proved, and its time has been given back."
+NOT_PROVED_IN_TIME = "This request was not confirmed in time. Please choose a time again."
+TOO_LATE = "It is too late to {} online. Please call us."
+NOT_STARTED = "This consultation has not started yet."
+
 
 @dataclass(frozen=True)
 class Transition:
@@ -86,13 +86,14 @@ class Transition:
     doing: str  # "so it cannot be …"; empty: ``words`` say it all
     when: Callable[[Booking, datetime, Clinic | None], bool] | None = None
     words: str = ""  # when it is not so
+    lapsed: str = NEVER_PROVED  # words when nobody proved it in time; empty: it may be all the same
     error: type[SchedulingError] = NotAllowed
     owes: tuple[Kind, ...] = ()
     recorded_as: Action | None = None  # what tells of the new status
 
     def __post_init__(self):
         for kind in self.owes:
-            if not set(self.after) <= set(relevance.TRUE_WHILE[kind]):
+            if not set(self.after) <= set(Message.TRUE_WHILE[kind]):
                 raise ValueError(f"{self.name} owes {kind}, which would be dropped")
 
     @property
@@ -112,6 +113,8 @@ class Transition:
             status = booking.get_status_display().lower()
             return NotAllowed(f"This booking is “{status}”, so it cannot be {self.doing}.")
         fits = not booking.erased_at and booking.status in self.from_
+        if fits and self.lapsed and booking.has_lapsed(now):
+            return self.error(self.lapsed)
         if not fits or (self.when and not self.when(booking, now, clinic)):
             return self.error(self.words)
         return None
@@ -125,12 +128,8 @@ class Transition:
         return self.refusal(booking, now=now, by=by, clinic=clinic) is None
 
 
-TOO_LATE = "It is too late to {} online. Please call us."
-NOT_STARTED = "This consultation has not started yet."
-
 CONFIRM = Transition(
     "confirm", (Status.PENDING,), Status.BOOKED, STAFF, "confirmed",
-    when=_stands, words="This request was never proved, and its time has been given back.",
     error=SlotTaken, owes=(Kind.CONFIRMED,), recorded_as=Action.BOOKING_CONFIRMED,
 )  # fmt: skip
 ARRIVE = Transition(
@@ -167,13 +166,14 @@ SEND_LINK = Transition(
 )  # fmt: skip
 CANCEL = Transition(
     "cancel", (*Booking.AWAITED, Status.PROPOSED), Status.CANCELLED, STAFF, "cancelled",
-    owes=(Kind.CANCELLED,), recorded_as=Action.BOOKING_CANCELLED,
+    lapsed="", owes=(Kind.CANCELLED,), recorded_as=Action.BOOKING_CANCELLED,
 )  # fmt: skip
 
 # On the booking's page itself, not by a button.
 CORRECT = Transition(
     "correct", tuple(Status), None, STAFF, "corrected",
     when=_is_somebodys, words="An offer has no patient of its own: correct the request.",
+    lapsed="",
 )  # fmt: skip
 
 # By the patient: with a time the request waits again, unless the clinic confirms at once (CONFIRM).
@@ -187,8 +187,7 @@ REQUEST_CALLBACK = Transition(
 )  # fmt: skip
 PROVE = Transition(
     "prove", (Status.PENDING, Status.BOOKED), None, (PATIENT, SYSTEM), "confirmed by you",
-    when=_stands, words="This request was not confirmed in time. Please choose a time again.",
-    owes=(Kind.DESK_NEW,),
+    lapsed=NOT_PROVED_IN_TIME, owes=(Kind.DESK_NEW,),
 )  # fmt: skip
 CHOOSE = Transition(
     "choose", Booking.WAITING, Status.BOOKED, (PATIENT, SYSTEM), "given that time",
@@ -196,12 +195,12 @@ CHOOSE = Transition(
 )  # fmt: skip
 MOVE_ONLINE = Transition(
     "move", Booking.AWAITED, Status.PENDING, (PATIENT,), "moved",
-    when=_in_time, words=TOO_LATE.format("change the time"),
+    when=_in_time, words=TOO_LATE.format("change the time"), lapsed=NOT_PROVED_IN_TIME,
     owes=(Kind.RECEIVED, Kind.DESK_CHANGED), recorded_as=Action.BOOKING_RESCHEDULED,
 )  # fmt: skip
 CANCEL_ONLINE = Transition(
     "cancel", Booking.AWAITED, Status.CANCELLED, (PATIENT, SYSTEM), "cancelled",
-    when=_in_time, words=TOO_LATE.format("cancel"),
+    when=_in_time, words=TOO_LATE.format("cancel"), lapsed="",
     owes=(Kind.CANCELLED, Kind.DESK_CANCELLED), recorded_as=Action.BOOKING_CANCELLED,
 )  # fmt: skip
 
@@ -215,6 +214,11 @@ TABLE = (
 def allowed(booking, now, *, by=DESK, clinic=None):
     """Names of what may be done with the booking now, in the order of the table."""
     return [row.name for row in TABLE if row.allows(booking, now=now, by=by, clinic=clinic)]
+
+
+def news_of(status):
+    """The kinds of messages that tell a patient that their booking has come to this status."""
+    return {kind for row in TABLE if row.to == status for kind in row.owes if not kind.to_desk}
 
 
 def statuses_after():

@@ -21,7 +21,8 @@ ASK_OUTCOME_AFTER = timedelta(hours=1)  # the desk is asked once, by mail, what 
 # --- queueing -------------------------------------------------------------------------------------
 
 
-def _key(booking, kind, occasion):
+def message_key(booking, kind, occasion):
+    """What the same news has in common, however often it is queued."""
     return f"{booking.pk}:{kind}:{occasion}"
 
 
@@ -39,7 +40,7 @@ def queue(booking, kind, *, due_at=None, occasion=""):
 
 
 def _row(booking, kind, occasion, due_at, now):
-    key = _key(booking, kind, occasion)
+    key = message_key(booking, kind, occasion)
     return Message(key=key, booking=booking, kind=kind, created_at=now, due_at=due_at)
 
 

@@ -2,37 +2,17 @@
 
 from bookings.messaging.queue import (
     WITHHELD,
-    _key,
     _outcome_occasion,
     _reminder_moment,
     _reminder_occasion,
+    message_key,
 )
-from bookings.models import Booking, Message
+from bookings.models import Message
 from clinic.models import Clinic, parse_reminders
 
 Kind = Message.Kind
-Status = Booking.Status
 
 _NEWS = (Kind.RECEIVED, Kind.CONFIRMED, Kind.CHANGED, Kind.CANCELLED)
-
-# What the table of transitions may owe: it is checked against this when it is read.
-TRUE_WHILE = {
-    Kind.PROVE: (Status.PENDING,),
-    Kind.RECEIVED: (Status.PENDING,),
-    Kind.CALLBACK: (Status.WAITLIST,),
-    Kind.OFFERED: (Status.PENDING, Status.WAITLIST),
-    Kind.CONFIRMED: (Status.BOOKED,),
-    Kind.CHANGED: (Status.PENDING, Status.BOOKED),
-    Kind.CANCELLED: (Status.CANCELLED,),
-    Kind.LINK: Booking.AWAITED,
-    Kind.REMINDER: (Status.BOOKED,),
-    Kind.FOLLOW_UP: (Status.NOSHOW,),
-    Kind.DESK_NEW: Booking.AWAITED,
-    Kind.DESK_CHANGED: (Status.PENDING, Status.BOOKED),
-    Kind.DESK_CANCELLED: (Status.CANCELLED,),
-    Kind.DESK_OUTCOME: (Status.BOOKED, Status.ARRIVED),
-}
-
 
 # --- deciding -------------------------------------------------------------------------------------
 
@@ -43,7 +23,7 @@ def _reminder_fits(message, booking, now):
     reminders = parse_reminders(clinic.reminders)
     for position, (name, _before) in enumerate(reminders):
         occasion = _reminder_occasion(name, booking.starts_at)
-        if message.key == _key(booking, Kind.REMINDER, occasion):
+        if message.key == message_key(booking, Kind.REMINDER, occasion):
             later = (before for _name, before in reminders[position + 1 :])
             return all(
                 _reminder_moment(booking.starts_at, before, clinic.zone) > now for before in later
@@ -71,7 +51,7 @@ def _offers(booking, now):
 def still_makes_sense(message, booking, now):
     """Whether the message is still true and of use, with the booking as it is now."""
     kind = message.kind
-    if booking.erased_at or booking.status not in TRUE_WHILE[kind]:
+    if booking.erased_at or booking.status not in Message.TRUE_WHILE[kind]:
         return False
     if kind in (Kind.REMINDER, Kind.CANCELLED, Kind.FOLLOW_UP) and _is_withheld(booking):
         return False
@@ -79,7 +59,7 @@ def still_makes_sense(message, booking, now):
         return bool(_offers(booking, now))
     if booking.starts_at and booking.starts_at <= now:
         return kind == Kind.FOLLOW_UP or (
-            message.key == _key(booking, Kind.DESK_OUTCOME, _outcome_occasion(booking))
+            message.key == message_key(booking, Kind.DESK_OUTCOME, _outcome_occasion(booking))
             and booking.ends_at <= now
         )
     if kind in (Kind.FOLLOW_UP, Kind.DESK_OUTCOME) or booking.has_lapsed(now):

@@ -40,7 +40,30 @@ class Message(models.Model):
         DESK_CANCELLED = "desk_cancelled", "To the desk: cancelled by the patient"
         DESK_OUTCOME = "desk_outcome", "To the desk: please tell us the outcome"
 
+        @property
+        def to_desk(self):
+            return self.value.startswith("desk_")
+
     State = MailState
+
+    # In another status of its booking a message has been overtaken. The table of transitions is
+    # checked against this when it is read; the worker drops what is true no more.
+    TRUE_WHILE = {
+        Kind.PROVE: (Booking.Status.PENDING,),
+        Kind.RECEIVED: (Booking.Status.PENDING,),
+        Kind.CALLBACK: (Booking.Status.WAITLIST,),
+        Kind.OFFERED: Booking.WAITING,
+        Kind.CONFIRMED: (Booking.Status.BOOKED,),
+        Kind.CHANGED: (Booking.Status.PENDING, Booking.Status.BOOKED),
+        Kind.CANCELLED: (Booking.Status.CANCELLED,),
+        Kind.LINK: Booking.AWAITED,
+        Kind.REMINDER: (Booking.Status.BOOKED,),
+        Kind.FOLLOW_UP: (Booking.Status.NOSHOW,),
+        Kind.DESK_NEW: Booking.AWAITED,
+        Kind.DESK_CHANGED: (Booking.Status.PENDING, Booking.Status.BOOKED),
+        Kind.DESK_CANCELLED: (Booking.Status.CANCELLED,),
+        Kind.DESK_OUTCOME: Booking.EXPECTED,
+    }
 
     booking = models.ForeignKey(Booking, on_delete=models.PROTECT, related_name="messages")
     kind = models.CharField(max_length=16, choices=Kind.choices)
@@ -77,7 +100,7 @@ class Message(models.Model):
 
     @property
     def to_desk(self):
-        return self.kind.startswith("desk_")
+        return self.Kind(self.kind).to_desk
 
 
 class Heartbeat(models.Model):

@@ -455,6 +455,28 @@ def test_what_is_offered_is_what_the_verb_accepts(clinic, doctor, name, status, 
             CALLS[name](booking, by=make_user(), now=NOW)
 
 
+@pytest.mark.parametrize("theirs", [True, False])
+@pytest.mark.parametrize("by_patient", [True, False])
+def test_a_request_that_lapsed_is_not_revived(clinic, doctor, theirs, by_patient):
+    """Its time is free already: neither its own practitioner nor another one takes it up again."""
+    booking = make_booking(
+        status="pending",
+        hold_until=NOW,
+        practitioner=doctor,
+        starts_at=at(33),
+        phone="+13235550119",
+    )
+    assert transitions.allowed(booking, NOW) == ["cancel", "correct"]
+    to = doctor if theirs else make_practitioner()
+    with pytest.raises(errors.NotAllowed):
+        answers.reschedule(
+            booking, start=at(34), practitioner=to, now=NOW,
+            by="patient" if by_patient else make_user(),
+        )  # fmt: skip
+    booking.refresh_from_db()
+    assert (booking.status, booking.starts_at) == ("pending", at(33))
+
+
 def test_nothing_is_offered_for_an_erased_booking(clinic):
     booking = make_booking(status="fulfilled", erased_at=NOW, starts_at=at(-24 * 400))
     assert transitions.allowed(booking, NOW) == []
