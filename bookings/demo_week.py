@@ -13,7 +13,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from clinic import audit
-from clinic.models import AuditEvent, Clinic, VisitType
+from clinic.models import Actor, AuditEvent, Clinic, VisitType
 from conditions import editions
 from conditions.models import Condition
 
@@ -107,7 +107,7 @@ def load(*, now=None):
         if entry[0] not in known
     ]
     _leave_nothing_queued()
-    audit.record(LOADED, clinic, by="system", at=now, details=done)
+    audit.record(LOADED, clinic, by=Actor.SYSTEM, at=now, details=done)
     return sum(booking is not None for booking in made)
 
 
@@ -131,7 +131,7 @@ def _clear():
     touched = AuditEvent.objects.filter(
         object_type=Booking._meta.label_lower,
         object_key__in=rows.values("reference"),
-    ).exclude(actor_label="system")
+    ).exclude(actor_label=Actor.SYSTEM)
     kept = rows.filter(reference__in=touched.values("object_key"))
     kept = set(kept.values_list("pk", flat=True)) | set(
         rows.filter(offers__in=kept).values_list("pk", flat=True)
@@ -150,7 +150,7 @@ def _person(name, number):
         "phone": f"+1323555{100 + number:04}",
         "spoken_language": "English",
         "consent_version": CONSENT,
-        "by": "system",
+        "by": Actor.SYSTEM,
     }
 
 
@@ -186,13 +186,13 @@ def _visit(visit, number, clinic, today, now):
         _offer(booking, clinic, today, now)
         return booking
     answered = min(asked + timedelta(hours=2), now)
-    booking = answers.confirm(booking, by="system", now=answered)
+    booking = answers.confirm(booking, by=Actor.SYSTEM, now=answered)
     if visit.ends == Status.CANCELLED:
-        answers.cancel(booking, by="system", now=slot.starts_at - timedelta(hours=20))
+        answers.cancel(booking, by=Actor.SYSTEM, now=slot.starts_at - timedelta(hours=20))
     if visit.ends in (Status.ARRIVED, Status.FULFILLED) and slot.starts_at <= now:
-        booking = visits.mark_arrived(booking, by="system", now=slot.starts_at)
+        booking = visits.mark_arrived(booking, by=Actor.SYSTEM, now=slot.starts_at)
     if visit.ends in (Status.FULFILLED, Status.NOSHOW) and slot.ends_at <= now:
-        visits.record_outcome(booking, outcome=visit.ends, by="system", now=slot.ends_at)
+        visits.record_outcome(booking, outcome=visit.ends, by=Actor.SYSTEM, now=slot.ends_at)
     return booking
 
 
@@ -217,7 +217,7 @@ def _offer(booking, clinic, today, now):
     )
     chosen = [(slot.starts_at, slot.practitioner) for slot in free[:20:10]]
     if chosen:
-        offers.offer(booking, times=chosen, by="system", now=now)
+        offers.offer(booking, times=chosen, by=Actor.SYSTEM, now=now)
         booking.offers.update(is_demo=True)
 
 

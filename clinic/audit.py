@@ -8,34 +8,44 @@ verify() says what was changed, removed or swapped since.
 import json
 import logging
 import os
-from datetime import UTC, timedelta
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, Model, OuterRef, QuerySet
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 
-from .models import Action, AuditEvent, AuditSeal, Clinic
+from .models import Action, Actor, AuditEvent, AuditSeal, Clinic, User
 
 log = logging.getLogger(__name__)
 
 BATCH = 500  # events read, or sealed under one lock
 LATE = timedelta(hours=1)  # an event that has no seal by then was kept from the worker
+Anchor = tuple[int, str]  # number and digest of a seal; zero and the line that is not one
 SEALED = ["id", "at", "actor_id", "actor_label", "action", "object_type", "object_key", "details"]
 
 
-def record(action: Action, subject, *, by=None, details=None, at=None):
+def record(
+    action: Action,
+    subject: Model,
+    *,
+    by: User | Actor | None = None,
+    details: dict | None = None,
+    at: datetime | None = None,
+) -> AuditEvent:
     """Write one AuditEvent about ``subject`` inside the caller's transaction.
 
-    ``by`` is a staff user, or a word such as "patient" or "system". ``details`` is a small dict of
-    codes and UTC times in ISO form; it must hold nothing that a patient typed.
+    Nobody named is the system. ``details`` is a small dict of codes and UTC times in ISO form; it
+    must hold nothing that a patient typed.
     """
-    is_user = hasattr(by, "get_username")
+    is_user = isinstance(by, User)
     return AuditEvent.objects.create(
         at=at or timezone.now(),
         actor=by if is_user else None,
-        actor_label=(by.get_full_name() or by.get_username()) if is_user else (by or "system"),
+        actor_label=(by.get_full_name() or by.get_username()) if is_user else (by or Actor.SYSTEM),
         action=action,
         object_type=subject._meta.label_lower,
         object_key=str(getattr(subject, "reference", None) or subject.pk),
@@ -43,7 +53,7 @@ def record(action: Action, subject, *, by=None, details=None, at=None):
     )
 
 
-def seal(now=None, *, since=None):
+def seal(now: datetime | None = None, *, since: datetime | None = None) -> int:
     """Seal every event that has no seal yet, in order of sealing; returns how many.
 
     ``since`` leaves out events before that instant, so that a frequent call need not look through
@@ -62,7 +72,7 @@ def seal(now=None, *, since=None):
     return sealed
 
 
-def anchor(now=None):
+def anchor(now: datetime | None = None) -> None:
     """Seal what waits, then append the chain's end to the file of anchors: instant, number, digest.
 
     A disk that takes no writes is logged; the worker that calls this has mails to send.
@@ -83,18 +93,18 @@ def anchor(now=None):
         log.error("the audit anchor could not be written: %s", type(error).__name__)
 
 
-def anchors_file():
+def anchors_file() -> Path:
     """Where this machine's workers write anchors."""
     return settings.VAR_DIR / "audit_anchors"
 
 
-def read_anchors(path):
+def read_anchors(path: Path) -> list[Anchor]:
     """The (number, digest) of each line of a file of anchors, (0, line) where there is none."""
     lines = path.read_text(errors="replace").splitlines() if path.exists() else []
     return [_parse_anchor(line) for line in lines]
 
 
-def verify(anchors=(), *, now=None):
+def verify(anchors: Iterable[Anchor] = (), *, now: datetime | None = None) -> Iterator[str]:
     """Yield a line for all that is not as it was sealed, and for events that nobody sealed.
 
     ``anchors`` are from read_anchors(); without them nobody can tell that the newest seals were
@@ -107,7 +117,7 @@ def verify(anchors=(), *, now=None):
         yield f"{number} events older than an hour have no seal, the first is event {first}"
 
 
-def broken(anchors=()):
+def broken(anchors: Iterable[Anchor] = ()) -> Iterator[str]:
     """What verify() finds in the chain, whatever the clock says."""
     try:
         yield from _chain(anchors)
@@ -115,12 +125,12 @@ def broken(anchors=()):
         yield "a seal holds what no seal can hold; those after it were not compared"
 
 
-def _unsealed():
+def _unsealed() -> QuerySet[AuditEvent]:
     return AuditEvent.objects.filter(~Exists(AuditSeal.objects.filter(event=OuterRef("pk"))))
 
 
 @transaction.atomic
-def _seal(keys, now):
+def _seal(keys: list[int], now: datetime) -> int:
     """Seal those of ``keys`` that still need it; nothing if another process is sealing."""
     # One row that every sealer meets, held by no verb of the bookings, so the chain cannot fork.
     Clinic.objects.current()
@@ -142,7 +152,7 @@ def _seal(keys, now):
     return len(seals)
 
 
-def _text(row, event, before):
+def _text(row: AuditSeal, event: AuditEvent, before: str) -> str:
     """What a seal covers: its place in the chain, and its event in one canonical spelling.
 
     Empty columns are left out, so that a column added later does not void the seals before it.
@@ -154,18 +164,18 @@ def _text(row, event, before):
     return json.dumps(whole, sort_keys=True, separators=(",", ":"), default=str)
 
 
-def _digest(text, key):
+def _digest(text: str, key: str) -> str:
     return salted_hmac("clinic.audit.seal", text, secret=key, algorithm="sha256").hexdigest()
 
 
-def _fits(row, event, before):
+def _fits(row: AuditSeal, event: AuditEvent, before: str) -> bool:
     """Whether the seal is right for its event, by the present key or an earlier one."""
     text = _text(row, event, before)
     keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
     return any(constant_time_compare(_digest(text, key), row.digest) for key in keys)
 
 
-def _events(keys):
+def _events(keys: list[int]) -> dict[int, AuditEvent | None]:
     """Events by key; None for one that holds what no value of a column's type looks like."""
     try:
         return {event.pk: event for event in AuditEvent.objects.filter(pk__in=keys).order_by("pk")}
@@ -176,7 +186,7 @@ def _events(keys):
         return _events(keys[:half]) | _events(keys[half:])
 
 
-def _chain(anchors):
+def _chain(anchors: Iterable[Anchor]) -> Iterator[str]:
     noted = {}
     for line, (number, digest) in enumerate(anchors, 1):
         if number:
@@ -203,7 +213,7 @@ def _chain(anchors):
         yield f"seals after {last} are missing: seal {max(noted)} was anchored"
 
 
-def _parse_anchor(line):
+def _parse_anchor(line: str) -> Anchor:
     parts = line.split()
     if len(parts) == 3 and parts[1].isdecimal() and int(parts[1]):
         return int(parts[1]), parts[2]

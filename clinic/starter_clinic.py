@@ -13,10 +13,8 @@ from django.contrib.auth.models import Group
 from django.db import transaction
 from django.utils import timezone
 
-from clinic.models import User
-
 from . import audit
-from .models import AuditEvent, Clinic, Closure, OpeningHours, Practitioner, Weekday
+from .models import Actor, AuditEvent, Clinic, Closure, OpeningHours, Practitioner, User, Weekday
 from .staff import roles
 from .staff.adapters import DEMO_GROUP
 
@@ -177,7 +175,7 @@ def load(*, now=None):
         )
     for position, person in enumerate(PRACTITIONERS, start=1):
         _add_practitioner(person, position, today)
-    audit.record(LOADED, clinic, by="system", at=now)
+    audit.record(LOADED, clinic, by=Actor.SYSTEM, at=now)
     return True
 
 
@@ -186,7 +184,7 @@ def begin_empty(*, now=None):
     """On a public site nothing fictitious is made; return whether this is the first start."""
     if AuditEvent.objects.filter(action__in=LOADED.spellings).exists():
         return False
-    audit.record(LOADED, Clinic.objects.current(), by="system", at=now or timezone.now())
+    audit.record(LOADED, Clinic.objects.current(), by=Actor.SYSTEM, at=now or timezone.now())
     return True
 
 

@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from clinic import audit, languages
-from clinic.models import AuditEvent, Clinic, Practitioner
+from clinic.models import Actor, AuditEvent, Clinic, Practitioner, User
 from clinic.operations import setup
 
 from . import snapshot
@@ -243,7 +243,7 @@ def publish_starter(page):
     edition = _new_edition(page, document, by=None)
     edition.signed_at, edition.signed_by = edition.created_at, page.reviewer
     edition.signed_digest, edition.signed_as = edition.digest, STARTER_SIGNATURE
-    return _go_live(edition, by="system")
+    return _go_live(edition, by=Actor.SYSTEM)
 
 
 def signed_page_step():
@@ -379,7 +379,7 @@ def _go_live(edition, *, by):
         old.live = False
         old.save(update_fields=["live"])
     edition.live, edition.published_at = True, timezone.now()
-    edition.published_by = by if by != "system" else None
+    edition.published_by = by if isinstance(by, User) else None
     edition.save()
     details = {"page": edition.page_id, "digest": edition.digest}
     audit.record(audit.Action.EDITION_PUBLISHED, edition, by=by, details=details)

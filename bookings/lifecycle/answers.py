@@ -1,14 +1,16 @@
 """What becomes of a booking ahead: confirmed, moved or cancelled, by the desk or the patient."""
 
+from datetime import datetime
+
 from django.db import transaction
 from django.utils import timezone
 
 from bookings import manage_links
 from bookings.availability.search import SlotSearch
 from bookings.messaging import queue
-from bookings.models import Booking, Message
+from bookings.models import Booking, ManageLink, Message
 from clinic import audit
-from clinic.models import Clinic
+from clinic.models import Actor, Clinic, Practitioner, User
 
 from . import locking, transitions
 
@@ -19,7 +21,7 @@ Kind = Message.Kind
 
 
 @transaction.atomic
-def confirm(booking, *, by, now=None):
+def confirm(booking: Booking, *, by: User | Actor, now: datetime | None = None) -> Booking:
     """The clinic says yes to a pending request. Raises NotAllowed, or SlotTaken if its hold lapsed."""
     now = now or timezone.now()
     if booking.practitioner_id:
@@ -32,7 +34,14 @@ def confirm(booking, *, by, now=None):
 
 
 @transaction.atomic
-def cancel(booking, *, by, cancelled_by=Booking.CancelledBy.PATIENT, reason="", now=None):
+def cancel(
+    booking: Booking,
+    *,
+    by: User | Actor,
+    cancelled_by: str = Booking.CancelledBy.PATIENT,
+    reason: str = "",
+    now: datetime | None = None,
+) -> Booking:
     """Give the time back. A clinic's refusal of a request is a cancellation by the clinic.
 
     Its links go on opening it, to say that it is cancelled; nothing can be done there. Raises
@@ -51,7 +60,15 @@ def cancel(booking, *, by, cancelled_by=Booking.CancelledBy.PATIENT, reason="", 
     return booking
 
 
-def reschedule(booking, *, start, by, practitioner=None, link=None, now=None):
+def reschedule(
+    booking: Booking,
+    *,
+    start: datetime,
+    by: User | Actor,
+    practitioner: Practitioner | None = None,
+    link: ManageLink | None = None,
+    now: datetime | None = None,
+) -> Booking:
     """Move to another free time, or give a call-back its first one; the old time is freed with it.
 
     A patient's new time is pending again unless the clinic confirms at once; one set by staff is
@@ -59,7 +76,7 @@ def reschedule(booking, *, start, by, practitioner=None, link=None, now=None):
     time as it was, or NotAllowed.
     """
     now = now or timezone.now()
-    by_patient = by == "patient"
+    by_patient = transitions.actor_of(by) is Actor.PATIENT
     with transaction.atomic():
         clinic = Clinic.objects.current()
         current = Booking.objects.select_related("practitioner").get(pk=booking.pk)

@@ -5,11 +5,13 @@ between the booking and the visit, or a clinic its zone. Nothing moves by itself
 each booking whose clock time is another one now, and decides.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from bookings import times
+from clinic.models import Clinic
 
 CLINIC, PATIENT = "clinic", "patient"
 _WALL = "%Y-%m-%dT%H:%M"
@@ -25,7 +27,7 @@ class Shift:
     told_zone: str  # an IANA name
 
 
-def told(at, clinic_zone, patient_zone):
+def told(at: datetime, clinic_zone: ZoneInfo, patient_zone: ZoneInfo) -> dict[str, dict[str, str]]:
     """What clinic and patient are told of the instant ``at``: their zone and its clock, as JSON."""
     zones = {CLINIC: clinic_zone, PATIENT: patient_zone}
     return {
@@ -34,7 +36,9 @@ def told(at, clinic_zone, patient_zone):
     }
 
 
-def shifts(told_times, at, clinic_zone):
+def shifts(
+    told_times: dict[str, dict[str, str]], at: datetime, clinic_zone: ZoneInfo
+) -> list[Shift]:
     """The Shifts between what was told and what the clocks show at ``at``. Pure but for zone data.
 
     The clinic's clock is that of the zone it has now; a patient's that of the zone they chose.
@@ -48,7 +52,7 @@ def shifts(told_times, at, clinic_zone):
     return found
 
 
-def shifted_keys(rows, clinic):
+def shifted_keys(rows: Iterable[tuple], clinic: Clinic) -> list[int]:
     """The primary keys of those of availability's COMING_ROW tuples that have Shifts, in order."""
     return [
         pk for pk, at, _end, _who, _archived, told_times in rows

@@ -1,5 +1,7 @@
 """How a patient is reached: a corrected address or number, new manage links, a new clock time."""
 
+from datetime import datetime
+
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
@@ -9,7 +11,7 @@ from bookings import manage_links, rate_limits, times
 from bookings.messaging.queue import queue, requeue
 from bookings.models import Booking, Message
 from clinic import audit
-from clinic.models import Clinic
+from clinic.models import Actor, Clinic, User
 
 from . import clock_changes, locking, transitions
 
@@ -17,7 +19,7 @@ Kind = Message.Kind
 
 
 @transaction.atomic
-def send_link(booking, *, by, now=None):
+def send_link(booking: Booking, *, by: User | Actor, now: datetime | None = None) -> None:
     """Staff mail the patient a new manage link; the earlier ones stop working at once.
 
     Raises NotAllowed without an address, and when nothing is left to manage.
@@ -30,13 +32,15 @@ def send_link(booking, *, by, now=None):
     audit.record(audit.Action.BOOKING_LINK_SENT, booking, by=by, at=now)
 
 
-def _queue_new_link(booking, now):
+def _queue_new_link(booking: Booking, now: datetime) -> None:
     """A link for a patient whose earlier ones have just died; one that waits to be sent will do."""
     if not booking.messages.waiting().filter(kind=Kind.LINK).exists():
         queue(booking, Kind.LINK, occasion=f"{now:%Y%m%dT%H%M%S%f}")
 
 
-def mail_lost_links(email, *, by="patient", now=None):
+def mail_lost_links(
+    email: str, *, by: User | Actor = Actor.PATIENT, now: datetime | None = None
+) -> None:
     """Mail new manage links to whoever lost them, as far as the address has visits ahead.
 
     Up to three, and within what one mailbox is mailed in a day; earlier links go on working. Says
@@ -53,7 +57,9 @@ def mail_lost_links(email, *, by="patient", now=None):
 
 
 @transaction.atomic
-def correct(booking, *, changes, by, now=None):
+def correct(
+    booking: Booking, *, changes: dict[str, str], by: User | Actor, now: datetime | None = None
+) -> Booking:
     """Staff correct what is known of the patient: ``changes`` are new values by field name.
 
     Where the e-mail address or the phone number is among them, links that went to the old one die
@@ -73,7 +79,7 @@ def correct(booking, *, changes, by, now=None):
     return booking
 
 
-def _reach_anew(booking, *, by, now):
+def _reach_anew(booking: Booking, *, by: User | Actor, now: datetime) -> None:
     manage_links.revoke_all(booking, now=now)
     unsent = booking.messages.failed().to_patients()
     again = [requeue(message, by=by, now=now) for message in unsent if booking.email]
@@ -82,7 +88,7 @@ def _reach_anew(booking, *, by, now):
 
 
 @transaction.atomic
-def tell_again(booking, *, by, now=None):
+def tell_again(booking: Booking, *, by: User | Actor, now: datetime | None = None) -> Booking:
     """The visit stays at its instant; its clock time of now is what counts, and the patient is told.
 
     Harmless when nothing has shifted. Without an address staff have to phone. Raises nothing.

@@ -11,7 +11,8 @@ brought up to date.
 
 import logging
 import os
-from datetime import UTC, timedelta
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -24,7 +25,7 @@ from django.utils import timezone
 from bookings import manage_links, rate_limits
 from bookings.models import Booking, Heartbeat, Message
 from clinic import audit, personal_data
-from clinic.models import Clinic
+from clinic.models import Actor, Clinic, User
 
 from . import errors, locking
 
@@ -53,7 +54,9 @@ ON_REQUEST = (Reason.ASKED, Reason.MISTAKE, Reason.AUTHORITY)
 # --- when -----------------------------------------------------------------------------------------
 
 
-def erase_on(booking, clinic, *, attempted_at=None):
+def erase_on(
+    booking: Booking, clinic: Clinic, *, attempted_at: datetime | None = None
+) -> datetime | None:
     """The instant from which a booking is erased; None for an offer, which goes with its request.
 
     Counted from the visit, or from the cancellation, the missed visit, the time that nobody
@@ -73,14 +76,14 @@ def erase_on(booking, clinic, *, attempted_at=None):
     return ended + timedelta(days=current if kept is None else min(kept, current))
 
 
-def is_ahead(booking, now):
+def is_ahead(booking: Booking, now: datetime) -> bool:
     """Whether its visit or its answer is still to come."""
     if booking.status == Status.WAITLIST:
         return True
     return booking.holds_time and booking.ends_at > now
 
 
-def _attempts(bookings):
+def _attempts(bookings: Iterable[Booking]) -> dict[int, datetime]:
     """When times were last offered for each of those that wait, by key."""
     waiting = [booking.pk for booking in bookings if booking.status in Booking.WAITING]
     if not waiting:
@@ -89,20 +92,20 @@ def _attempts(bookings):
     return dict(offers.values_list("offered_for").annotate(Max("created_at")))
 
 
-def planned(booking, clinic):
+def planned(booking: Booking, clinic: Clinic) -> datetime | None:
     """erase_on() of a booking as it is in the database, with what was tried since."""
     attempted_at = _attempts([booking]).get(booking.pk)
     return erase_on(booking, clinic, attempted_at=attempted_at)
 
 
-def _due(bookings, clinic, now):
+def _due(bookings: Iterable[Booking], clinic: Clinic, now: datetime) -> list[Booking]:
     """Those whose day has come."""
     over = [row for row in bookings if (on := erase_on(row, clinic)) and on <= now]
     attempts = _attempts(over)
     return [row for row in over if erase_on(row, clinic, attempted_at=attempts.get(row.pk)) <= now]
 
 
-def windows(now):
+def windows(now: datetime) -> Iterator[list[Booking]]:
     """All bookings whose day has come, in lists that may be empty: a bounded read for each.
 
     It walks along the keys, because the day depends on the row; an index would serve one period.
@@ -119,7 +122,7 @@ def windows(now):
         yield _due(rows, clinic, now)
 
 
-def overdue(now=None):
+def overdue(now: datetime | None = None) -> Iterator[str]:
     """References of bookings that should have been erased, once nothing has run for LATE."""
     now = now or timezone.now()
     if not Heartbeat.objects.filter(name=FINISHED, at__gt=now - LATE).exists():
@@ -128,7 +131,7 @@ def overdue(now=None):
             yield from Booking.objects.filter(pk__in=keys).values_list("reference", flat=True)
 
 
-def remains():
+def remains() -> Iterable[str]:
     """References of erased bookings of which something personal is left."""
     left = Q()
     for name, value in personal_data.blank(Booking).items():
@@ -146,7 +149,9 @@ def remains():
 
 
 @transaction.atomic
-def erase(booking, *, by, reason, now=None):
+def erase(
+    booking: Booking, *, by: User | Actor, reason: str, now: datetime | None = None
+) -> Booking:
     """Erase one booking before its day. Harmless when repeated.
 
     Raises NotAllowed for one that is still ahead: it has to be cancelled first, so that its patient
@@ -170,17 +175,17 @@ def erase(booking, *, by, reason, now=None):
 
 
 @transaction.atomic
-def _erase_due(keys, now):
+def _erase_due(keys: list[int], now: datetime) -> int:
     """Erase those of ``keys`` whose day has come, as they are behind the lock; returns how many."""
     rows = Booking.objects.filter(pk__in=keys, erased_at=None).order_by("pk")
     rows = rows.select_for_update(skip_locked=connection.features.has_select_for_update_skip_locked)
     due = _due(rows, Clinic.objects.current(), now)
     if due:
-        _erase(due, by="system", reason=Reason.PERIOD, now=now)
+        _erase(due, by=Actor.SYSTEM, reason=Reason.PERIOD, now=now)
     return len(due)
 
 
-def _erase(bookings, *, by, reason, now):
+def _erase(bookings: list[Booking], *, by: User | Actor, reason: str, now: datetime) -> None:
     for booking in bookings:
         if booking.status in Booking.WAITING or is_ahead(booking, now):
             locking.close(
@@ -204,9 +209,9 @@ def _erase(bookings, *, by, reason, now):
     _note(bookings, now)
 
 
-def _forget_traces(booking, now):
+def _forget_traces(booking: Booking, now: datetime) -> None:
     """What a booking of the last hours leaves elsewhere; of an older one it has gone by itself."""
-    locking.close_offers(booking, by="system", now=now)
+    locking.close_offers(booking, by=Actor.SYSTEM, now=now)
     rate_limits.forget(booking)
     if booking.created_at > now - timedelta(seconds=settings.SESSION_COOKIE_AGE):
         browsers = set(booking.links.exclude(browser="").values_list("browser", flat=True))
@@ -219,7 +224,7 @@ def _forget_traces(booking, now):
 # --- a run ----------------------------------------------------------------------------------------
 
 
-def run(now=None):
+def run(now: datetime | None = None) -> Iterator[int]:
     """Erase all that is due, in small steps; yields after each how many it erased."""
     now = now or timezone.now()
     for rows in windows(now):
@@ -232,14 +237,14 @@ def run(now=None):
     Heartbeat.objects.update_or_create(name=FINISHED, defaults={"at": now})
 
 
-def is_time(now):
+def is_time(now: datetime) -> bool:
     """Whether a day has gone by since a run came to its end, or the clock was put back since."""
     day = timedelta(days=1)
     done = Heartbeat.objects.filter(name=FINISHED, at__gt=now - day, at__lte=now + day)
     return not done.exists()
 
 
-def _forget_old_copies(now):
+def _forget_old_copies(now: datetime) -> None:
     """Files of mails that are older than the shortest period, and what lingers in the write log."""
     clinic = Clinic.objects.current()
     days = min(clinic.retention_days_after_visit, clinic.retention_days_after_cancelled)
@@ -248,7 +253,7 @@ def _forget_old_copies(now):
     personal_data.empty_write_log()
 
 
-def forget_mail_files(is_theirs):
+def forget_mail_files(is_theirs: Callable[[Path], bool]) -> None:
     """Delete files of mails where mails are written as files and not sent."""
     written = settings.EMAIL_BACKEND == "django.core.mail.backends.filebased.EmailBackend"
     for path in Path(settings.EMAIL_FILE_PATH).glob("*.log") if written else ():
@@ -262,12 +267,12 @@ def forget_mail_files(is_theirs):
 # --- the file -------------------------------------------------------------------------------------
 
 
-def erasures_file():
+def erasures_file() -> Path:
     """Where this machine notes what was erased, for the day on which a backup is restored."""
     return settings.VAR_DIR / "erasures"
 
 
-def _note(bookings, now):
+def _note(bookings: list[Booking], now: datetime) -> None:
     """Append instant and uid of each, before the transaction ends: rather one too many than one
     that a restored backup brings back.
     """
@@ -279,7 +284,7 @@ def _note(bookings, now):
         os.fsync(handle)
 
 
-def read_erasures(path):
+def read_erasures(path: Path) -> list[UUID]:
     """The uids of a file of erasures; raises ValueError, naming the line, for what is none."""
     found = {}
     for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
@@ -290,12 +295,12 @@ def read_erasures(path):
     return list(found)
 
 
-def repeat(uids, now=None):
+def repeat(uids: Iterable[UUID], now: datetime | None = None) -> int:
     """Erase again what a restored backup brought back; returns how many."""
     number = 0
     for uid in uids:
         booking = Booking.objects.filter(uid=uid, erased_at=None).first()
         if booking:
-            erase(booking, by="system", reason=Reason.RESTORED, now=now)
+            erase(booking, by=Actor.SYSTEM, reason=Reason.RESTORED, now=now)
             number += 1
     return number

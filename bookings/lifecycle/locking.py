@@ -5,18 +5,23 @@ SlotTaken; the database's NoOverlap constraint refuses whatever slips past. All 
 caller's transaction.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
+from datetime import datetime
 
 from django.db import IntegrityError, transaction
 
 from bookings import times
 from bookings.availability.search import SlotSearch
+from bookings.availability.slots import Slot
 from bookings.lifecycle.errors import NotAllowed, SignsChanged, SlotTaken
 from bookings.messaging import queue
 from bookings.models import Booking, Message
 from clinic import audit
-from clinic.models import Practitioner
+from clinic.models import Actor, Clinic, Practitioner, User
 from conditions import editions
+from conditions.editions import EmergencySigns
+from conditions.models import Condition
 
 from .clock_changes import told
 
@@ -24,7 +29,7 @@ Status = Booking.Status
 Kind = Message.Kind
 
 
-def require_asked(condition, asked, *, source):
+def require_asked(condition: Condition | None, asked: EmergencySigns, *, source: str) -> dict:
     """The columns that keep which emergency signs were asked, an EmergencySigns.
 
     Raises NotAllowed, with words for people, when this cannot be booked: patients are asked the
@@ -42,25 +47,25 @@ def require_asked(condition, asked, *, source):
     return {"asked_edition": asked.edition, "asked_signs": list(asked.signs)}
 
 
-def locked(booking):
+def locked(booking: Booking) -> Booking:
     """The booking as it is now, locked until the transaction ends."""
     return Booking.objects.select_for_update().get(pk=booking.pk)
 
 
-def lock_practitioners(candidates):
+def lock_practitioners(candidates: Iterable[Practitioner]) -> list[Practitioner]:
     """Lock practitioners in the order of their keys, so that two verbs never wait crosswise."""
     keys = sorted({candidate.pk for candidate in candidates})
     return list(Practitioner.objects.select_for_update().filter(pk__in=keys).order_by("pk"))
 
 
-def release_lapsed(practitioner, now):
+def release_lapsed(practitioner: Practitioner, now: datetime) -> None:
     """Free what was held only until a moment that has passed (an offer, an unproved request)."""
     lapsed = Booking.objects.lapsed(now).filter(practitioner=practitioner)
     for booking in lapsed.select_for_update():
-        close(booking, by="system", cancelled_by=Booking.CancelledBy.SYSTEM, reason="", now=now)
+        close(booking, by=Actor.SYSTEM, cancelled_by=Booking.CancelledBy.SYSTEM, reason="", now=now)
 
 
-def put(booking, slot, clinic):
+def put(booking: Booking, slot: Slot | Booking, clinic: Clinic) -> None:
     """Give the booking the slot's practitioner and times; the caller saves.
 
     ``slot`` may also be another booking, whose time this one takes over.
@@ -72,18 +77,18 @@ def put(booking, slot, clinic):
     booking.told_times = told(booking.starts_at, clinic.zone, theirs)
 
 
-def save(booking, fields=None):
+def save(booking: Booking) -> None:
     """Save a row that takes time; the constraint's refusal becomes SlotTaken."""
     try:
         with transaction.atomic():
-            booking.save(update_fields=fields)
+            booking.save()
     except IntegrityError as error:
         if "booking_no_overlap" in str(error):
             raise SlotTaken from error
         raise
 
 
-def free_slot(search: SlotSearch, start):
+def free_slot(search: SlotSearch, start: datetime) -> Slot:
     """Lock who could take ``start`` and return the first free slot, else raise SlotTaken.
 
     With a practitioner only theirs counts; without, the free ones are tried in turn. A booking
@@ -96,7 +101,7 @@ def free_slot(search: SlotSearch, start):
         free = search.free(day, day)
         candidates = [slot.practitioner for slot in free if slot.starts_at == start]
 
-    def turn(person):
+    def turn(person: Practitioner) -> tuple:
         is_theirs = search.moving is not None and person.pk == search.moving.practitioner_id
         return (not is_theirs, person.position, person.name)
 
@@ -108,7 +113,9 @@ def free_slot(search: SlotSearch, start):
     raise SlotTaken
 
 
-def close(booking, *, by, cancelled_by, reason, now):
+def close(
+    booking: Booking, *, by: User | Actor, cancelled_by: str, reason: str, now: datetime
+) -> None:
     """Cancel a locked booking: its time is free. The caller tells people."""
     before = booking.status
     booking.status = Status.CANCELLED
@@ -127,7 +134,13 @@ def close(booking, *, by, cancelled_by, reason, now):
     )
 
 
-def set_booked(booking, *, by, now, action=audit.Action.BOOKING_CONFIRMED):
+def set_booked(
+    booking: Booking,
+    *,
+    by: User | Actor,
+    now: datetime,
+    action: audit.Action = audit.Action.BOOKING_CONFIRMED,
+) -> None:
     """Confirm a locked booking, tell its patient, and plan the reminders."""
     before = booking.status
     booking.status = Status.BOOKED
@@ -141,7 +154,7 @@ def set_booked(booking, *, by, now, action=audit.Action.BOOKING_CONFIRMED):
     queue.plan_reminders(booking, now)
 
 
-def close_offers(booking, *, by, now):
+def close_offers(booking: Booking, *, by: User | Actor, now: datetime) -> None:
     """Give back every time that is still offered for this request."""
     offers = Booking.objects.filter(offered_for=booking, status=Status.PROPOSED)
     for offer_row in offers.select_for_update():

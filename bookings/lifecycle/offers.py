@@ -5,7 +5,7 @@ request keeps the time it asked for until one of the offers is taken.
 """
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.utils import timezone
@@ -13,9 +13,9 @@ from django.utils import timezone
 from bookings import manage_links
 from bookings.availability.search import SlotSearch
 from bookings.messaging import queue
-from bookings.models import Booking, Message
+from bookings.models import Booking, ManageLink, Message
 from clinic import audit
-from clinic.models import Clinic, Practitioner
+from clinic.models import Actor, Clinic, Practitioner, User
 
 from . import locking, transitions
 from .errors import NotAllowed, SlotTaken
@@ -28,7 +28,14 @@ ENDED = "This offer has ended. Please choose another time or call us."
 
 
 @transaction.atomic
-def offer(booking, *, times, by, hold=OFFER_HOLD, now=None):
+def offer(
+    booking: Booking,
+    *,
+    times: list[tuple[datetime, Practitioner | None]],
+    by: User | Actor,
+    hold: timedelta = OFFER_HOLD,
+    now: datetime | None = None,
+) -> Booking:
     """The clinic offers up to three times for a request and holds them until ``now + hold``.
 
     ``times`` are (start, practitioner) pairs; a practitioner of None means any who is free.
@@ -74,7 +81,14 @@ def offer(booking, *, times, by, hold=OFFER_HOLD, now=None):
 
 
 @transaction.atomic
-def choose(booking, *, offered, by="patient", link=None, now=None):
+def choose(
+    booking: Booking,
+    *,
+    offered: Booking,
+    by: User | Actor = Actor.PATIENT,
+    link: ManageLink | None = None,
+    now: datetime | None = None,
+) -> Booking:
     """The patient takes one of the offered times; the others are free at once. It is confirmed.
 
     Harmless when repeated. ``link`` is the patient's own, see links.revoke_all. Raises SlotTaken

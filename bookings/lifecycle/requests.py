@@ -14,7 +14,7 @@ from bookings.availability.search import SlotSearch
 from bookings.messaging import queue
 from bookings.models import Booking, Message, hashed_key
 from clinic import audit
-from clinic.models import Clinic, Practitioner
+from clinic.models import Actor, Clinic, Practitioner
 
 from . import locking, transitions
 from .errors import KeyReused, SlotTaken
@@ -68,7 +68,7 @@ def request(
     time_zone="",
     idempotency_key=None,
     source=Booking.Source.WEB,
-    by="patient",
+    by=Actor.PATIENT,
     prove_within=None,
     now=None,
 ):
@@ -158,7 +158,7 @@ def _announce(booking, clinic, *, by, now):
 
 
 @transaction.atomic
-def prove(booking, *, by="patient", now=None):
+def prove(booking, *, by=Actor.PATIENT, now=None):
     """The mailbox is the patient's: the request stands. Harmless when repeated.
 
     Raises NotAllowed when its time has been given back meanwhile.
@@ -216,7 +216,7 @@ def request_callback(
     time_zone="",
     idempotency_key=None,
     source=Booking.Source.WEB,
-    by="patient",
+    by=Actor.PATIENT,
     now=None,
 ):
     """Ask the clinic to call, without choosing a time.

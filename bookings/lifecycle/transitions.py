@@ -12,55 +12,52 @@ from datetime import datetime
 
 from bookings.lifecycle.errors import NotAllowed, SchedulingError, SlotTaken
 from bookings.models import Booking, Message
-from clinic.models import Action, Clinic
+from clinic.models import Action, Actor, Clinic, User
 
 from . import clock_changes
 
 Status = Booking.Status
 Kind = Message.Kind
 
-DESK, PATIENT, SYSTEM = "desk", "patient", "system"
+DESK, PATIENT, SYSTEM = Actor
 STAFF = (DESK, SYSTEM)  # an operator's command and the demonstration stand in for the desk
 CAME = (Status.ARRIVED, Status.FULFILLED, Status.NOSHOW)
 
 
-def actor_of(by):
-    """Which of DESK, PATIENT and SYSTEM a verb's ``by`` is: a user, or a word as in clinic.audit."""
-    if hasattr(by, "get_username"):
-        return DESK
-    return by if by in (DESK, PATIENT) else SYSTEM
+def actor_of(by: User | Actor) -> Actor:
+    return DESK if isinstance(by, User) else Actor(by)
 
 
 # --- when -----------------------------------------------------------------------------------------
 
 
-def _in_time(booking, now, clinic):
+def _in_time(booking: Booking, now: datetime, clinic: Clinic | None) -> bool:
     if booking.starts_at is None:
         return True
     return now <= booking.change_deadline(clinic or Clinic.objects.current())
 
 
-def _its_day_has_come(booking, now, clinic):
+def _its_day_has_come(booking: Booking, now: datetime, clinic: Clinic | None) -> bool:
     return booking.is_by_day(now, (clinic or Clinic.objects.current()).zone)
 
 
-def _started(booking, now, clinic):
+def _started(booking: Booking, now: datetime, clinic: Clinic | None) -> bool:
     return booking.starts_at is not None and booking.starts_at <= now
 
 
-def _has_address(booking, now, clinic):
+def _has_address(booking: Booking, now: datetime, clinic: Clinic | None) -> bool:
     return bool(booking.email)
 
 
-def _can_be_mailed_ahead(booking, now, clinic):
+def _can_be_mailed_ahead(booking: Booking, now: datetime, clinic: Clinic | None) -> bool:
     return _has_address(booking, now, clinic) and not _started(booking, now, clinic)
 
 
-def _is_somebodys(booking, now, clinic):
+def _is_somebodys(booking: Booking, now: datetime, clinic: Clinic | None) -> bool:
     return booking.offered_for_id is None
 
 
-def _clock_has_shifted(booking, now, clinic):
+def _clock_has_shifted(booking: Booking, now: datetime, clinic: Clinic | None) -> bool:
     if _started(booking, now, clinic):
         return False
     zone = (clinic or Clinic.objects.current()).zone
@@ -82,7 +79,7 @@ class Transition:
     name: str
     from_: tuple[Status, ...]
     to: Status | None  # None: the status stays
-    by: tuple[str, ...]
+    by: tuple[Actor, ...]
     doing: str  # "so it cannot be …"; empty: ``words`` say it all
     when: Callable[[Booking, datetime, Clinic | None], bool] | None = None
     words: str = ""  # when it is not so
@@ -97,11 +94,18 @@ class Transition:
                 raise ValueError(f"{self.name} owes {kind}, which would be dropped")
 
     @property
-    def after(self):
+    def after(self) -> tuple[Status, ...]:
         """The statuses that a booking can have right after it."""
         return self.from_ if self.to is None else (self.to,)
 
-    def refusal(self, booking, *, now, by, clinic=None):
+    def refusal(
+        self,
+        booking: Booking,
+        *,
+        now: datetime,
+        by: User | Actor,
+        clinic: Clinic | None = None,
+    ) -> SchedulingError | None:
         """The SchedulingError that says, in words for people, why it may not be; or None."""
         if actor_of(by) not in self.by:
             return NotAllowed()
@@ -119,12 +123,16 @@ class Transition:
             return self.error(self.words)
         return None
 
-    def require(self, booking, *, now, by, clinic=None):
+    def require(
+        self, booking: Booking, *, now: datetime, by: User | Actor, clinic: Clinic | None = None
+    ) -> None:
         """Raise the refusal, if there is one."""
         if refusal := self.refusal(booking, now=now, by=by, clinic=clinic):
             raise refusal
 
-    def allows(self, booking, *, now, by, clinic=None):
+    def allows(
+        self, booking: Booking, *, now: datetime, by: User | Actor, clinic: Clinic | None = None
+    ) -> bool:
         return self.refusal(booking, now=now, by=by, clinic=clinic) is None
 
 
@@ -211,17 +219,19 @@ TABLE = (
 )  # fmt: skip
 
 
-def allowed(booking, now, *, by=DESK, clinic=None):
+def allowed(
+    booking: Booking, now: datetime, *, by: User | Actor = DESK, clinic: Clinic | None = None
+) -> list[str]:
     """Names of what may be done with the booking now, in the order of the table."""
     return [row.name for row in TABLE if row.allows(booking, now=now, by=by, clinic=clinic)]
 
 
-def news_of(status):
+def news_of(status: Status) -> set[Kind]:
     """The kinds of messages that tell a patient that their booking has come to this status."""
     return {kind for row in TABLE if row.to == status for kind in row.owes if not kind.to_desk}
 
 
-def statuses_after():
+def statuses_after() -> dict[Action, set[Status]]:
     """The statuses that a booking can have right after each audit action that tells of a new one."""
     found = defaultdict(set)
     for row in TABLE:

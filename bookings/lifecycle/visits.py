@@ -1,6 +1,6 @@
 """The visit itself: who arrived, who was seen, who did not come, and taking that back."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.utils import timezone
@@ -8,9 +8,11 @@ from django.utils import timezone
 from bookings.messaging import queue
 from bookings.models import Booking, Message
 from clinic import audit
+from clinic.models import Actor, User
 
 from . import locking, transitions
 from .errors import NotAllowed
+from .transitions import Transition
 
 Status = Booking.Status
 Kind = Message.Kind
@@ -22,7 +24,7 @@ FOLLOW_UP_AFTER = timedelta(hours=1)  # long enough to undo a slip of the mouse
 
 
 @transaction.atomic
-def mark_arrived(booking, *, by, now=None):
+def mark_arrived(booking: Booking, *, by: User | Actor, now: datetime | None = None) -> Booking:
     """The patient is here, or on the line.
 
     Raises NotAllowed unless it is confirmed, and before the day of the visit where the clinic is.
@@ -34,7 +36,9 @@ def mark_arrived(booking, *, by, now=None):
 
 
 @transaction.atomic
-def record_outcome(booking, *, outcome, by, now=None):
+def record_outcome(
+    booking: Booking, *, outcome: str, by: User | Actor, now: datetime | None = None
+) -> Booking:
     """Say whether the consultation took place: "fulfilled" or "noshow". Only staff decide it.
 
     Raises NotAllowed before it starts, or for a booking that was never confirmed.
@@ -51,7 +55,7 @@ def record_outcome(booking, *, outcome, by, now=None):
     return booking
 
 
-def _set_status(booking, row, *, by, now):
+def _set_status(booking: Booking, row: Transition, *, by: User | Actor, now: datetime) -> Booking:
     before = booking.status
     booking.status = row.to
     locking.save(booking)
@@ -60,7 +64,7 @@ def _set_status(booking, row, *, by, now):
 
 
 @transaction.atomic
-def undo(booking, *, by, now=None):
+def undo(booking: Booking, *, by: User | Actor, now: datetime | None = None) -> Booking:
     """Take back "arrived", "seen" or "did not come": the booking is confirmed again.
 
     Raises SlotTaken when somebody else has taken the time meanwhile.

@@ -26,7 +26,7 @@ from bookings import rate_limits
 from bookings.messaging.channels.email import Post, _trouble
 from bookings.models import Booking, Heartbeat, Message
 from clinic import account_mails, audit, mail_addresses
-from clinic.models import LEASE, AccountMail, Clinic
+from clinic.models import LEASE, AccountMail, Actor, Clinic
 
 from . import email as mails
 from . import relevance
@@ -136,13 +136,17 @@ def _after_trouble(message, error, now):
             details = {"kind": message.kind, "error": message.error, "tries": message.tries}
             if isinstance(message, AccountMail):
                 audit.record(
-                    audit.Action.ACCOUNT_MAIL_FAILED, message, by="system", details=details, at=now
+                    audit.Action.ACCOUNT_MAIL_FAILED,
+                    message,
+                    by=Actor.SYSTEM,
+                    details=details,
+                    at=now,
                 )
             else:
                 audit.record(
                     audit.Action.BOOKING_MESSAGE_FAILED,
                     message.booking,
-                    by="system",
+                    by=Actor.SYSTEM,
                     details=details,
                     at=now,
                 )

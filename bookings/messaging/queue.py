@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from bookings.models import Booking, Message
 from clinic import audit
-from clinic.models import Clinic, parse_reminders
+from clinic.models import Actor, Clinic, parse_reminders
 
 Kind = Message.Kind
 Status = Booking.Status
@@ -98,7 +98,7 @@ def withhold(booking, *, after=0, now=None):
         Message.objects.filter(pk=message.pk).update(state=Message.State.FAILED, error=WITHHELD)
         details = {"kind": message.kind, "error": WITHHELD}
         audit.record(
-            audit.Action.BOOKING_MESSAGE_FAILED, booking, by="system", details=details, at=now
+            audit.Action.BOOKING_MESSAGE_FAILED, booking, by=Actor.SYSTEM, details=details, at=now
         )
 
 

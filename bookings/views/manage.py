@@ -26,7 +26,7 @@ from bookings.lifecycle import answers, contact, errors, offers, requests, trans
 from bookings.messaging import calendars, queue
 from bookings.models import Booking, ManageLink
 from clinic import mail_addresses
-from clinic.models import Clinic
+from clinic.models import Actor, Clinic
 from conditions import editions
 from conditions.models import Page
 
@@ -133,7 +133,7 @@ def _manage_page(request, visit, status=200, form=None, problem=""):
             "zone": zone,
             "clinic_zone": clinic.zone,
             "may_change": transitions.MOVE_ONLINE.allows(
-                booking, now=timezone.now(), by="patient", clinic=clinic
+                booking, now=timezone.now(), by=Actor.PATIENT, clinic=clinic
             ),
             "may_remind": queue.may_remind(booking),
             "offers": list(booking.offers.open_offers().select_related("practitioner")),
@@ -259,7 +259,9 @@ def cancel(request):
     if request.method == "POST" and form.is_valid():
         try:
             with _counted(visit):
-                booking = answers.cancel(booking, by="patient", reason=form.cleaned_data["reason"])
+                booking = answers.cancel(
+                    booking, by=Actor.PATIENT, reason=form.cleaned_data["reason"]
+                )
         except errors.NotAllowed as error:
             return _manage_page(request, visit, status=409, problem=error.message)
         return _cancelled(request, booking)
@@ -274,7 +276,7 @@ def cancel(request):
             "zone": times.known_zone(booking.time_zone, clinic.zone),
             "clinic_zone": clinic.zone,
             "may_change": transitions.CANCEL_ONLINE.allows(
-                booking, now=timezone.now(), by="patient", clinic=clinic
+                booking, now=timezone.now(), by=Actor.PATIENT, clinic=clinic
             ),
         },
         status=422 if form.errors else 200,
@@ -301,7 +303,7 @@ def reschedule(request):
         return answer
     link = visit.link
     booking, clinic, now = link.booking, Clinic.objects.current(), timezone.now()
-    if not transitions.MOVE_ONLINE.allows(booking, now=now, by="patient", clinic=clinic):
+    if not transitions.MOVE_ONLINE.allows(booking, now=now, by=Actor.PATIENT, clinic=clinic):
         return _manage_page(request, visit, status=409)
     problem = ""
     if request.method == "POST":
@@ -310,7 +312,7 @@ def reschedule(request):
             if at is None:
                 raise errors.SchedulingError(_("Choose a time"))
             with rate_limits.moving(booking), _counted(visit):
-                answers.reschedule(booking, start=at, by="patient", link=link, now=now)
+                answers.reschedule(booking, start=at, by=Actor.PATIENT, link=link, now=now)
         except rate_limits.TooMany as error:
             return too_many(request, error)
         except errors.SchedulingError as error:
@@ -366,7 +368,7 @@ def reminders(request):
         return _unknown(request)
     if not link.booking.is_unproved:
         wanted = request.POST.get("wanted") == "yes"
-        queue.set_reminders(link.booking, wanted=wanted, by="patient")
+        queue.set_reminders(link.booking, wanted=wanted, by=Actor.PATIENT)
     return redirect("bookings:manage")
 
 

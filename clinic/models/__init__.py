@@ -1,6 +1,6 @@
 """The tables of the clinic, one file per family."""
 
-from .audit import Action, AuditEvent, AuditSeal
+from .audit import Action, Actor, AuditEvent, AuditSeal
 from .clinic import (
     CRISIS_LINES,
     MOST_REMINDERS,
@@ -17,6 +17,7 @@ from .user import User
 
 __all__ = [
     "Action",
+    "Actor",
     "Practitioner",
     "PractitionerQuerySet",
     "VisitType",

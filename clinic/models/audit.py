@@ -1,9 +1,19 @@
 """The record of changes and its seals."""
 
+from enum import StrEnum
+
 from django.conf import settings
 from django.db import models
 
 from ..constraints import Frozen
+
+
+class Actor(StrEnum):
+    """On whose behalf a verb acts, where ``by`` is no account: ``by: User | Actor``."""
+
+    DESK = "desk"  # anybody of the staff who may answer bookings
+    PATIENT = "patient"
+    SYSTEM = "system"  # the clock, an operator's command, the demonstration
 
 
 class Action(models.TextChoices):

@@ -3,6 +3,7 @@
 from django.core.management.base import BaseCommand
 
 from bookings import manage_links
+from clinic.models import Actor
 
 
 class Command(BaseCommand):
@@ -12,5 +13,5 @@ class Command(BaseCommand):
     )
 
     def handle(self, **options):
-        number = manage_links.revoke_every(by="system")
+        number = manage_links.revoke_every(by=Actor.SYSTEM)
         self.stdout.write(f"{number} links revoked.")

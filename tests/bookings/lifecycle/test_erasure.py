@@ -18,7 +18,7 @@ from bookings.management.commands import run_worker
 from bookings.messaging import outbox
 from bookings.models import Booking, Heartbeat, ManageLink, Message, Tally
 from clinic import audit, personal_data
-from clinic.models import AuditEvent, Clinic
+from clinic.models import Actor, AuditEvent, Clinic
 from tests.factories import (
     asked_of,
     make_booking,
@@ -325,7 +325,7 @@ def test_what_is_ahead_has_to_be_cancelled_first(values):
     with pytest.raises(errors.NotAllowed, match="Cancel it first"):
         erasure.erase(booking, by=make_user(), reason="asked", now=NOW)
     assert not erased(booking)
-    booking = answers.cancel(booking, by="staff", cancelled_by="clinic", now=NOW)
+    booking = answers.cancel(booking, by=Actor.DESK, cancelled_by="clinic", now=NOW)
     assert erasure.erase(booking, by=make_user(), reason="asked", now=NOW).erased_at == NOW
 
 
@@ -338,7 +338,7 @@ def test_an_offer_goes_with_its_request():
     offer = booking.offers.get()
     with pytest.raises(errors.NotAllowed):
         erasure.erase(offer, by=make_user(), reason="asked", now=NOW)
-    booking = answers.cancel(booking, by="staff", cancelled_by="clinic", now=NOW)
+    booking = answers.cancel(booking, by=Actor.DESK, cancelled_by="clinic", now=NOW)
     erasure.erase(booking, by=make_user(), reason="asked", now=NOW)
     assert erased(offer)
     assert offer.status == "cancelled"

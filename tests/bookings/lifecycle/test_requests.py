@@ -10,7 +10,7 @@ from bookings import manage_links
 from bookings.availability.search import SlotSearch
 from bookings.lifecycle import answers, errors, requests, visits
 from bookings.models import Booking, Message
-from clinic.models import AuditEvent
+from clinic.models import Actor, AuditEvent
 from tests.factories import (
     asked_of,
     make_booking,
@@ -314,14 +314,14 @@ def test_nobody_arrives_on_an_earlier_day(doctor):
     ("status", "verb"),
     [
         ("pending", lambda b: visits.mark_arrived(b, by="system", now=NINE)),
-        ("pending", lambda b: visits.record_outcome(b, outcome="noshow", by="x", now=NINE)),
-        ("arrived", lambda b: answers.cancel(b, by="x", cancelled_by="clinic", now=NINE)),
-        ("arrived", lambda b: visits.record_outcome(b, outcome="noshow", by="x", now=NINE)),
-        ("fulfilled", lambda b: answers.confirm(b, by="x", now=NINE)),
-        ("noshow", lambda b: answers.reschedule(b, start=NINE + HALF, by="x", now=NOW)),
-        ("booked", lambda b: visits.undo(b, by="x", now=NINE)),
-        ("booked", lambda b: visits.record_outcome(b, outcome="cancelled", by="x", now=NINE)),
-        ("booked", lambda b: visits.record_outcome(b, outcome="fulfilled", by="x", now=NOW)),
+        ("pending", lambda b: visits.record_outcome(b, outcome="noshow", by=Actor.SYSTEM, now=NINE)),
+        ("arrived", lambda b: answers.cancel(b, by=Actor.SYSTEM, cancelled_by="clinic", now=NINE)),
+        ("arrived", lambda b: visits.record_outcome(b, outcome="noshow", by=Actor.SYSTEM, now=NINE)),
+        ("fulfilled", lambda b: answers.confirm(b, by=Actor.SYSTEM, now=NINE)),
+        ("noshow", lambda b: answers.reschedule(b, start=NINE + HALF, by=Actor.SYSTEM, now=NOW)),
+        ("booked", lambda b: visits.undo(b, by=Actor.SYSTEM, now=NINE)),
+        ("booked", lambda b: visits.record_outcome(b, outcome="cancelled", by=Actor.SYSTEM, now=NINE)),
+        ("booked", lambda b: visits.record_outcome(b, outcome="fulfilled", by=Actor.SYSTEM, now=NOW)),
     ],
 )
 def test_what_the_status_does_not_allow_is_refused(doctor, status, verb):
