@@ -18,6 +18,7 @@ from conditions import editions
 from conditions.models import Page
 
 from .lifecycle import erasure, transitions
+from .messaging import channels
 from .messaging.queue import message_key
 from .models import Booking, Message
 
@@ -145,7 +146,7 @@ def _recorded(booking, events, _keys):
 
 
 def _announced(booking, _events, keys):
-    if not booking.email or booking.erased_at:
+    if booking.erased_at or not channels.reaches(booking):
         return True
     if booking.status in CONFIRMED:
         says_so = transitions.news_of(Status.BOOKED)
@@ -180,8 +181,11 @@ def _where_not(rule):
 
 
 def _history(bookings):
-    """Audit rows by reference, oldest first, and the keys of messages by booking."""
-    events, keys = defaultdict(list), defaultdict(list)
+    """Audit rows by reference, oldest first, and the keys of messages by booking.
+
+    News that travels by several channels has one key.
+    """
+    events, keys = defaultdict(list), defaultdict(set)
     told = AuditEvent.objects.filter(
         object_type=Booking._meta.label_lower,
         object_key__in=[booking.reference for booking in bookings],
@@ -190,5 +194,5 @@ def _history(bookings):
         events[reference].append((action, details))
     queued = Message.objects.filter(booking__in=bookings)
     for booking, key in queued.values_list("booking_id", "key"):
-        keys[booking].append(key)
+        keys[booking].add(key)
     return events, keys

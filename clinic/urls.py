@@ -41,7 +41,7 @@ REPLACED = {"account_email", "account_confirm_email"}
 
 urlpatterns = [
     path("health/live", views.live),
-    path("health/ready", views.ready, {"more": {"worker": outbox.trouble}}),
+    path("health/ready", views.ready, {"more": {"worker": outbox.health_problem}}),
     path("robots.txt", views.robots),
     path(".well-known/security.txt", views.security_txt),
     path(".well-known/change-password", views.change_password),

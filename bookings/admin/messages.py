@@ -5,8 +5,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from bookings import times
-from bookings.messaging import email as mails
-from bookings.messaging import queue
+from bookings.messaging import channels, queue
 from bookings.models import Message
 from clinic.admin.lookups import OfferedLookups
 from clinic.admin.paginator import BoundedPaginator
@@ -91,7 +90,9 @@ def _preview(message):
         return None
     try:
         with transaction.atomic():
-            mail = mails.compose(message, booking, Clinic.objects.current(), timezone.now())
+            mail = channels.installed()[message.channel].compose(
+                message, booking, Clinic.objects.current(), timezone.now()
+            )
             transaction.set_rollback(True)
     except Exception:
         return None

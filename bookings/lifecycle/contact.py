@@ -8,6 +8,7 @@ from django.utils import timezone
 from django.utils.text import capfirst
 
 from bookings import manage_links, rate_limits, times
+from bookings.messaging import channels
 from bookings.messaging.queue import queue, requeue
 from bookings.models import Booking, Message
 from clinic import audit
@@ -81,8 +82,9 @@ def correct(
 
 def _reach_anew(booking: Booking, *, by: User | Actor, now: datetime) -> None:
     manage_links.revoke_all(booking, now=now)
+    reached = channels.reaches(booking)
     unsent = booking.messages.failed().to_patients()
-    again = [requeue(message, by=by, now=now) for message in unsent if booking.email]
+    again = [requeue(message, by=by, now=now) for message in unsent if reached]
     if not any(again) and transitions.SEND_LINK.allows(booking, now=now, by=by):
         _queue_new_link(booking, now)
 

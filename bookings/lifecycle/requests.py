@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from bookings.availability.search import SlotSearch
-from bookings.messaging import queue
+from bookings.messaging import channels, queue
 from bookings.models import Booking, Message, hashed_key
 from clinic import audit
 from clinic.models import Actor, Clinic, Practitioner
@@ -255,7 +255,7 @@ def request_callback(
             )
             locking.save(booking)
             audit.record(audit.Action.BOOKING_CALLBACK_REQUESTED, booking, by=by, at=now)
-            if email:
+            if channels.reaches(booking):
                 queue.queue(booking, Kind.CALLBACK)
             if source == Booking.Source.WEB:
                 queue.queue(booking, Kind.DESK_NEW)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bookings.lifecycle.errors import NotAllowed, SchedulingError, SlotTaken
+from bookings.messaging import channels
 from bookings.models import Booking, Message
 from clinic.models import Action, Actor, Clinic, User
 
@@ -46,7 +47,7 @@ def _started(booking: Booking, now: datetime, clinic: Clinic | None) -> bool:
 
 
 def _has_address(booking: Booking, now: datetime, clinic: Clinic | None) -> bool:
-    return bool(booking.email)
+    return channels.reaches(booking)
 
 
 def _can_be_mailed_ahead(booking: Booking, now: datetime, clinic: Clinic | None) -> bool:

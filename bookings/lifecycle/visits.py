@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from bookings.messaging import queue
+from bookings.messaging import channels, queue
 from bookings.models import Booking, Message
 from clinic import audit
 from clinic.models import Actor, User
@@ -50,7 +50,7 @@ def record_outcome(
         raise NotAllowed("The outcome is either “seen” or “did not come”.")
     rows[outcome].require(booking, now=now, by=by)
     booking = _set_status(booking, rows[outcome], by=by, now=now)
-    if outcome == Status.NOSHOW and booking.email:
+    if outcome == Status.NOSHOW and channels.reaches(booking):
         queue.queue(booking, Kind.FOLLOW_UP, due_at=now + FOLLOW_UP_AFTER)
     return booking
 

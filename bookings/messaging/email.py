@@ -19,7 +19,7 @@ from bookings.models import Booking, Message
 from clinic import languages, mail_addresses
 from clinic.models import VisitType
 
-from . import calendars
+from . import calendars, channels
 
 Kind = Message.Kind
 Status = Booking.Status
@@ -134,11 +134,6 @@ def _calendar_method(message, booking):
     return "REQUEST" if message.kind == Kind.RECEIVED and invited.exists() else None
 
 
-def recipient(message, booking, clinic):
-    """The address the message goes to; "" when there is none."""
-    return clinic.desk_email if message.to_desk else booking.email
-
-
 def compose(message, booking, clinic, now):
     """The e-mail of this message as it reads now, with a fresh manage link. It is not sent.
 
@@ -161,7 +156,7 @@ def compose(message, booking, clinic, now):
         subject=calendars.one_line(subject),
         body=text,
         from_email=clinic.sender,
-        to=[mail_addresses.normal(recipient(message, booking, clinic))],
+        to=[mail_addresses.normal(channels.recipient(message, booking, clinic))],
         reply_to=[clinic.email] if clinic.email else None,
         headers=headers,
     )

@@ -9,6 +9,8 @@ from bookings.models import Booking, Message
 from clinic import audit
 from clinic.models import Actor, Clinic, parse_reminders
 
+from . import channels
+
 Kind = Message.Kind
 Status = Booking.Status
 
@@ -33,21 +35,25 @@ def queue(booking, kind, *, due_at=None, occasion=""):
     unless given.
     """
     now = timezone.now()
-    message = _row(booking, kind, occasion or booking.sequence, due_at or now, now)
+    rows = _rows(booking, kind, occasion or booking.sequence, due_at or now, now)
     # One statement; a row that has this key already stays as it is.
-    Message.objects.bulk_create([message], ignore_conflicts=True)
-    return message.key
+    Message.objects.bulk_create(rows, ignore_conflicts=True)
+    return message_key(booking, kind, occasion or booking.sequence)
 
 
-def _row(booking, kind, occasion, due_at, now):
+def _rows(booking, kind, occasion, due_at, now):
+    """One message for each channel that carries this kind."""
     key = message_key(booking, kind, occasion)
-    return Message(key=key, booking=booking, kind=kind, created_at=now, due_at=due_at)
+    return [
+        Message(key=key, channel=channel, booking=booking, kind=kind, created_at=now, due_at=due_at)
+        for channel in channels.carrying(kind)
+    ]
 
 
 def may_remind(booking, now=None):
-    """Whether there is a visit ahead that reminders could be mailed about."""
+    """Whether there is a visit ahead that reminders could be sent about."""
     ahead = booking.starts_at is not None and booking.starts_at > (now or timezone.now())
-    return bool(booking.email) and ahead and booking.status in (Status.PENDING, Status.BOOKED)
+    return channels.reaches(booking) and ahead and booking.status in (Status.PENDING, Status.BOOKED)
 
 
 @transaction.atomic
@@ -141,13 +147,13 @@ def plan_reminders(booking, now=None, clinic=None):
     The start is part of their key: after a move the old ones no longer fit and are dropped.
     """
     clinic, now = clinic or Clinic.objects.current(), now or timezone.now()
-    rows = [
-        _row(booking, Kind.REMINDER, _reminder_occasion(name, booking.starts_at), moment, now)
-        for name, before in parse_reminders(clinic.reminders)
-        if (moment := _reminder_moment(booking.starts_at, before, clinic.zone)) > now
-    ]
     ask_at = booking.ends_at + ASK_OUTCOME_AFTER
-    rows.append(_row(booking, Kind.DESK_OUTCOME, _outcome_occasion(booking), ask_at, now))
+    rows = _rows(booking, Kind.DESK_OUTCOME, _outcome_occasion(booking), ask_at, now)
+    for name, before in parse_reminders(clinic.reminders):
+        moment = _reminder_moment(booking.starts_at, before, clinic.zone)
+        if moment > now:
+            occasion = _reminder_occasion(name, booking.starts_at)
+            rows += _rows(booking, Kind.REMINDER, occasion, moment, now)
     Message.objects.bulk_create(rows, ignore_conflicts=True)
 
 

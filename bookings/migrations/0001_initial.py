@@ -115,7 +115,8 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('kind', models.CharField(choices=[('received', 'Request received'), ('confirmed', 'Confirmed'), ('changed', 'Time changed'), ('cancelled', 'Cancelled'), ('callback', 'Call-back asked for'), ('offered', 'Times offered'), ('link', 'New manage link'), ('reminder', 'Reminder'), ('follow_up', 'After a missed visit'), ('prove', 'Please confirm your address'), ('desk_new', 'To the desk: new request'), ('desk_changed', 'To the desk: changed by the patient'), ('desk_cancelled', 'To the desk: cancelled by the patient'), ('desk_outcome', 'To the desk: please tell us the outcome')], max_length=16)),
-                ('key', models.CharField(help_text='Booking, kind and occasion: the same news is sent once.', max_length=120, unique=True)),
+                ('channel', models.CharField(default='email', help_text='A module in messaging/channels.', max_length=16)),
+                ('key', models.CharField(help_text='Booking, kind and occasion: the same news is sent once by each channel.', max_length=120)),
                 ('state', models.CharField(choices=[('queued', 'Waiting'), ('sent', 'Sent'), ('dropped', 'No longer needed'), ('failed', 'Failed')], default='queued', max_length=8)),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
                 ('due_at', models.DateTimeField()),
@@ -128,6 +129,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['-due_at', '-pk'],
+                'constraints': [models.UniqueConstraint(fields=('key', 'channel'), name='message_once')],
             },
         ),
         migrations.AddIndex(

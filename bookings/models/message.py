@@ -67,10 +67,12 @@ class Message(models.Model):
 
     booking = models.ForeignKey(Booking, on_delete=models.PROTECT, related_name="messages")
     kind = models.CharField(max_length=16, choices=Kind.choices)
+    channel = models.CharField(
+        max_length=16, default="email", help_text="A module in messaging/channels."
+    )
     key = models.CharField(
         max_length=120,
-        unique=True,
-        help_text="Booking, kind and occasion: the same news is sent once.",
+        help_text="Booking, kind and occasion: the same news is sent once by each channel.",
     )
     state = models.CharField(max_length=8, choices=State.choices, default=State.QUEUED)
     created_at = models.DateTimeField(default=timezone.now)
@@ -82,13 +84,14 @@ class Message(models.Model):
     error = models.CharField(max_length=200, blank=True)
 
     PERSONAL = ("message_id", "error")
-    NOT_PERSONAL = ("key",)
+    NOT_PERSONAL = ("channel", "key")
     FORGETS = ()  # it holds no text
 
     objects = MessageQuerySet.as_manager()
 
     class Meta:
         ordering = ["-due_at", "-pk"]
+        constraints = [models.UniqueConstraint(fields=["key", "channel"], name="message_once")]
         indexes = [
             models.Index(fields=["due_at"], name="message_due", condition=Q(state="queued")),
             models.Index(fields=["due_at"], name="message_failed", condition=Q(state="failed")),

@@ -39,6 +39,7 @@ class AccountMail(models.Model):
     """One mail about a staff account, such as a link that sets a password. See account_mails."""
 
     State = MailState
+    channel = "email"
 
     to = MailAddressField()
     kind = models.CharField(max_length=100, help_text="Name of its template.")

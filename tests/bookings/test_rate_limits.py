@@ -14,6 +14,7 @@ from bookings import manage_links, rate_limits
 from bookings.desk import inbox
 from bookings.lifecycle import answers as lifecycle_answers
 from bookings.messaging import outbox, queue
+from bookings.messaging.channels import TryAgain
 from bookings.messaging.channels import email as smtp
 from bookings.models import Booking, ManageLink, Message, Tally
 from clinic.models import Clinic
@@ -494,7 +495,7 @@ def test_a_mail_to_the_desk_is_counted_once_however_often_it_is_tried(clock, mon
     monkeypatch.setattr(rate_limits, "DESK_MAILS", (rate_limits.Limit(1, HOUR),))
     Guest(clock, 1).ask_for_call(email="")
     with monkeypatch.context() as broken:
-        broken.setattr(smtp.Post, "open", lambda post: (_ for _ in ()).throw(OSError()))
+        broken.setattr(smtp.MailConnection, "open", lambda *_: TryAgain("down", server_down=True))
         outbox.drain()
     clock.shift(timedelta(minutes=15))
     outbox.drain()

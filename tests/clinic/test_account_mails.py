@@ -96,7 +96,7 @@ def test_the_same_rules_of_leasing_hold(client, server, time_machine):
     assert outbox.claim(kind=AccountMail) == []
     time_machine.shift(outbox.LEASE)
     [again] = outbox.claim(kind=AccountMail)
-    with smtp.Post() as post:
+    with smtp.MailConnection() as post:
         assert outbox.deliver(claimed, post) == "taken"
         assert outbox.deliver(again, post) == "sent"
     assert len(server.received) == 1
@@ -113,9 +113,9 @@ def test_without_a_mail_server_they_become_files_as_all_others(client, settings,
 
 def test_one_that_no_worker_takes_is_told_by_the_health_check(client):
     ask_for_a_reset(client)
-    assert outbox.trouble() is None
+    assert outbox.health_problem() is None
     AccountMail.objects.update(due_at=timezone.now() - timedelta(minutes=16))
-    assert outbox.trouble() == "messages are waiting that no worker has tried"
+    assert outbox.health_problem() == "messages are waiting that no worker has tried"
 
 
 def test_old_rows_go_once_a_day_and_waiting_ones_stay(client, server):

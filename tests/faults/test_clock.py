@@ -106,7 +106,7 @@ def test_a_lease_renewed_while_another_worker_waited_is_not_taken(booked, clock)
     claimed = outbox.claim(count=1000)
     clock.shift(LEASE / 4)
     for message in claimed:
-        assert outbox._begin_try(message, message.booking, NOON + LEASE / 4)
+        assert outbox._begin_try(message, NOON + LEASE / 4)
     assert outbox.claim(now=NOON) == []
 
 
@@ -126,7 +126,7 @@ def test_the_house_is_kept_after_the_clock_went_back(booked, clock):
 
 def test_a_worker_that_beat_tomorrow_is_not_alive_today(booked, clock):
     Heartbeat.objects.create(name="worker", at=NOON + DAY)
-    assert "no worker" in outbox.trouble(NOON)
+    assert "no worker" in outbox.health_problem(NOON)
 
 
 def test_a_hold_ends_by_the_clock_and_a_confirmed_booking_never_does(booked, clock):

@@ -248,7 +248,7 @@ def test_connection_dropped_after_data(server, practitioner, time_machine):
 def two_workers():
     """Two workers that look at the same moment: both claim before either sends."""
     for batch in [outbox.claim(), outbox.claim()]:
-        with smtp.Post() as post:
+        with smtp.MailConnection() as post:
             for message in batch:
                 outbox.deliver(message, post)
 

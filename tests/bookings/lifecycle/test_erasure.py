@@ -264,7 +264,7 @@ def test_a_message_in_a_workers_hands_is_not_written():
     [claimed] = outbox.claim(now=NOW)
     erasure.erase(booking, by="system", reason="asked", now=NOW)
     sent = []
-    outbox.deliver(claimed, SimpleNamespace(open=lambda: None, send=sent.append), now=NOW)
+    outbox.deliver(claimed, SimpleNamespace(open=lambda address: None, send=sent.append), now=NOW)
     assert sent == []
 
 

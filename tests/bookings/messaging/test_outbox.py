@@ -10,7 +10,6 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from bookings.management.commands import run_worker
-from bookings.messaging import email as mails
 from bookings.messaging import outbox
 from bookings.messaging.channels import email as smtp
 from bookings.models import Booking, Heartbeat, Message
@@ -88,7 +87,7 @@ def test_something_that_is_no_address_fails_at_once():
 
 
 def test_a_broken_message_does_not_block_the_others(mailoutbox, monkeypatch):
-    compose = mails.compose
+    compose = smtp.compose
     broken, *others = [queued() for _ in range(3)]
 
     def compose_or_break(message, *rest):
@@ -96,7 +95,7 @@ def test_a_broken_message_does_not_block_the_others(mailoutbox, monkeypatch):
             raise ValueError("pat@example.org is in this text")
         return compose(message, *rest)
 
-    monkeypatch.setattr(mails, "compose", compose_or_break)
+    monkeypatch.setattr(smtp, "compose", compose_or_break)
     assert drain() == {"put off": 1, "sent": 2}
     broken.refresh_from_db()
     assert broken.state == State.QUEUED
@@ -109,7 +108,7 @@ def test_it_gives_up_after_three_days_and_says_so(monkeypatch, time_machine):
     message = queued()
     Booking.objects.update(starts_at=now + timedelta(days=30), ends_at=now + timedelta(days=31),
                            busy_until=now + timedelta(days=31))  # fmt: skip
-    monkeypatch.setattr(mails, "compose", lambda *_: 1 / 0)
+    monkeypatch.setattr(smtp, "compose", lambda *_: 1 / 0)
     waits = []
     for _ in range(120):
         message.refresh_from_db()
@@ -148,7 +147,7 @@ def test_a_worker_that_lost_its_lease_sends_nothing(mailoutbox, time_machine):
     [slow] = outbox.claim()
     time_machine.shift(outbox.LEASE)
     [fast] = outbox.claim()
-    with smtp.Post() as post:
+    with smtp.MailConnection() as post:
         assert outbox.deliver(slow, post) == "taken"
         assert outbox.deliver(fast, post) == State.SENT
     assert len(mailoutbox) == 1
