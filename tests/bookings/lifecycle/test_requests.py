@@ -314,14 +314,26 @@ def test_nobody_arrives_on_an_earlier_day(doctor):
     ("status", "verb"),
     [
         ("pending", lambda b: visits.mark_arrived(b, by="system", now=NINE)),
-        ("pending", lambda b: visits.record_outcome(b, outcome="noshow", by=Actor.SYSTEM, now=NINE)),
+        (
+            "pending",
+            lambda b: visits.record_outcome(b, outcome="noshow", by=Actor.SYSTEM, now=NINE),
+        ),
         ("arrived", lambda b: answers.cancel(b, by=Actor.SYSTEM, cancelled_by="clinic", now=NINE)),
-        ("arrived", lambda b: visits.record_outcome(b, outcome="noshow", by=Actor.SYSTEM, now=NINE)),
+        (
+            "arrived",
+            lambda b: visits.record_outcome(b, outcome="noshow", by=Actor.SYSTEM, now=NINE),
+        ),
         ("fulfilled", lambda b: answers.confirm(b, by=Actor.SYSTEM, now=NINE)),
         ("noshow", lambda b: answers.reschedule(b, start=NINE + HALF, by=Actor.SYSTEM, now=NOW)),
         ("booked", lambda b: visits.undo(b, by=Actor.SYSTEM, now=NINE)),
-        ("booked", lambda b: visits.record_outcome(b, outcome="cancelled", by=Actor.SYSTEM, now=NINE)),
-        ("booked", lambda b: visits.record_outcome(b, outcome="fulfilled", by=Actor.SYSTEM, now=NOW)),
+        (
+            "booked",
+            lambda b: visits.record_outcome(b, outcome="cancelled", by=Actor.SYSTEM, now=NINE),
+        ),
+        (
+            "booked",
+            lambda b: visits.record_outcome(b, outcome="fulfilled", by=Actor.SYSTEM, now=NOW),
+        ),
     ],
 )
 def test_what_the_status_does_not_allow_is_refused(doctor, status, verb):
