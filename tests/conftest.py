@@ -24,4 +24,10 @@ def _empty_memory():
 def pseudo_language(monkeypatch):
     """Whatever goes through gettext stands in «», as in a language that nobody speaks."""
     translation.gettext("")  # chooses the implementation that is replaced
-    monkeypatch.setattr(translation._trans, "gettext", lambda message: f"«{message}»")
+    trans = translation._trans
+    monkeypatch.setattr(trans, "gettext", lambda message: f"«{message}»")
+    monkeypatch.setattr(trans, "pgettext", lambda context, message: f"«{message}»")
+    monkeypatch.setattr(trans, "ngettext", lambda one, many, n: f"«{one if n == 1 else many}»")
+    monkeypatch.setattr(
+        trans, "npgettext", lambda context, one, many, n: f"«{one if n == 1 else many}»"
+    )

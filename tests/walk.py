@@ -123,6 +123,18 @@ class Walk:
         path.write_text(_plain(text))
 
 
+def form_client():
+    """A client that posts forms as browsers do; the site takes no files."""
+    from django.test import Client
+
+    class FormClient(Client):
+        def post(self, path, data=None, **more):
+            kind = "application/x-www-form-urlencoded"
+            return super().post(path, urlencode(data or {"sent": ""}), content_type=kind, **more)
+
+    return FormClient()
+
+
 def _hidden(page, *names):
     found = {}
     for name in names:
@@ -270,17 +282,7 @@ def main():
         django.setup()
         from django.contrib.auth import get_user_model
         from django.core.management import call_command
-        from django.test import Client as Plain
         from django.test.utils import setup_test_environment
-
-        class Client(Plain):
-            """Posts forms as browsers do; the site takes no files."""
-
-            def post(self, path, data=None, **more):
-                kind = "application/x-www-form-urlencoded"
-                return super().post(
-                    path, urlencode(data or {"sent": ""}), content_type=kind, **more
-                )
 
         setup_test_environment()
         logging.disable()
@@ -293,21 +295,21 @@ def main():
 
         shutil.rmtree(asked.folder, ignore_errors=True)
         walk = Walk(asked.folder, filter(None, asked.without.split(",")))
-        public(walk, Client())
+        public(walk, form_client())
         for name, how in {
             "11 video": {}, "22 phone": {"concern": "chronic-migraine", "visit": "phone"},
             "33 here": {"concern": "other", "visit": "in_person"}, "44 urgent": {"signs": "yes"},
         }.items():  # fmt: skip
-            client = Client()
+            client = form_client()
             booking(walk, client, name.replace(" ", ""), **how)
             if name != "33 here":
                 manage(walk, client, name)
-        call_back(walk, Client())
+        call_back(walk, form_client())
         for role in ROLES:
-            client = Client()
+            client = form_client()
             client.force_login(get_user_model().objects.get(username=role))
             staff(walk, client, role)
-        client = Client()
+        client = form_client()
         client.force_login(get_user_model().objects.get(username="frontdesk"))
         desk(walk, client)
         for later in (timedelta(0), timedelta(minutes=30), timedelta(days=1), timedelta(days=6)):

@@ -1,20 +1,22 @@
 """Why a verb refuses, in words for people."""
 
+from django.utils.translation import gettext_lazy as _
+
 
 class SchedulingError(Exception):
     """A rule says no; ``message`` tells people why and what they can do."""
 
-    default = "That cannot be done."
+    default = _("That cannot be done.")
 
     def __init__(self, message=""):
-        self.message = message or self.default
+        self.message = str(message or self.default)
         super().__init__(self.message)
 
 
 class SlotTaken(SchedulingError):
     """Somebody else holds the time, or it is no longer offered."""
 
-    default = "That time has just been taken. Please choose another."
+    default = _("That time has just been taken. Please choose another.")
 
 
 class NotAllowed(SchedulingError):
@@ -24,10 +26,10 @@ class NotAllowed(SchedulingError):
 class SignsChanged(NotAllowed):
     """Other emergency signs are signed now than the ones that were asked."""
 
-    default = "The emergency signs for this concern have changed. Please read them again."
+    default = _("The emergency signs for this concern have changed. Please read them again.")
 
 
 class KeyReused(SchedulingError):
     """The same form key came with other answers."""
 
-    default = "This form was already sent with other answers. Please start again."
+    default = _("This form was already sent with other answers. Please start again.")

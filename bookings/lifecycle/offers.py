@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from bookings import manage_links
 from bookings.availability.search import SlotSearch
@@ -24,7 +25,7 @@ Status = Booking.Status
 Kind = Message.Kind
 MOST_OFFERS = 3
 OFFER_HOLD = timedelta(hours=48)
-ENDED = "This offer has ended. Please choose another time or call us."
+ENDED = _("This offer has ended. Please choose another time or call us.")
 
 
 @transaction.atomic

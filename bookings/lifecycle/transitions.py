@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.utils.translation import gettext_lazy as _
+
 from bookings.lifecycle.errors import NotAllowed, SchedulingError, SlotTaken
 from bookings.messaging import channels
 from bookings.models import Booking, Message
@@ -67,10 +69,13 @@ def _clock_has_shifted(booking: Booking, now: datetime, clinic: Clinic | None) -
 
 # --- the table ------------------------------------------------------------------------------------
 
-NEVER_PROVED = "This request was never proved, and its time has been given back."
-NOT_PROVED_IN_TIME = "This request was not confirmed in time. Please choose a time again."
-TOO_LATE = "It is too late to {} online. Please call us."
-NOT_STARTED = "This consultation has not started yet."
+ERASED = _("The personal details are erased, so this booking cannot be %(doing)s.")
+IN_STATUS = _("This booking is “%(status)s”, so it cannot be %(doing)s.")
+NEVER_PROVED = _("This request was never proved, and its time has been given back.")
+NOT_PROVED_IN_TIME = _("This request was not confirmed in time. Please choose a time again.")
+TOO_LATE_TO_MOVE = _("It is too late to change the time online. Please call us.")
+TOO_LATE_TO_CANCEL = _("It is too late to cancel online. Please call us.")
+NOT_STARTED = _("This consultation has not started yet.")
 
 
 @dataclass(frozen=True)
@@ -111,12 +116,10 @@ class Transition:
         if actor_of(by) not in self.by:
             return NotAllowed()
         if booking.erased_at and self.doing:
-            return NotAllowed(
-                f"The personal details are erased, so this booking cannot be {self.doing}."
-            )
+            return NotAllowed(ERASED % {"doing": self.doing})
         if booking.status not in self.from_ and self.doing:
             status = booking.get_status_display().lower()
-            return NotAllowed(f"This booking is “{status}”, so it cannot be {self.doing}.")
+            return NotAllowed(IN_STATUS % {"status": status, "doing": self.doing})
         fits = not booking.erased_at and booking.status in self.from_
         if fits and self.lapsed and booking.has_lapsed(now):
             return self.error(self.lapsed)
@@ -138,50 +141,52 @@ class Transition:
 
 
 CONFIRM = Transition(
-    "confirm", (Status.PENDING,), Status.BOOKED, STAFF, "confirmed",
+    "confirm", (Status.PENDING,), Status.BOOKED, STAFF, _("confirmed"),
     error=SlotTaken, owes=(Kind.CONFIRMED,), recorded_as=Action.BOOKING_CONFIRMED,
 )  # fmt: skip
 ARRIVE = Transition(
-    "arrived", (Status.BOOKED,), Status.ARRIVED, STAFF, "marked as arrived",
-    when=_its_day_has_come, words="This consultation is on a later day.",
+    "arrived", (Status.BOOKED,), Status.ARRIVED, STAFF, _("marked as arrived"),
+    when=_its_day_has_come, words=_("This consultation is on a later day."),
     recorded_as=Action.BOOKING_ARRIVED,
 )  # fmt: skip
 SEE = Transition(
-    "seen", (Status.BOOKED, Status.ARRIVED), Status.FULFILLED, STAFF, "marked as seen",
+    "seen", (Status.BOOKED, Status.ARRIVED), Status.FULFILLED, STAFF, _("marked as seen"),
     when=_started, words=NOT_STARTED, recorded_as=Action.BOOKING_FULFILLED,
 )  # fmt: skip
 MISS = Transition(
-    "noshow", (Status.BOOKED,), Status.NOSHOW, STAFF, "marked as did not come",
+    "noshow", (Status.BOOKED,), Status.NOSHOW, STAFF, _("marked as did not come"),
     when=_started, words=NOT_STARTED, owes=(Kind.FOLLOW_UP,), recorded_as=Action.BOOKING_NOSHOW,
 )  # fmt: skip
 MOVE = Transition(
-    "move", Booking.AWAITED, Status.BOOKED, STAFF, "moved",
+    "move", Booking.AWAITED, Status.BOOKED, STAFF, _("moved"),
     owes=(Kind.CHANGED,), recorded_as=Action.BOOKING_RESCHEDULED,
 )  # fmt: skip
 OFFER = Transition(
-    "offer", Booking.WAITING, None, STAFF, "answered with other times",
-    when=_has_address, words="There is no e-mail address. Call, and give a time instead.",
+    "offer", Booking.WAITING, None, STAFF, _("answered with other times"),
+    when=_has_address, words=_("There is no e-mail address. Call, and give a time instead."),
     owes=(Kind.OFFERED,),
 )  # fmt: skip
-UNDO = Transition("undo", CAME, Status.BOOKED, STAFF, "undone", recorded_as=Action.BOOKING_UNDONE)
+UNDO = Transition(
+    "undo", CAME, Status.BOOKED, STAFF, _("undone"), recorded_as=Action.BOOKING_UNDONE,
+)  # fmt: skip
 TELL = Transition(
     "tell", Booking.AGREED, None, STAFF, "",
-    when=_clock_has_shifted, words="Its clock time is the one that people were told.",
+    when=_clock_has_shifted, words=_("Its clock time is the one that people were told."),
 )  # fmt: skip
 SEND_LINK = Transition(
     "link", Booking.AWAITED, None, (PATIENT, *STAFF), "",
     when=_can_be_mailed_ahead,
-    words="There is no address to send it to, or nothing left to manage.", owes=(Kind.LINK,),
+    words=_("There is no address to send it to, or nothing left to manage."), owes=(Kind.LINK,),
 )  # fmt: skip
 CANCEL = Transition(
-    "cancel", (*Booking.AWAITED, Status.PROPOSED), Status.CANCELLED, STAFF, "cancelled",
+    "cancel", (*Booking.AWAITED, Status.PROPOSED), Status.CANCELLED, STAFF, _("cancelled"),
     lapsed="", owes=(Kind.CANCELLED,), recorded_as=Action.BOOKING_CANCELLED,
 )  # fmt: skip
 
 # On the booking's page itself, not by a button.
 CORRECT = Transition(
-    "correct", tuple(Status), None, STAFF, "corrected",
-    when=_is_somebodys, words="An offer has no patient of its own: correct the request.",
+    "correct", tuple(Status), None, STAFF, _("corrected"),
+    when=_is_somebodys, words=_("An offer has no patient of its own: correct the request."),
     lapsed="",
 )  # fmt: skip
 
@@ -195,21 +200,21 @@ REQUEST_CALLBACK = Transition(
     owes=(Kind.CALLBACK, Kind.DESK_NEW), recorded_as=Action.BOOKING_CALLBACK_REQUESTED,
 )  # fmt: skip
 PROVE = Transition(
-    "prove", (Status.PENDING, Status.BOOKED), None, (PATIENT, SYSTEM), "confirmed by you",
+    "prove", (Status.PENDING, Status.BOOKED), None, (PATIENT, SYSTEM), _("confirmed by you"),
     lapsed=NOT_PROVED_IN_TIME, owes=(Kind.DESK_NEW,),
 )  # fmt: skip
 CHOOSE = Transition(
-    "choose", Booking.WAITING, Status.BOOKED, (PATIENT, SYSTEM), "given that time",
+    "choose", Booking.WAITING, Status.BOOKED, (PATIENT, SYSTEM), _("given that time"),
     owes=(Kind.CONFIRMED, Kind.DESK_CHANGED), recorded_as=Action.BOOKING_OFFER_CHOSEN,
 )  # fmt: skip
 MOVE_ONLINE = Transition(
-    "move", Booking.AWAITED, Status.PENDING, (PATIENT,), "moved",
-    when=_in_time, words=TOO_LATE.format("change the time"), lapsed=NOT_PROVED_IN_TIME,
+    "move", Booking.AWAITED, Status.PENDING, (PATIENT,), _("moved"),
+    when=_in_time, words=TOO_LATE_TO_MOVE, lapsed=NOT_PROVED_IN_TIME,
     owes=(Kind.RECEIVED, Kind.DESK_CHANGED), recorded_as=Action.BOOKING_RESCHEDULED,
 )  # fmt: skip
 CANCEL_ONLINE = Transition(
-    "cancel", Booking.AWAITED, Status.CANCELLED, (PATIENT, SYSTEM), "cancelled",
-    when=_in_time, words=TOO_LATE.format("cancel"), lapsed="",
+    "cancel", Booking.AWAITED, Status.CANCELLED, (PATIENT, SYSTEM), _("cancelled"),
+    when=_in_time, words=TOO_LATE_TO_CANCEL, lapsed="",
     owes=(Kind.CANCELLED, Kind.DESK_CANCELLED), recorded_as=Action.BOOKING_CANCELLED,
 )  # fmt: skip
 

@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import F, Q, Value
 from django.db.models.functions import Lower
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from phonenumber_field.modelfields import PhoneNumberField
 
 from clinic.constraints import NoOverlap
@@ -147,14 +148,14 @@ class Booking(models.Model):
     class Status(models.TextChoices):
         """FHIR AppointmentStatus codes, stored as they are."""
 
-        PROPOSED = "proposed", "Offered by the clinic"
-        PENDING = "pending", "Waiting for the clinic"
-        BOOKED = "booked", "Confirmed"
-        ARRIVED = "arrived", "Arrived"
-        FULFILLED = "fulfilled", "Seen"
-        CANCELLED = "cancelled", "Cancelled"
-        NOSHOW = "noshow", "Did not come"
-        WAITLIST = "waitlist", "To be called"
+        PROPOSED = "proposed", _("Offered by the clinic")
+        PENDING = "pending", _("Waiting for the clinic")
+        BOOKED = "booked", _("Confirmed")
+        ARRIVED = "arrived", _("Arrived")
+        FULFILLED = "fulfilled", _("Seen")
+        CANCELLED = "cancelled", _("Cancelled")
+        NOSHOW = "noshow", _("Did not come")
+        WAITLIST = "waitlist", _("To be called")
 
     HOLDING = (Status.PROPOSED, Status.PENDING, Status.BOOKED, Status.ARRIVED)
     AGREED = (Status.PENDING, Status.BOOKED, Status.ARRIVED)  # HOLDING without offers

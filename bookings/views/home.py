@@ -8,7 +8,7 @@ from django.views.decorators.http import require_safe
 
 from bookings import times
 from bookings.availability.search import SlotSearch
-from clinic import opening_status, page_cache
+from clinic import languages, opening_status, page_cache
 from clinic.models import Clinic
 from conditions import editions
 from conditions.models import Edition
@@ -21,7 +21,7 @@ def next_free_label(slug=""):
 
     Kept in this process's memory for NEXT_FREE_SECONDS, so that pages stay cheap.
     """
-    key = f"next-free:{slug}"
+    key = f"next-free:{languages.active()}:{slug}"
     cached = caches["memory"].get(key, "missing")
     if cached != "missing":
         return cached
@@ -45,7 +45,7 @@ def next_free_label(slug=""):
 
 def why_not_label(slug=""):
     """Why a condition's page, or with none any page, offers no booking; "" when it does. Kept as above."""
-    key = f"why-not:{slug}"
+    key = f"why-not:{languages.active()}:{slug}"
     why = caches["memory"].get(key)
     if why is None:
         why = editions.why_not_bookable(editions.condition_at(slug) if slug else None)
