@@ -2,14 +2,13 @@
 
 import ast
 import re
-from pathlib import Path
 
 import pytest
 from django.apps import apps
 from django.db.models import PROTECT
 
-ROOT = Path(__file__).resolve().parent.parent
-APPS = ["clinic", "conditions", "bookings"]  # each may use those before it
+from tests.sources import APPS, ROOT, name_of, sources
+
 COMPOSITION_ROOTS = {
     "clinic/urls.py",
     "clinic/settings.py",
@@ -26,19 +25,6 @@ FORBIDDEN_NAMES = {
 VENDOR_WORDS = re.compile(r"postgresql|sqlite", re.IGNORECASE)
 # checks.py asks at the start whether the database keeps the promises that the verbs rely on.
 NAMES_A_VENDOR = {"clinic/settings.py", "clinic/constraints.py", "clinic/checks.py"}
-
-
-def sources(*, tests=False):
-    for app in APPS:
-        for path in sorted((ROOT / app).rglob("*.py")):
-            if "migrations" not in path.parts:
-                yield path
-    if tests:
-        yield from sorted((ROOT / "tests").rglob("*.py"))
-
-
-def name_of(path):
-    return path.relative_to(ROOT).as_posix()
 
 
 def imports(tree, package):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.browser.conftest import DESKTOP, PHONE
+from tests.browser.conftest import DESKTOP, PHONE, Quiet
 
 CONDITIONS = [
     "bruxism", "sleep-apnea", "chronic-migraine", "tmj-disorders", "overactive-bladder",
@@ -32,14 +32,6 @@ def test_every_page(visit, size, dark):
         watched.open(path)
         watched.axe()
         watched.fits()
-
-
-class Quiet(list):
-    """The page of an unopened link answers 404, which Chromium notes as a failed load."""
-
-    def append(self, text):
-        if "status of 404" not in text:
-            super().append(text)
 
 
 def test_320_pixels(visit):

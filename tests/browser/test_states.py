@@ -3,8 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import DESKTOP, PHONE
-from tests.browser.test_pages import Quiet
+from tests.browser.conftest import DESKTOP, PHONE, Quiet
 from tests.server import Visitor, person
 
 

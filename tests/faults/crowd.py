@@ -2,12 +2,15 @@
 
 import re
 import threading
+import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 from bookings.models import hashed_key
-from tests.server import Visitor
+from tests.server import Visitor, person
+
+PHONE = 'href="tel:+13235550142"'
 
 FREE = """
 from datetime import timedelta
@@ -176,3 +179,42 @@ def staff(server, username):
 
 def quantile(values, part):
     return sorted(values)[int(part * (len(values) - 1))]
+
+
+class Caller(Visitor):
+    """A visitor with an address of their own, as the proxy reports it."""
+
+    def __init__(self, server, address):
+        super().__init__(server.port)
+        self.address = address
+
+    def send(self, method, path, body=None, headers=None, **options):
+        headers = (headers or {}) | {"X-Forwarded-For": f"8.8.8.8, {self.address}"}
+        return super().send(method, path, body, headers, **options)
+
+    def up_to_details(self, start=""):
+        self.get("/book/")
+        self.post("/book/", {"condition": "other", "visit_type": "in_person"})
+        self.post("/book/signs/", {"signs": "none"})
+        if start:
+            self.post("/book/time/", {"start": start})
+
+    def up_to_press(self, number, start, **details):
+        self.up_to_details(start)
+        self.post("/book/details/", person(number) | details)
+        return self.get("/book/check/")
+
+
+def assert_honest(answer):
+    """A 503 page with the number, when to try again, and nothing of the inside."""
+    assert answer.status == 503, answer.text[:300]
+    assert PHONE in answer.text
+    assert "you have a consultation only if you saw a reference" in answer.text
+    assert answer.headers["Retry-After"] == "30"
+    for inside in ("Traceback", "Error", "psycopg2", "sqlite3", "connection", "django"):
+        assert inside not in answer.text
+
+
+def seconds_of(action):
+    began = time.monotonic()
+    return action(), time.monotonic() - began

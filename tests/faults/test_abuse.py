@@ -13,7 +13,7 @@ import time_machine
 
 from bookings import manage_links
 from bookings.models import Booking, Message
-from tests.bookings.test_rate_limits import Guest
+from tests.bookings.guest import Guest
 from tests.factories import (
     make_booking,
     make_clinic,
@@ -22,8 +22,8 @@ from tests.factories import (
     make_hours,
     make_practitioner,
 )
-from tests.faults.crowd import together
-from tests.server import Visitor, person
+from tests.faults.crowd import Caller, together
+from tests.server import person
 
 # --- L-06: people ---------------------------------------------------------------------------------
 
@@ -195,30 +195,6 @@ def test_no_person_is_taken_for_a_program(settings, tally, journeys):
 
 
 # --- C-10: many at the same moment ----------------------------------------------------------------
-
-
-class Caller(Visitor):
-    """A visitor with an address of their own, as the proxy reports it."""
-
-    def __init__(self, server, address):
-        super().__init__(server.port)
-        self.address = address
-
-    def send(self, method, path, body=None, headers=None, **options):
-        headers = (headers or {}) | {"X-Forwarded-For": f"8.8.8.8, {self.address}"}
-        return super().send(method, path, body, headers, **options)
-
-    def up_to_details(self, start=""):
-        self.get("/book/")
-        self.post("/book/", {"condition": "other", "visit_type": "in_person"})
-        self.post("/book/signs/", {"signs": "none"})
-        if start:
-            self.post("/book/time/", {"start": start})
-
-    def up_to_press(self, number, start, **details):
-        self.up_to_details(start)
-        self.post("/book/details/", person(number) | details)
-        return self.get("/book/check/")
 
 
 @pytest.fixture

@@ -15,22 +15,20 @@ from django.db import IntegrityError, InterfaceError, OperationalError
 from bookings.views import patient_answers
 from clinic import checks
 from tests.factories import make_clinic, make_concern, make_practitioner
-from tests.faults.crowd import Times, at_check, booked, holding, together
+from tests.faults.crowd import (
+    PHONE,
+    Times,
+    assert_honest,
+    at_check,
+    booked,
+    holding,
+    seconds_of,
+    together,
+)
 from tests.server import Visitor
 
 PAGES = ("/", "/conditions/", "/conditions/bruxism/", "/book/", "/booking/", "/contact/", "/admin/")
 STOPPED_SECONDS = 600  # far longer than the site keeps a connection
-PHONE = 'href="tel:+13235550142"'
-
-
-def assert_honest(answer):
-    """A 503 page with the number, when to try again, and nothing of the inside."""
-    assert answer.status == 503, answer.text[:300]
-    assert PHONE in answer.text
-    assert "you have a consultation only if you saw a reference" in answer.text
-    assert answer.headers["Retry-After"] == "30"
-    for inside in ("Traceback", "Error", "psycopg2", "sqlite3", "connection", "django"):
-        assert inside not in answer.text
 
 
 # --- which failure is told how --------------------------------------------------------------------
@@ -106,11 +104,6 @@ def test_the_start_up_check_names_a_file_that_cannot_be_written(settings, tmp_pa
 
 
 # --- real servers ---------------------------------------------------------------------------------
-
-
-def seconds_of(action):
-    began = time.monotonic()
-    return action(), time.monotonic() - began
 
 
 @pytest.mark.night

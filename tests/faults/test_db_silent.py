@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.faults.test_db_down import assert_honest, seconds_of
+from tests.faults.crowd import assert_honest, seconds_of
 from tests.server import Visitor
 
 pytestmark = pytest.mark.only_on("postgresql")

@@ -11,8 +11,7 @@ import sys
 
 import pytest
 
-from tests.faults.crowd import Times, at_check, holding
-from tests.faults.test_db_down import assert_honest
+from tests.faults.crowd import Times, assert_honest, at_check, holding
 from tests.server import ROOT, Visitor
 
 pytestmark = [pytest.mark.night, pytest.mark.only_on("sqlite")]

@@ -16,8 +16,7 @@ from django.core.cache import caches
 from django.urls import reverse
 
 from tests.factories import make_clinic, make_user
-from tests.faults.crowd import together
-from tests.faults.test_abuse import Caller
+from tests.faults.crowd import Caller, together
 
 GUESSES = 50
 PASSWORD = "correct horse battery"

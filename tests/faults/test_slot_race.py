@@ -9,6 +9,7 @@ from collections import Counter
 import pytest
 
 from tests.faults.crowd import (
+    Caller,
     Times,
     at_check,
     booked,
@@ -21,7 +22,6 @@ from tests.faults.crowd import (
     staff,
     together,
 )
-from tests.faults.test_abuse import Caller
 from tests.server import person
 
 CLIENTS = 20

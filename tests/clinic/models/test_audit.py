@@ -12,7 +12,7 @@ from clinic.models import Action, AuditEvent
 from clinic.staff.adapters import DEMO_GROUP
 from conditions.models import Condition, Faq, Page, RedFlag, Reference, SharedBlock
 from tests.factories import make_booking, make_clinic, make_user
-from tests.test_architecture import name_of, sources
+from tests.sources import name_of, sources
 
 RECORDERS = {"record", "note", "set_booked"}
 
