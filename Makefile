@@ -86,6 +86,7 @@ lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	find templates -name '*.html' -print0 | xargs -0 $(BIN)/djade --check --target-version 5.2
+	$(BIN)/mypy
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	SITE_URL=https://clinic.example TRUSTED_PROXIES=1 EMAIL_URL=submission://user:password@mail.example \
 		$(BIN)/python manage.py check --deploy --fail-level WARNING
@@ -97,4 +98,4 @@ screenshots: $(VENV)/installed-dev browser
 	$(BIN)/python -m tests.browser.screenshots
 
 clean:
-	rm -rf $(VENV) reports .pytest_cache .ruff_cache
+	rm -rf $(VENV) reports .pytest_cache .ruff_cache .mypy_cache

@@ -39,9 +39,9 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 
 class Limit(NamedTuple):
-    """At most ``count`` within any stretch of that length."""
+    """At most so many within any stretch of that length."""
 
-    count: int
+    at_most: int
     within: timedelta
 
 
@@ -152,7 +152,7 @@ def _is_full(tally, now, *limits):
     """
     until = (now + MINUTE).timestamp()
     return any(
-        sum((now - limit.within).timestamp() < at <= until for at in tally.times) >= limit.count
+        sum((now - limit.within).timestamp() < at <= until for at in tally.times) >= limit.at_most
         for limit in limits
     )
 

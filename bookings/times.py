@@ -4,13 +4,21 @@ Pure: slots and zones in, what a page lists out. The instants are the same in ev
 labels change.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from typing import TYPE_CHECKING, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
 from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
+
+if TYPE_CHECKING:
+    from .availability.slots import Slot
+    from .models import Booking
+
+T = TypeVar("T")
 
 PARTS = (("morning", 12, "rise"), ("afternoon", 17, "sun"), ("evening", 24, "moon"))
 
@@ -32,7 +40,7 @@ class Part:
 
     name: str
     icon: str
-    times: list
+    times: list[Time]
 
 
 @dataclass(frozen=True)
@@ -44,25 +52,25 @@ class Day:
     current: bool
 
 
-def zone_name(zone):
+def zone_name(zone: ZoneInfo) -> str:
     """The city of an IANA name as people write it: "Los Angeles"."""
     return zone.key.rpartition("/")[2].replace("_", " ")
 
 
-def zone_offset(zone, at):
+def zone_offset(zone: tzinfo, at: datetime) -> str:
     """The zone's distance from UTC at an instant: "UTC−8", "UTC+5:30"."""
-    minutes = int(at.astimezone(zone).utcoffset().total_seconds() // 60)
+    minutes = (at.astimezone(zone).utcoffset() or timedelta()) // timedelta(minutes=1)
     hours, rest = divmod(abs(minutes), 60)
     sign = "−" if minutes < 0 else "+"
     return f"UTC{sign}{hours}" + (f":{rest:02}" if rest else "") if minutes else "UTC"
 
 
-def known_zone(name, default):
+def known_zone(name: str, default: T) -> ZoneInfo | T:
     """The zone of that name, or ``default`` when there is none; never raises."""
     return ZoneInfo(name) if name in available_timezones() else default
 
 
-def clock(at, zone):
+def clock(at: datetime, zone: tzinfo) -> str:
     """The wall-clock time of an instant; an hour that the clock shows twice gets its zone's letters."""
     local = at.astimezone(zone)
     twice = local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset()
@@ -70,18 +78,18 @@ def clock(at, zone):
     return f"{local:%H:%M} {local.tzname()}" if twice else f"{local:%H:%M}"
 
 
-def when(at, zone, style="D j M"):
+def when(at: datetime, zone: tzinfo, style: str = "D j M") -> str:
     """Date and time of an instant in a zone: "Tue 24 Nov, 10:30"."""
     return f"{date_format(at.astimezone(zone), style)}, {clock(at, zone)}"
 
 
-def near_day(at, zone, now):
+def near_day(at: datetime, zone: tzinfo, now: datetime) -> str:
     """ "today", "tomorrow", or the date, as it is in ``zone``."""
     days = (at.astimezone(zone).date() - now.astimezone(zone).date()).days
     return {0: _("today"), 1: _("tomorrow")}.get(days) or date_format(at.astimezone(zone), "D j M")
 
 
-def parse_start(text):
+def parse_start(text: str | None) -> datetime | None:
     """The UTC instant that a form sent, or None when it is not one (it may be tampered with)."""
     try:
         at = parse_datetime(text or "")
@@ -92,7 +100,7 @@ def parse_start(text):
     return at.astimezone(UTC)
 
 
-def parse_day(text):
+def parse_day(text: str | None) -> date | None:
     """The date that an address asked for, or None."""
     try:
         return parse_date(text or "")
@@ -100,17 +108,17 @@ def parse_day(text):
         return None
 
 
-def value_of(at):
+def value_of(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def monday_of(day):
+def monday_of(day: date) -> date:
     return day - timedelta(days=day.weekday())
 
 
-def by_instant(slots, zone, clinic_zone):
+def by_instant(slots: "Iterable[Slot]", zone: tzinfo, clinic_zone: tzinfo) -> list[Time]:
     """One Time an instant, however many practitioners are free then; sorted."""
-    times = {}
+    times: dict[datetime, list[str]] = {}
     for slot in slots:
         times.setdefault(slot.starts_at, []).append(slot.practitioner.name)
     elsewhere = clinic_zone != zone
@@ -126,9 +134,9 @@ def by_instant(slots, zone, clinic_zone):
     ]
 
 
-def week(times, zone, first_day, current):
+def week(times: Iterable[Time], zone: tzinfo, first_day: date, current: date) -> list[Day]:
     """Seven Days from ``first_day``, with how many times each has in ``zone``."""
-    free = {}
+    free: dict[date, int] = {}
     for time in times:
         day = time.starts_at.astimezone(zone).date()
         free[day] = free.get(day, 0) + 1
@@ -136,11 +144,12 @@ def week(times, zone, first_day, current):
     return [Day(date=day, free=free.get(day, 0), current=day == current) for day in days]
 
 
-def parts_of(times, zone, day):
+def parts_of(times: Iterable[Time], zone: tzinfo, day: date) -> list[Part]:
     """The day's times as Parts; empty parts are left out."""
     names = {"morning": _("Morning"), "afternoon": _("Afternoon"), "evening": _("Evening")}
     of_day = [time for time in times if time.starts_at.astimezone(zone).date() == day]
-    parts, begin = [], 0
+    parts: list[Part] = []
+    begin = 0
     for key, until, icon in PARTS:
         chosen = [t for t in of_day if begin <= t.starts_at.astimezone(zone).hour < until]
         if chosen:
@@ -149,7 +158,7 @@ def parts_of(times, zone, day):
     return parts
 
 
-def age_words(age):
+def age_words(age: timedelta) -> str:
     """A length of time in the two largest units that matter: "1 d 6 h", "7 h", "50 min"."""
     minutes = max(int(age.total_seconds() // 60), 0)
     hours, days = minutes // 60, minutes // 1440
@@ -158,7 +167,7 @@ def age_words(age):
     return f"{hours} h" if hours else f"{minutes} min"
 
 
-def there_now(booking, clinic_zone, now):
+def there_now(booking: "Booking", clinic_zone: ZoneInfo, now: datetime) -> str:
     """The patient's clock now, "22:20 there now", where it differs from the clinic's; else ""."""
     zone = known_zone(booking.time_zone, clinic_zone)
     if now.astimezone(zone).utcoffset() == now.astimezone(clinic_zone).utcoffset():

@@ -83,7 +83,7 @@ def stretches(day: date, zone: ZoneInfo):
     the zone left out has none.
     """
     midnight = datetime(day.year, day.month, day.day, tzinfo=zone)
-    offset = midnight.utcoffset()
+    offset = midnight.utcoffset() or timedelta()
     changes = (midnight + DAY).utcoffset() != offset
     midnight = midnight.replace(tzinfo=UTC)
     if not changes:

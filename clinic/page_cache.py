@@ -9,7 +9,8 @@ from django.core.cache import caches
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
-from django.utils.cache import get_conditional_response, quote_etag
+from django.utils.cache import get_conditional_response
+from django.utils.http import quote_etag
 
 from . import errors, languages
 from .models import Clinic

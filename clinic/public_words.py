@@ -3,10 +3,12 @@
 Which words do is for the app of medical content to say: it adds its check in its AppConfig.
 """
 
+from collections.abc import Callable
+
 from django.core.exceptions import ValidationError
 
 # Each takes a text and returns the phrases in it that say more than the evidence.
-CHECKS = []
+CHECKS: list[Callable[[str], list[str]]] = []
 
 
 def require_sound(row):

@@ -66,7 +66,7 @@ def _secret_key():
 ALLOWED_HOSTS = _allowed_hosts()
 SECRET_KEY = env.str("SECRET_KEY", "") or _secret_key()
 SECRET_KEY_IS_THIS_MACHINES = not env.str("SECRET_KEY", "")
-SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", [])
+SECRET_KEY_FALLBACKS: list[str] = env.list("SECRET_KEY_FALLBACKS", [])
 
 # --- applications -------------------------------------------------------------------------------
 INSTALLED_APPS = [

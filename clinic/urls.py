@@ -16,7 +16,7 @@ from conditions.sitemaps import SITEMAPS
 from . import languages, views
 from .staff import account
 
-admin.site.login = secure_admin_login(admin.site.login)
+admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
 clinic_pages = [
     path("practitioners/", views.practitioners, name="practitioners"),

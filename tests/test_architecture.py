@@ -27,8 +27,16 @@ VENDOR_WORDS = re.compile(r"postgresql|sqlite", re.IGNORECASE)
 NAMES_A_VENDOR = {"clinic/settings.py", "clinic/constraints.py", "clinic/checks.py"}
 
 
+def walk_without_types(tree):
+    for node in ast.iter_child_nodes(tree):
+        if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
+            yield node
+            yield from walk_without_types(node)
+
+
 def imports(tree, package):
-    for node in ast.walk(tree):
+    """What a module imports when it runs; what only its types name is no direction."""
+    for node in walk_without_types(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -67,7 +75,7 @@ def arrows():
         app, *rest = path.relative_to(ROOT).with_suffix("").parts
         if app != "bookings" or rest[0] in ("management", "templatetags", "apps", "__init__"):
             continue
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in walk_without_types(ast.parse(path.read_text())):
             if not isinstance(node, ast.ImportFrom):
                 continue
             base = [app, *rest][: -node.level] if node.level else []
@@ -165,7 +173,7 @@ def test_only_settings_and_constraints_know_the_database():
 def test_views_are_functions():
     found = []
     for path in sources():
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in walk_without_types(ast.parse(path.read_text())):
             if isinstance(node, ast.ClassDef) and any(
                 getattr(base, "id", getattr(base, "attr", "")).endswith("View")
                 for base in node.bases

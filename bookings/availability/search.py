@@ -89,7 +89,7 @@ class SlotSearch:
         for reach in (*DAYS_AROUND, None):
             first = self.first_day if reach is None else day - reach
             last = self.last_day if reach is None else day + reach
-            by_start = {}
+            by_start: dict[datetime, Slot] = {}
             for slot in self.free(first, last):
                 by_start.setdefault(slot.starts_at, slot)
             closest = sorted(by_start, key=lambda found: abs(found - start))[:limit]

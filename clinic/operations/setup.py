@@ -4,6 +4,7 @@ A public site is born closed and without the demo: visitors read "opening soon",
 the admin. Nothing here applies to a loopback address, where the demo clinic is shown at once.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from django.db import transaction
@@ -36,7 +37,7 @@ class NotReady(Exception):
 
 
 # Apps above this one add their own, each a function without arguments that returns a Step.
-MORE = []
+MORE: list[Callable[[], Step]] = []
 
 
 def steps(clinic):

@@ -47,7 +47,9 @@ class Page(models.Model):
     )
     last_reviewed = models.DateField(null=True, blank=True)
     next_review_due = models.DateField(null=True, blank=True)
-    references = models.ManyToManyField(Reference, through="Citation", related_name="pages")
+    references: models.ManyToManyField = models.ManyToManyField(
+        Reference, through="Citation", related_name="pages"
+    )
     related = models.ManyToManyField(Condition, blank=True, related_name="+")
     updated_at = models.DateTimeField(auto_now=True)
     updated_by = models.ForeignKey(
