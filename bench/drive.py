@@ -133,7 +133,7 @@ class Patient:
         return self._send("POST", path, body, kind)
 
     def hidden(self, name):
-        return re.search(rf'name="{name}" value="([^"]*)"', self.text).group(1)
+        return re.search(rf'name="{name}"\s+value="([^"]*)"', self.text).group(1)
 
     def _send(self, method, path, body, headers):
         headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())

@@ -233,12 +233,12 @@ class Visitor:
         return self.send("POST", path, urlencode(data, doseq=True), headers, stay=stay)
 
     def _hidden(self, name):
-        found = re.search(rf'name="{name}" value="([^"]*)"', self.last.text)
+        found = re.search(rf'name="{name}"\s+value="([^"]*)"', self.last.text)
         return html.unescape(found.group(1)) if found else ""
 
     def free_times(self):
         """The instants offered on the page seen last."""
-        return re.findall(r'<input type="radio" name="start" value="([^"]+)"', self.last.text)
+        return re.findall(r'<input\s+type="radio"\s+name="start"\s+value="([^"]+)"', self.last.text)
 
     def up_to_check(self, *, number, start, condition="bruxism", visit_type="in_person", who=""):
         """Answer every step before the last; returns the check page."""

@@ -182,6 +182,17 @@ def test_views_are_functions():
     assert found == []
 
 
+def test_templates_are_at_most_120_columns_wide():
+    """A mail's text is as wide as its reader shows it, so only HTML is measured."""
+    wide = [
+        f"{name_of(path)}:{number}: {len(line)}"
+        for path in sorted((ROOT / "templates").rglob("*.html"))
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
+        if len(line) > 120
+    ]
+    assert wide == []
+
+
 def test_templates_have_no_inline_script_or_style():
     """The content security policy would block them; this says where they are."""
     wrong = []

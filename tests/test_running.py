@@ -239,7 +239,7 @@ def test_the_first_account_of_a_public_site(site):
     assert browser.get("/admin/").location == step("/account/2fa/")
     assert 'href="/account/2fa/totp/activate/"' in browser.get("/account/2fa/").text
     page = browser.get("/account/2fa/totp/activate/")
-    secret = re.search(r'id="authenticator_secret" value="([A-Z2-7]+)"', page.text)[1]
+    secret = re.search(r'id="authenticator_secret"\s+value="([A-Z2-7]+)"', page.text)[1]
     answer = browser.post("/account/2fa/totp/activate/", {"code": code_for(secret)})
     assert answer.location == step("/account/2fa/recovery-codes/"), answer.text
     codes = re.findall(r"\b[0-9a-f]{8}\b", browser.get(answer.location).text)

@@ -58,7 +58,6 @@ def _page(request, template, answers, step, status=200, **context):
     clinic = Clinic.objects.current()
     condition = context.setdefault("condition", _condition(answers))
     zone = context.setdefault("zone", _zone(answers, clinic))
-    form = context.get("form")
     context |= {
         "step": step,
         "answers": answers,
@@ -69,7 +68,6 @@ def _page(request, template, answers, step, status=200, **context):
         "when": times.when(answers.starts_at, zone, "l j F") if answers.start else "",
         "minutes": clinic.minutes_for(condition),
         "clinic_zone": clinic.zone,
-        "errors": bool(form is not None and form.errors),
     }
     return render(request, template, context, status=status)
 

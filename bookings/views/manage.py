@@ -128,7 +128,6 @@ def _manage_page(request, visit, status=200, form=None, problem=""):
             "concern": _concern(booking) if visit.proven else "",
             "proven": visit.proven,
             "form": form or SecondFactForm(),
-            "errors": bool(form and form.errors),
             "problem": problem,
             "zone": zone,
             "clinic_zone": clinic.zone,
@@ -272,7 +271,6 @@ def cancel(request):
         {
             "booking": booking,
             "form": form,
-            "errors": bool(form.errors),
             "zone": times.known_zone(booking.time_zone, clinic.zone),
             "clinic_zone": clinic.zone,
             "may_change": transitions.CANCEL_ONLINE.allows(
@@ -397,6 +395,6 @@ def lost_link(request):
     return render(
         request,
         "bookings/lost_link.html",
-        {"form": form, "errors": bool(form.errors)},
+        {"form": form},
         status=422 if form.errors else 200,
     )

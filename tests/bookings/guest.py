@@ -40,7 +40,7 @@ class Guest:
 
     def press(self):
         page = self.client.get("/book/check/").content.decode()
-        self.key = re.search(r'name="key" value="([^"]+)"', page).group(1)
+        self.key = re.search(r'name="key"\s+value="([^"]+)"', page).group(1)
         self.wait()
         return self.client.post("/book/check/", {"key": self.key})
 

@@ -321,7 +321,7 @@ def test_the_phone_script_reads_what_is_signed(desk, concern, step, save):
     script = phone(desk, step).content.decode()
     assert re.findall(r"<li>(No air|A stroke)</li>", script) == ["No air", "A stroke"]
     assert "UNSIGNED" not in script
-    edition = re.search(r'name="edition" value="(\d+)"', script).group(1)
+    edition = re.search(r'name="edition"\s+value="(\d+)"', script).group(1)
     unread = phone(desk, save, edition=edition)
     assert unread.status_code == 422
     assert "Say whether you read the danger signs out" in unread.content.decode()

@@ -605,7 +605,7 @@ def test_the_field_for_programs_is_nobody_elses(clock, step):
     guest.choose(start_number(0))
     guest.send("details/", guest.person)
     page = guest.page(f"/book/{step}/")
-    [field] = re.findall(r"<div hidden>.*?</div>", page)
+    [field] = re.findall(r"<div hidden>.*?</div>", page, re.DOTALL)
     assert "Leave this field empty" in field
     assert 'tabindex="-1"' in field
     assert 'autocomplete="off"' in field
