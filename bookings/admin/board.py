@@ -10,7 +10,7 @@ from bookings.lifecycle import clock_changes
 from clinic.models import Practitioner
 from clinic.staff import roles
 
-from . import answering
+from . import actions
 
 
 def _reader(request):
@@ -74,5 +74,5 @@ def conflicts(model_admin, request, kind):
 
 
 def _answers(model_admin, request, booking, now):
-    found = answering.buttons(model_admin, request, booking, now)
+    found = actions.buttons(model_admin, request, booking, now)
     return [button for button in found if button["name"] in ("tell", "move", "offer", "cancel")]

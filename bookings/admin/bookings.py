@@ -29,7 +29,7 @@ from clinic.staff import roles
 from clinic.staff.access import OwnRows
 from conditions.models import Page
 
-from . import answering, board, export, offering, personal, phone, searching
+from . import actions, board, export, offers, personal, phone, search
 from .filters import DayFilter
 
 MOST_AT_ONCE = 100
@@ -82,8 +82,8 @@ class BookingAdmin(OfferedLookups, OwnRows, admin.ModelAdmin):
     paginator = BoundedPaginator
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
-    search_fields = ["reference"]  # shows the box; searching.search() does it
-    search_help_text = searching.HELP
+    search_fields = ["reference"]  # shows the box; search.search() does it
+    search_help_text = search.HELP
     actions = ["confirm_several", "arrived_several", "seen_several", "noshow_several"]
     fieldsets = [
         (
@@ -157,20 +157,20 @@ class BookingAdmin(OfferedLookups, OwnRows, admin.ModelAdmin):
             return path(route, view, options, name=name)
 
         verbs = [
-            page(f"<int:pk>/{verb}/", answering.act, f"bookings_booking_{verb}", verb=verb)
-            for verb in answering.VERBS
+            page(f"<int:pk>/{verb}/", actions.act, f"bookings_booking_{verb}", verb=verb)
+            for verb in actions.VERBS
         ]
         return [
             page("desk/", board.board, "desk"),
             page("outside/", board.conflicts, "bookings_booking_outside", kind="outside"),
             page("shifted/", board.conflicts, "bookings_booking_shifted", kind="shifted"),
             page("export/", export.export, "bookings_booking_export"),
-            page("<int:pk>/cancel/", answering.cancel, "bookings_booking_cancel"),
-            page("<int:pk>/move/", answering.move, "bookings_booking_move"),
-            page("<int:pk>/offer/", offering.offer, "bookings_booking_offer"),
+            page("<int:pk>/cancel/", actions.cancel, "bookings_booking_cancel"),
+            page("<int:pk>/move/", actions.move, "bookings_booking_move"),
+            page("<int:pk>/offer/", offers.offer, "bookings_booking_offer"),
             page("<int:pk>/erase/", personal.erase, "bookings_booking_erase"),
             page("<int:pk>/person/", personal.person, "bookings_booking_person"),
-            page("<int:pk>/told/", answering.told, "bookings_booking_told"),
+            page("<int:pk>/told/", actions.told, "bookings_booking_told"),
             *verbs,
             *super().get_urls(),
         ]
@@ -205,7 +205,7 @@ class BookingAdmin(OfferedLookups, OwnRows, admin.ModelAdmin):
         # A column knows its row only, so what the clinic promises comes with it.
         hours = Clinic.objects.current().answer_within_hours
         queryset = queryset.annotate(answer_within_hours=Value(hours))
-        return searching.search(queryset, search_term), False
+        return search.search(queryset, search_term), False
 
     @admin.display(description="reference")
     def spoken(self, booking):
@@ -249,7 +249,7 @@ class BookingAdmin(OfferedLookups, OwnRows, admin.ModelAdmin):
             "title": f"Booking {obj}",
             "subtitle": f"All times are {times.zone_name(zone)} time",
             "show_save_and_add_another": False,
-            "buttons": answering.buttons(self, request, obj, now),
+            "buttons": actions.buttons(self, request, obj, now),
             "offers": desk_booking.offers_of(obj, zone, now),
             "timeline": desk_booking.timeline(obj, zone),
             "others": callers.others_ahead(self.get_queryset(request), obj, now),
@@ -353,7 +353,7 @@ class BookingAdmin(OfferedLookups, OwnRows, admin.ModelAdmin):
         if len(rows) > MOST_AT_ONCE:
             messages.error(request, f"Choose {MOST_AT_ONCE} bookings at most. Nothing was changed.")
             return
-        verb, done = answering.VERBS[name], []
+        verb, done = actions.VERBS[name], []
         for booking in rows:
             try:
                 verb.call(booking, by=request.user)

@@ -19,7 +19,7 @@ from bookings.lifecycle import erasure, errors
 from bookings.models import Booking
 from clinic.models import Clinic
 
-from .answering import booking_page
+from .actions import booking_page
 
 NAMES = {field.name: field.verbose_name for field in Booking._meta.concrete_fields}
 EXPORT, ERASE = "bookings.export_booking", "bookings.erase_booking"

@@ -15,7 +15,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from bookings.admin import searching
+from bookings.admin import search
 from bookings.lifecycle import answers as lifecycle_answers
 from bookings.lifecycle import offers
 from bookings.models import Booking, ManageLink, Message
@@ -904,7 +904,7 @@ def test_search_stays_within_the_filters(desk, doctor):
     booking = make_booking(practitioner=doctor, starts_at=LATER, name="Ana")
     make_booking(practitioner=doctor, status="fulfilled", starts_at=EARLIER, name="Ana")
     assert listed(desk, q="ana", status__exact="booked") == [booking]
-    assert "nothing" not in searching.HELP
+    assert "nothing" not in search.HELP
 
 
 # --- several at once ------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from bookings.availability.search import SlotSearch
 from bookings.lifecycle import errors, offers, transitions
 from clinic.models import Practitioner
 
-from .answering import allowed_booking, booking_page
+from .actions import allowed_booking, booking_page
 
 MOST_CARRIED = 12  # ticks that are carried on; more than MOST_OFFERS, so that too many are refused
 
