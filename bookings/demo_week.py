@@ -142,16 +142,15 @@ def _clear():
     old.delete()
 
 
-def _person(name, number):
+def _person(name, number, **said):
     mailbox = "".join(letter for letter in name.lower().replace(" ", ".") if letter.isascii())
-    return {
-        "name": name,
-        "email": f"{mailbox}@patients.example",
-        "phone": f"+1323555{100 + number:04}",
-        "spoken_language": "English",
-        "consent_version": CONSENT,
-        "by": Actor.SYSTEM,
-    }
+    return requests.Person(
+        name=name,
+        email=f"{mailbox}@patients.example",
+        phone=f"+1323555{100 + number:04}",
+        spoken_language="English",
+        **said,
+    )
 
 
 def _mark(booking):
@@ -170,14 +169,17 @@ def _visit(visit, number, clinic, today, now):
         return None
     booking = _mark(
         requests.request(
-            start=slot.starts_at,
-            practitioner=slot.practitioner,
-            condition=condition,
-            visit_type=visit.how,
-            message=visit.note,
-            asked=signs,
+            _person(visit.name, number, message=visit.note),
+            requests.Request(
+                start=slot.starts_at,
+                practitioner=slot.practitioner,
+                condition=condition,
+                visit_type=visit.how,
+                asked=signs,
+                consent_version=CONSENT,
+            ),
+            by=Actor.SYSTEM,
             now=asked,
-            **_person(visit.name, number),
         )
     )
     if visit.ends == Status.PENDING:
@@ -229,11 +231,11 @@ def _call_back(entry, number, now):
         return None
     return _mark(
         requests.request_callback(
-            visit_type=BY_PHONE,
-            condition=condition,
-            asked=signs,
-            call_when=call_when,
+            _person(name, number, call_when=call_when),
+            requests.Request(
+                visit_type=BY_PHONE, condition=condition, asked=signs, consent_version=CONSENT
+            ),
+            by=Actor.SYSTEM,
             now=now - timedelta(hours=hours),
-            **_person(name, number),
         )
     )

@@ -1,10 +1,12 @@
 """Test data as plain functions; each makes one row with sensible values that a test may replace."""
 
+import dataclasses
 import itertools
 from datetime import UTC, datetime, time, timedelta
 
 from django.contrib.auth.models import Group
 
+from bookings.lifecycle import requests
 from bookings.messaging import queue
 from bookings.models import Booking, Message
 from clinic.models import Clinic, Closure, OpeningHours, Practitioner, User
@@ -119,6 +121,21 @@ def asked_of(condition=None):
     if not editions.emergency_signs(condition):
         make_gate(condition)
     return editions.emergency_signs(condition)
+
+
+def make_request(**values):
+    """What somebody asks for through the verb: a consultation at ``start``, or without one a call.
+
+    ``values`` are those of a Person and a Request, and the verb's own.
+    """
+    own = {name: values.pop(name) for name in ("by", "now", "prove_within") if name in values}
+    said = {field.name for field in dataclasses.fields(requests.Person)} & values.keys()
+    person = requests.Person(**{name: values.pop(name) for name in said})
+    if "asked" not in values:
+        values["asked"] = asked_of(values.get("condition"))
+    wanted = requests.Request(**{"consent_version": "1"} | values)
+    verb = requests.request if wanted.start else requests.request_callback
+    return verb(person, wanted, **own)
 
 
 def make_booking(*, starts_at=None, minutes=30, before=0, after=0, **values):

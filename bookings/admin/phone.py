@@ -192,29 +192,22 @@ def _form(form_class, choice, answers, clinic, posted, **options):
     return _for_the_phone(form_class(initial=initial, **options), asked)
 
 
-def _asked(choice, form, answers, user):
-    """What both verbs need, from the two pages."""
-    person = {
-        name: str(form.cleaned_data[name])
-        for name in ("name", "email", "phone", "message", "call_when")
-        if name in form.cleaned_data
-    }
+def _wanted(choice, form, answers, **time):
     try:
         key = uuid.UUID(answers["key"])
     except ValueError:
         key = None
     elsewhere = form.cleaned_data["signs"] == ELSEWHERE[0]
     edition = answers["edition"] if re.fullmatch(r"[0-9]{1,18}", answers["edition"]) else 0
-    return person | {
-        "asked": editions.EmergencySigns() if elsewhere else editions.asked_in(edition),
-        "condition": choice.cleaned_data["condition"],
-        "visit_type": choice.cleaned_data["visit_type"],
-        "spoken_language": form.cleaned_data["language"],
-        "consent_version": CONSENT_VERSION,
-        "idempotency_key": key,
-        "source": Booking.Source.DESK,
-        "by": user,
-    }
+    return requests.Request(
+        condition=choice.cleaned_data["condition"],
+        visit_type=choice.cleaned_data["visit_type"],
+        asked=editions.EmergencySigns() if elsewhere else editions.asked_in(edition),
+        consent_version=CONSENT_VERSION,
+        source=Booking.Source.DESK,
+        key=key,
+        **time,
+    )
 
 
 def _book(model_admin, request, choice, answers, posted):
@@ -222,10 +215,11 @@ def _book(model_admin, request, choice, answers, posted):
     form = _form(DetailsForm, choice, answers, clinic, posted, visit_type=answers["visit_type"])
     if posted and form.is_valid():
         try:
+            who = choice.cleaned_data["practitioner"]
             booking = requests.request(
-                start=start,
-                practitioner=choice.cleaned_data["practitioner"],
-                **_asked(choice, form, answers, request.user),
+                requests.Person.of(form.cleaned_data),
+                _wanted(choice, form, answers, start=start, practitioner=who),
+                by=request.user,
             )
         except errors.SignsChanged as error:
             form.add_error("signs", error.message)
@@ -247,7 +241,11 @@ def _call_back(model_admin, request, choice, answers, posted):
     form = _form(CallbackForm, choice, answers, clinic, posted)
     if posted and form.is_valid():
         try:
-            booking = requests.request_callback(**_asked(choice, form, answers, request.user))
+            booking = requests.request_callback(
+                requests.Person.of(form.cleaned_data),
+                _wanted(choice, form, answers),
+                by=request.user,
+            )
         except errors.SignsChanged as error:
             form.add_error("signs", error.message)
         except errors.SchedulingError as error:

@@ -1,11 +1,11 @@
-"""Asking for a consultation: with a time, or for a call back.
-
-Each verb runs in one transaction, locks what it decides about, writes the booking, its audit row
-and its messages, and raises a SchedulingError with words for people when its rule says no.
-"""
+"""Asking for a consultation: with a time, or for a call back."""
 
 import hashlib
 import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -13,8 +13,10 @@ from django.utils import timezone
 from bookings.availability.search import SlotSearch
 from bookings.messaging import channels, queue
 from bookings.models import Booking, Message, hashed_key
-from clinic import audit
-from clinic.models import Actor, Clinic, Practitioner
+from clinic import audit, languages
+from clinic.models import Actor, Clinic, Practitioner, User
+from conditions.editions import EmergencySigns
+from conditions.models import Condition
 
 from . import locking, transitions
 from .errors import KeyReused, SlotTaken
@@ -22,132 +24,171 @@ from .errors import KeyReused, SlotTaken
 Status = Booking.Status
 Kind = Message.Kind
 
+
+@dataclass(frozen=True, kw_only=True)
+class Person:
+    """Who asks: how to reach them, and what they say. Each field is a column of the booking."""
+
+    name: str
+    email: str = ""
+    phone: str = ""
+    message: str = ""
+    call_when: str = ""
+    spoken_language: str = ""  # for the consultation
+    language: str = field(default_factory=languages.default)  # of the pages that they read
+    time_zone: str = ""  # an IANA name; empty: the clinic's
+
+    @classmethod
+    def of(cls, answers: dict, **more: str) -> "Person":
+        """Take the answers to one of the forms that ask for a person, also as a session keeps them."""
+        names = ("name", "email", "phone", "message", "call_when")
+        said = {name: str(answers.get(name, "")) for name in names}
+        return cls(spoken_language=answers["language"], **said, **more)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What somebody asks for, and what they were asked and agreed to before.
+
+    ``asked`` are the signs that were answered with "none of these", see locking.require_asked.
+    ``key`` is the form's: the same key with the same answers makes one booking.
+    """
+
+    visit_type: str
+    asked: EmergencySigns
+    consent_version: str
+    condition: Condition | None = None
+    start: datetime | None = None  # an instant; None: please call
+    practitioner: Practitioner | None = None  # None: whoever is free
+    source: str = Booking.Source.WEB
+    key: UUID | None = None
+
+    def digest(self, person: Person) -> str:
+        """SHA-256 of all that was posted, so that a reused key with other answers is noticed."""
+        posted = vars(person) | vars(self) | {"asked": None, "key": None}
+        text = json.dumps(
+            posted, sort_keys=True, default=lambda value: getattr(value, "pk", str(value))
+        )
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
 # --- asking ---------------------------------------------------------------------------------------
 
 
-def _digest(**answers):
-    """SHA-256 of what was posted, so that a reused key with other answers is noticed."""
-    return hashlib.sha256(json.dumps(answers, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def _already_made(idempotency_key, digest):
-    """The booking that this key made, if any; raises KeyReused if it came with other answers."""
-    booking = Booking.objects.made_with(idempotency_key).first()
-    if booking and booking.request_digest != digest:
-        raise KeyReused
-    return booking
-
-
-def _new(status, details, *, clinic, idempotency_key, digest, now):
-    return Booking(
-        kept_days_after_visit=clinic.retention_days_after_visit,
-        kept_days_after_cancelled=clinic.retention_days_after_cancelled,
-        status=status,
-        idempotency_key=idempotency_key and hashed_key(idempotency_key),
-        request_digest=digest,
-        created_at=now,
-        consent_at=now,
-        **details,
-    )
-
-
 def request(
+    person: Person,
+    wanted: Request,
     *,
-    start,
-    visit_type,
-    name,
-    consent_version,
-    asked,
-    practitioner=None,
-    condition=None,
-    email="",
-    phone="",
-    message="",
-    language="en",
-    spoken_language="",
-    time_zone="",
-    idempotency_key=None,
-    source=Booking.Source.WEB,
-    by=Actor.PATIENT,
-    prove_within=None,
-    now=None,
-):
-    """Ask for a consultation at ``start`` (an aware instant) and hold that time.
+    by: User | Actor = Actor.PATIENT,
+    prove_within: timedelta | None = None,
+    now: datetime | None = None,
+) -> Booking:
+    """Ask for a consultation at ``wanted.start`` and hold that time.
 
-    ``asked`` are the EmergencySigns that were answered with "none of these", see
-    holding.require_asked. Without ``practitioner`` the free ones are tried in turn. The booking is pending until the
-    clinic confirms it, or booked at once where Clinic.confirm_at_once says so. With
-    ``prove_within`` (a timedelta) it waits for prove() first, and frees its time if that does not
-    come. The same ``idempotency_key`` with the same answers returns the booking that it made
-    before. Raises NotAllowed when the concern cannot be booked or other signs are signed now,
-    SlotTaken when nobody is free then, KeyReused when the key came with other answers.
+    Without a practitioner the free ones are tried in turn. The booking is pending until the clinic
+    confirms it, or booked at once where Clinic.confirm_at_once says so. With ``prove_within`` it
+    waits for prove() first, and frees its time if that does not come. The same key with the same
+    answers returns the booking that it made before. Raises NotAllowed when the concern cannot be
+    booked or other signs are signed now, SlotTaken when nobody is free then, KeyReused when the key
+    came with other answers.
     """
     now = now or timezone.now()
-    details = {
-        "condition": condition,
-        "visit_type": visit_type,
-        "name": name,
-        "email": email,
-        "phone": phone,
-        "message": message,
-        "language": language,
-        "spoken_language": spoken_language,
-        "time_zone": time_zone,
-        "consent_version": consent_version,
-        "source": source,
-    }
-    digest = _digest(start=start, practitioner=practitioner and practitioner.pk, **_plain(details))
+
+    def make() -> Booking:
+        clinic = Clinic.objects.current()
+        booking = _new(Status.PENDING, person, wanted, clinic, now)
+        search = SlotSearch.for_booking(
+            booking, practitioner=wanted.practitioner, now=now, clinic=clinic
+        )
+        slot = locking.free_slot(search, wanted.start)
+        # A second click waits for the lock behind the first one, and finds its booking now.
+        if made := _already_made(person, wanted):
+            return made
+        booking.hold_until = now + prove_within if prove_within else None
+        locking.put(booking, slot, clinic)
+        locking.save(booking)
+        audit.record(
+            audit.Action.BOOKING_REQUESTED,
+            booking,
+            by=by,
+            at=now,
+            details={"starts_at": booking.starts_at.isoformat(), "source": wanted.source},
+        )
+        if prove_within:
+            queue.queue(booking, Kind.PROVE)
+        else:
+            _announce(booking, clinic, by=by, now=now)
+        return booking
+
+    return _once(person, wanted, make)
+
+
+def request_callback(
+    person: Person,
+    wanted: Request,
+    *,
+    by: User | Actor = Actor.PATIENT,
+    now: datetime | None = None,
+) -> Booking:
+    """Ask the clinic to call, without choosing a time.
+
+    Raises NotAllowed and KeyReused as request() does.
+    """
+    now = now or timezone.now()
+
+    def make() -> Booking:
+        booking = _new(Status.WAITLIST, person, wanted, Clinic.objects.current(), now)
+        locking.save(booking)
+        audit.record(audit.Action.BOOKING_CALLBACK_REQUESTED, booking, by=by, at=now)
+        if channels.reaches(booking):
+            queue.queue(booking, Kind.CALLBACK)
+        if booking.source == Booking.Source.WEB:
+            queue.queue(booking, Kind.DESK_NEW)
+        return booking
+
+    return _once(person, wanted, make)
+
+
+def _once(person: Person, wanted: Request, make: Callable[[], Booking]) -> Booking:
+    """Return what ``make`` makes, or what this press of the button has made before."""
     try:
         with transaction.atomic():
-            made = _already_made(idempotency_key, digest)
-            if made:
-                return made
-            details |= locking.require_asked(condition, asked, source=source)
-            clinic = Clinic.objects.current()
-            search = SlotSearch(
-                condition=condition,
-                visit_type=visit_type,
-                practitioner=practitioner,
-                now=now,
-                clinic=clinic,
-            )
-            slot = locking.free_slot(search, start)
-            # Whoever waited for the lock behind their own first click finds its booking now.
-            made = _already_made(idempotency_key, digest)
-            if made:
-                return made
-            booking = _new(
-                Status.PENDING,
-                details,
-                clinic=clinic,
-                idempotency_key=idempotency_key,
-                digest=digest,
-                now=now,
-            )
-            booking.hold_until = now + prove_within if prove_within else None
-            locking.put(booking, slot, clinic)
-            locking.save(booking)
-            audit.record(
-                audit.Action.BOOKING_REQUESTED,
-                booking,
-                by=by,
-                at=now,
-                details={"starts_at": booking.starts_at.isoformat(), "source": source},
-            )
-            if prove_within:
-                queue.queue(booking, Kind.PROVE)
-            else:
-                _announce(booking, clinic, by=by, now=now)
-            return booking
+            return _already_made(person, wanted) or make()
     except (SlotTaken, IntegrityError):
         # Two clicks at once: the time went to this person's own first click.
-        made = _already_made(idempotency_key, digest)
-        if made:
+        if made := _already_made(person, wanted):
             return made
         raise
 
 
-def _announce(booking, clinic, *, by, now):
+def _already_made(person: Person, wanted: Request) -> Booking | None:
+    """Find the booking that this key made; raise KeyReused if it came with other answers."""
+    booking = Booking.objects.made_with(wanted.key).first()
+    if booking and booking.request_digest != wanted.digest(person):
+        raise KeyReused
+    return booking
+
+
+def _new(status: Status, person: Person, wanted: Request, clinic: Clinic, now: datetime) -> Booking:
+    """Build the row, not saved and without a time; raise NotAllowed as require_asked() does."""
+    return Booking(
+        status=status,
+        condition=wanted.condition,
+        visit_type=wanted.visit_type,
+        source=wanted.source,
+        consent_version=wanted.consent_version,
+        consent_at=now,
+        created_at=now,
+        idempotency_key=wanted.key and hashed_key(wanted.key),
+        request_digest=wanted.digest(person),
+        kept_days_after_visit=clinic.retention_days_after_visit,
+        kept_days_after_cancelled=clinic.retention_days_after_cancelled,
+        **vars(person),
+        **locking.require_asked(wanted.condition, wanted.asked, source=wanted.source),
+    )
+
+
+def _announce(booking: Booking, clinic: Clinic, *, by: User | Actor, now: datetime) -> None:
     """Tell patient and desk of a new request, and confirm it where the policy says at once."""
     if clinic.confirm_at_once or booking.source == Booking.Source.DESK:
         locking.set_booked(booking, by=by, now=now)
@@ -158,7 +199,9 @@ def _announce(booking, clinic, *, by, now):
 
 
 @transaction.atomic
-def prove(booking, *, by=Actor.PATIENT, now=None):
+def prove(
+    booking: Booking, *, by: User | Actor = Actor.PATIENT, now: datetime | None = None
+) -> Booking:
     """The mailbox is the patient's: the request stands. Harmless when repeated.
 
     Raises NotAllowed when its time has been given back meanwhile.
@@ -177,7 +220,7 @@ def prove(booking, *, by=Actor.PATIENT, now=None):
     return booking
 
 
-def release_lapsed(now=None):
+def release_lapsed(now: datetime | None = None) -> int:
     """Give back the time of every offer and unproved request whose moment has passed.
 
     Availability and the verbs do not wait for this; it keeps the rows and the desk tidy. Returns
@@ -192,76 +235,3 @@ def release_lapsed(now=None):
             locking.lock_practitioners([practitioner])
             locking.release_lapsed(practitioner, now)
     return number
-
-
-def _plain(details):
-    return {
-        field: value.pk if hasattr(value, "pk") else str(value) for field, value in details.items()
-    }
-
-
-def request_callback(
-    *,
-    visit_type,
-    name,
-    phone,
-    consent_version,
-    asked,
-    call_when="",
-    condition=None,
-    email="",
-    message="",
-    language="en",
-    spoken_language="",
-    time_zone="",
-    idempotency_key=None,
-    source=Booking.Source.WEB,
-    by=Actor.PATIENT,
-    now=None,
-):
-    """Ask the clinic to call, without choosing a time.
-
-    Raises NotAllowed and KeyReused as request() does.
-    """
-    now = now or timezone.now()
-    details = {
-        "condition": condition,
-        "visit_type": visit_type,
-        "name": name,
-        "email": email,
-        "phone": phone,
-        "message": message,
-        "call_when": call_when,
-        "language": language,
-        "spoken_language": spoken_language,
-        "time_zone": time_zone,
-        "consent_version": consent_version,
-        "source": source,
-    }
-    digest = _digest(**_plain(details))
-    try:
-        with transaction.atomic():
-            made = _already_made(idempotency_key, digest)
-            if made:
-                return made
-            details |= locking.require_asked(condition, asked, source=source)
-            booking = _new(
-                Status.WAITLIST,
-                details,
-                clinic=Clinic.objects.current(),
-                idempotency_key=idempotency_key,
-                digest=digest,
-                now=now,
-            )
-            locking.save(booking)
-            audit.record(audit.Action.BOOKING_CALLBACK_REQUESTED, booking, by=by, at=now)
-            if channels.reaches(booking):
-                queue.queue(booking, Kind.CALLBACK)
-            if source == Booking.Source.WEB:
-                queue.queue(booking, Kind.DESK_NEW)
-            return booking
-    except IntegrityError:
-        made = _already_made(idempotency_key, digest)
-        if made:
-            return made
-        raise

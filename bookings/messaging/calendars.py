@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from icalendar import Calendar, Event, Timezone, vCalAddress, vText
 
 from bookings.models import Booking
+from clinic import languages
 from clinic.models import Clinic, VisitType
 
 _STATUS = {
@@ -93,7 +94,7 @@ def booking_calendar(booking, method=None, now=None, clinic=None):
     event.add("status", _STATUS.get(booking.status, "CONFIRMED"))
     event.add("transp", "OPAQUE")
     event.add("class", "PRIVATE")
-    with translation.override(booking.language):
+    with translation.override(languages.spoken(booking.language)):
         event.add("summary", _("Consultation, %s") % one_line(clinic.short_name))
         event.add("location", place(booking, clinic))
         event.add("description", _description(booking, clinic))

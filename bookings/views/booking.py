@@ -15,6 +15,7 @@ from bookings.forms import CONSENT_VERSION, OTHER, CallbackForm, ConcernForm, De
 from bookings.lifecycle import errors, requests
 from bookings.messaging import queue
 from bookings.models import Booking, hashed_key
+from clinic import languages
 from clinic.models import Clinic, Practitioner, VisitType
 from conditions import editions
 from conditions.models import Condition
@@ -302,16 +303,9 @@ def _book(request, answers):
     try:
         with _admitted(request, answers, answers.details) as admission:
             booking = requests.request(
-                start=answers.starts_at,
-                practitioner=_picked(answers),
-                condition=condition,
-                visit_type=answers.visit_type,
-                consent_version=CONSENT_VERSION,
-                asked=editions.asked_in(answers.asked),
-                time_zone=answers.zone,
-                idempotency_key=uuid.UUID(answers.key),
+                _person(answers, answers.details),
+                _wanted(answers, start=answers.starts_at, practitioner=_picked(answers)),
                 prove_within=admission.prove_within,
-                **_person(answers.details),
             )
             if not admission.may_mail:
                 queue.withhold(booking)
@@ -347,10 +341,19 @@ def _admitted(request, answers, person, **options):
     )
 
 
-def _person(cleaned):
-    names = ("name", "email", "phone", "message", "call_when")
-    person = {name: cleaned[name] for name in names if name in cleaned}
-    return person | {"spoken_language": cleaned.get("language", "")}
+def _person(answers, said):
+    return requests.Person.of(said, language=languages.active(), time_zone=answers.zone)
+
+
+def _wanted(answers, **time):
+    return requests.Request(
+        condition=_condition(answers),
+        visit_type=answers.visit_type,
+        asked=editions.asked_in(answers.asked),
+        consent_version=CONSENT_VERSION,
+        key=uuid.UUID(answers.key),
+        **time,
+    )
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -388,15 +391,7 @@ def call(request):
 
 def _ask_for_call(request, answers):
     with _admitted(request, answers, answers.call, holds_time=False) as admission:
-        booking = requests.request_callback(
-            condition=_condition(answers),
-            visit_type=answers.visit_type,
-            consent_version=CONSENT_VERSION,
-            asked=editions.asked_in(answers.asked),
-            time_zone=answers.zone,
-            idempotency_key=uuid.UUID(answers.key),
-            **_person(answers.call),
-        )
+        booking = requests.request_callback(_person(answers, answers.call), _wanted(answers))
         if not admission.may_mail:
             queue.withhold(booking)
         return booking, manage_links.admit_who_made(booking, request.session)

@@ -28,6 +28,7 @@ from tests.factories import (
     make_gate,
     make_hours,
     make_practitioner,
+    make_request,
     make_user,
 )
 
@@ -79,12 +80,12 @@ def ask(condition=None, asked=None, **values):
         "phone": "+13235550119", "consent_version": "1",
     } | values  # fmt: skip
     asked = editions.emergency_signs(condition) if asked is None else asked
-    return requests.request(condition=condition, asked=asked, **values)
+    return make_request(condition=condition, asked=asked, **values)
 
 
 def call_me(condition=None, asked=None, **values):
     asked = editions.emergency_signs(condition) if asked is None else asked
-    return requests.request_callback(
+    return make_request(
         condition=condition, asked=asked, visit_type="phone", name="Pat", phone="+13235550119",
         consent_version="1", **values,
     )  # fmt: skip

@@ -7,10 +7,10 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from bookings import demo_week, invariants
-from bookings.lifecycle import answers, requests
+from bookings.lifecycle import answers
 from bookings.messaging import queue
 from bookings.models import Booking, Message
-from tests.factories import asked_of, make_user
+from tests.factories import asked_of, make_request, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -56,7 +56,7 @@ def test_a_later_start_renews_what_nobody_touched(clinic):
     demo_week.load()
     touched = Booking.objects.filter(status=Status.PENDING, offered_for=None).first()
     answers.confirm(touched, by=make_user())
-    real = requests.request_callback(
+    real = make_request(
         visit_type="phone", name="Real", phone="+13235550142", consent_version="1", asked=asked_of()
     )
     old = set(Booking.objects.values_list("pk", flat=True))

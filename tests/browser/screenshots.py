@@ -16,6 +16,7 @@ from itertools import cycle
 
 from playwright.sync_api import sync_playwright
 
+from tests.factories import make_request
 from tests.server import ROOT, Server, person
 
 IMAGES = ROOT / "docs" / "images"
@@ -52,7 +53,7 @@ def demo_day():
     from django.utils import timezone
 
     from bookings.availability.search import SlotSearch
-    from bookings.lifecycle import answers, requests
+    from bookings.lifecycle import answers
     from clinic.models import Clinic, Practitioner, VisitType
     from conditions import editions
 
@@ -75,7 +76,7 @@ def demo_day():
             if number is None or number == 10:
                 break
             kind, concern = next(kinds), next(concerns)
-            booking = requests.request(
+            booking = make_request(
                 start=slot.starts_at,
                 practitioner=practitioner,
                 condition=concern,
@@ -86,7 +87,7 @@ def demo_day():
             )
             if number not in (3, 7):
                 answers.confirm(booking, by="system")
-    requests.request_callback(
+    make_request(
         visit_type=VisitType.PHONE,
         call_when="Weekday mornings",
         asked=editions.emergency_signs(None),

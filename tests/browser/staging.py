@@ -12,11 +12,11 @@ from bookings import manage_links
 from bookings.availability.search import SlotSearch
 from bookings.forms import DetailsForm
 from bookings.lifecycle import answers, offers
-from bookings.lifecycle import requests as lifecycle_requests
 from bookings.messaging import email as mails
 from bookings.models import Booking, Message
 from clinic.models import Clinic, Practitioner, VisitType
 from conditions import editions
+from tests.factories import make_request
 
 FAR = 21  # days from now: other tests book from the first free days
 
@@ -54,7 +54,7 @@ def free(count, *, first=FAR):
 def ask(name, slot=None, *, zone="", **values):
     """A request for ``slot``, or a call-back."""
     slot = slot or free(1)[0]
-    return lifecycle_requests.request(
+    return make_request(
         start=slot.starts_at,
         practitioner=Practitioner.objects.get(pk=slot.practitioner.pk),
         visit_type=VisitType.PHONE,
@@ -64,7 +64,7 @@ def ask(name, slot=None, *, zone="", **values):
 
 
 def call_back(name, **values):
-    return lifecycle_requests.request_callback(
+    return make_request(
         visit_type=VisitType.PHONE, call_when="Weekday mornings", **_person(name) | values
     )
 

@@ -304,9 +304,11 @@ from bookings.lifecycle import requests
 from conditions import editions
 slot = SlotSearch(visit_type="in_person").next()
 print(manage_links.issue(requests.request(
-    start=slot.starts_at, practitioner=slot.practitioner, visit_type="in_person", name="Pat",
-    email="pat@example.org", phone="+13235550177", consent_version="1",
-    asked=editions.emergency_signs(None),
+    requests.Person(name="Pat", email="pat@example.org", phone="+13235550177"),
+    requests.Request(
+        start=slot.starts_at, practitioner=slot.practitioner, visit_type="in_person",
+        consent_version="1", asked=editions.emergency_signs(None),
+    ),
 )))
 """
 

@@ -11,12 +11,18 @@ import pytest
 import time_machine
 
 from bookings import rate_limits
-from bookings.lifecycle import requests
 from bookings.management.commands.run_worker import housekeeping
 from bookings.messaging import outbox
 from bookings.models import Booking, Heartbeat, Message
 from clinic.models import LEASE
-from tests.factories import asked_of, make_clinic, make_hours, make_practitioner, queue_message
+from tests.factories import (
+    asked_of,
+    make_clinic,
+    make_hours,
+    make_practitioner,
+    make_request,
+    queue_message,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -39,7 +45,7 @@ def booked(clock):
     make_practitioner()
     starts = [NOON + HOUR + DAY * day + HOUR * hour for day in range(10) for hour in (0, 2)]
     return [
-        requests.request(
+        make_request(
             start=start, visit_type="video", name="Ana", email=f"ana{number}@example.org",
             phone="", consent_version="1", asked=asked_of(),
         )
@@ -131,7 +137,7 @@ def test_a_worker_that_beat_tomorrow_is_not_alive_today(booked, clock):
 
 def test_a_hold_ends_by_the_clock_and_a_confirmed_booking_never_does(booked, clock):
     """The clock steps ahead during a hold: only what was held without proof is free."""
-    held = requests.request(
+    held = make_request(
         start=NOON + 4 * HOUR, visit_type="video", name="Bo", email="bo@example.org",
         consent_version="1", asked=asked_of(), prove_within=rate_limits.PROVE_WITHIN,
     )  # fmt: skip

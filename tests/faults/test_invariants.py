@@ -12,10 +12,18 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from bookings import invariants
-from bookings.lifecycle import answers, offers, requests, visits
+from bookings.lifecycle import answers, offers, visits
 from bookings.models import Booking
 from clinic.models import AuditEvent
-from tests.factories import MONDAY, asked_of, make_clinic, make_hours, make_practitioner, make_user
+from tests.factories import (
+    MONDAY,
+    asked_of,
+    make_clinic,
+    make_hours,
+    make_practitioner,
+    make_request,
+    make_user,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -60,7 +68,7 @@ def bookings():
     number = iter(range(100))
 
     def ask():
-        return requests.request(
+        return make_request(
             start=NINE + 2 * HALF * next(number), practitioner=doctor, visit_type="in_person",
             name="Pat Example", email="pat@example.org", phone="+13235550119",
             consent_version="1", asked=asked_of(), now=NOW,
@@ -72,7 +80,7 @@ def bookings():
         "cancelled": answers.cancel(ask(), by="patient", now=NOW),
         "moved": answers.reschedule(ask(), start=NINE + 13 * HALF, by="patient", now=NOW),
         "moved by staff": answers.reschedule(ask(), start=NINE + 15 * HALF, by=desk, now=NOW),
-        "call-back": requests.request_callback(
+        "call-back": make_request(
             visit_type="phone", name="Pat", phone="+13235550119", email="pat@example.org",
             consent_version="1", asked=asked_of(), now=NOW,
         ),
@@ -84,7 +92,7 @@ def bookings():
         if outcome == "noshow":
             visits.undo(booking, by=desk, now=late)
         made[outcome] = booking
-    asked = requests.request_callback(
+    asked = make_request(
         visit_type="in_person", name="Sam", phone="+13235550118", email="sam@example.org",
         consent_version="1", asked=asked_of(), now=NOW,
     )  # fmt: skip

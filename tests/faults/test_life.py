@@ -16,7 +16,14 @@ from bookings.lifecycle import answers, contact, errors, offers, requests, visit
 from bookings.messaging import outbox
 from bookings.models import Booking
 from clinic.models import Closure, VisitType
-from tests.factories import asked_of, make_clinic, make_hours, make_practitioner, make_user
+from tests.factories import (
+    asked_of,
+    make_clinic,
+    make_hours,
+    make_practitioner,
+    make_request,
+    make_user,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -67,11 +74,11 @@ class Clinic:
     def ask(self):
         self.number += 1
         if self.dice.random() < 0.2:
-            return requests.request_callback(
+            return make_request(
                 visit_type="phone", name="Ana", phone="+13235550177", consent_version="1",
                 asked=asked_of(), email=self.dice.choice(["", f"p{self.number}@example.org"]),
             )  # fmt: skip
-        return requests.request(
+        return make_request(
             start=self.start(), visit_type=self.dice.choice(VisitType.values), name="Ana",
             practitioner=self.somebody(), email=f"p{self.number}@example.org", consent_version="1",
             asked=asked_of(), time_zone=self.dice.choice(["", "Asia/Kolkata"]),

@@ -10,7 +10,7 @@ from django.core.cache import caches
 from bookings import invariants, manage_links
 from bookings.availability import conflicts
 from bookings.desk import conflicts as desk_conflicts
-from bookings.lifecycle import answers, clock_changes, contact, offers, requests
+from bookings.lifecycle import answers, clock_changes, contact, offers
 from bookings.models import Booking, Message
 from clinic.models import AuditEvent
 from clinic.staff import roles
@@ -21,6 +21,7 @@ from tests.factories import (
     make_clinic,
     make_hours,
     make_practitioner,
+    make_request,
     make_user,
 )
 
@@ -96,7 +97,7 @@ def ask(**values):
         "phone": "+13235550177", "consent_version": "1", "asked": asked_of(),
         "time_zone": "Asia/Kolkata", "now": NOW,
     } | values  # fmt: skip
-    return requests.request(**values)
+    return make_request(**values)
 
 
 def shifted(clinic, now=NOW):
@@ -121,7 +122,7 @@ def test_every_verb_that_gives_a_time_writes_down_what_is_told(clinic, doctor):
     assert moved.offers.get().told_times == expected
     chosen = offers.choose(moved, offered=moved.offers.get(), now=NOW)
     assert chosen.told_times == expected
-    call = requests.request_callback(
+    call = make_request(
         visit_type="phone",
         name="Ana",
         phone="+13235550177",

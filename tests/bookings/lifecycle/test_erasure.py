@@ -13,7 +13,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from bookings import invariants, manage_links, rate_limits
-from bookings.lifecycle import answers, erasure, errors, offers, requests, visits
+from bookings.lifecycle import answers, erasure, errors, offers, visits
 from bookings.management.commands import run_worker
 from bookings.messaging import outbox
 from bookings.models import Booking, Heartbeat, ManageLink, Message, Tally
@@ -26,6 +26,7 @@ from tests.factories import (
     make_condition,
     make_hours,
     make_practitioner,
+    make_request,
     make_user,
     queue_message,
 )
@@ -148,8 +149,8 @@ def test_a_booking_keeps_the_periods_under_which_it_was_made(clinic):
     who = {"visit_type": "in_person", "name": "P", "phone": "+13235550100", "consent_version": "1"}
     who["asked"] = asked_of()
     made = [
-        requests.request(start=NOW + DAY + timedelta(hours=6), now=NOW, **who),
-        requests.request_callback(now=NOW, **who),
+        make_request(start=NOW + DAY + timedelta(hours=6), now=NOW, **who),
+        make_request(now=NOW, **who),
     ]
     for booking in made:
         booking.refresh_from_db()

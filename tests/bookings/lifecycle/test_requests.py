@@ -8,7 +8,7 @@ from django.db import IntegrityError, connection, transaction
 
 from bookings import manage_links
 from bookings.availability.search import SlotSearch
-from bookings.lifecycle import answers, errors, requests, visits
+from bookings.lifecycle import answers, errors, visits
 from bookings.models import Booking, Message
 from clinic.models import Actor, AuditEvent
 from tests.factories import (
@@ -18,6 +18,7 @@ from tests.factories import (
     make_condition,
     make_hours,
     make_practitioner,
+    make_request,
     make_user,
 )
 
@@ -50,7 +51,7 @@ def ask(**changes):
         "asked": changes.get("asked") or asked_of(changes.get("condition")),
         "now": NOW,
     }
-    return requests.request(**(values | changes))
+    return make_request(**(values | changes))
 
 
 def call_me(**changes):
@@ -64,7 +65,7 @@ def call_me(**changes):
         "asked": changes.get("asked") or asked_of(changes.get("condition")),
         "now": NOW,
     }
-    return requests.request_callback(**(values | changes))
+    return make_request(**(values | changes))
 
 
 def kinds(booking):
@@ -143,9 +144,9 @@ def test_condition_length_is_used(doctor):
 def test_the_same_key_gives_the_same_booking(doctor):
     """R-01: once in the moment, and again a day later; one row, one set of messages."""
     key = uuid.uuid4()
-    first = ask(idempotency_key=key)
-    assert ask(idempotency_key=key) == first
-    assert ask(idempotency_key=key, now=NOW + timedelta(hours=24)) == first
+    first = ask(key=key)
+    assert ask(key=key) == first
+    assert ask(key=key, now=NOW + timedelta(hours=24)) == first
     assert Booking.objects.count() == 1
     assert kinds(first) == ["desk_new", "received"]
 
@@ -153,11 +154,11 @@ def test_the_same_key_gives_the_same_booking(doctor):
 def test_the_same_key_with_other_answers_is_refused(doctor):
     """R-02"""
     key = uuid.uuid4()
-    ask(idempotency_key=key)
+    ask(key=key)
     with pytest.raises(errors.KeyReused):
-        ask(idempotency_key=key, name="Other", start=NINE + HALF)
+        ask(key=key, name="Other", start=NINE + HALF)
     with pytest.raises(errors.KeyReused):
-        call_me(idempotency_key=key)
+        call_me(key=key)
     assert Booking.objects.count() == 1
 
 
@@ -361,4 +362,4 @@ def test_deciding_takes_few_queries(doctor, django_assert_max_num_queries):
         make_booking(practitioner=doctor, starts_at=NINE + timedelta(days=2 + number))
     asked = asked_of()
     with django_assert_max_num_queries(31):
-        ask(idempotency_key=uuid.uuid4(), asked=asked)
+        ask(key=uuid.uuid4(), asked=asked)
