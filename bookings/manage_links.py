@@ -146,7 +146,7 @@ def leave(session, now=None):
 # --- ending both ----------------------------------------------------------------------------------
 
 
-def revoke_all(booking, now=None, keep=None):
+def revoke_links_of(booking, now=None, keep=None):
     """Stop every link and visit of the booking at once; returns how many were still alive.
 
     ``keep`` is the visit that makes the change: its browser stays, so that a second press of the
@@ -159,7 +159,7 @@ def revoke_all(booking, now=None, keep=None):
 
 
 @transaction.atomic
-def revoke_every(*, by, now=None):
+def revoke_all_links(*, by, now=None):
     """Stop all links and visits of all bookings, as after a leak; returns how many were alive.
 
     Bookings stay as they are. Patients get a new link from the page for lost links or the desk.

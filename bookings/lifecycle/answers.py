@@ -26,10 +26,10 @@ def confirm(booking: Booking, *, by: User | Actor, now: datetime | None = None) 
     now = now or timezone.now()
     if booking.practitioner_id:
         locking.lock_practitioners([booking.practitioner])
-    booking = locking.locked(booking)
+    booking = locking.lock_booking(booking)
     transitions.CONFIRM.require(booking, now=now, by=by)
-    locking.close_offers(booking, by=by, now=now)
-    locking.set_booked(booking, by=by, now=now)
+    locking.cancel_offers(booking, by=by, now=now)
+    locking.confirm_locked(booking, by=by, now=now)
     return booking
 
 
@@ -48,12 +48,12 @@ def cancel(
     NotAllowed for what is over or cancelled, and for patients after Clinic.cancel_until_hours.
     """
     now = now or timezone.now()
-    booking = locking.locked(booking)
+    booking = locking.lock_booking(booking)
     by_patient = cancelled_by == Booking.CancelledBy.PATIENT
     row = transitions.CANCEL_ONLINE if by_patient else transitions.CANCEL
     row.require(booking, now=now, by=by)
-    locking.close_offers(booking, by=by, now=now)
-    locking.close(booking, by=by, cancelled_by=cancelled_by, reason=reason, now=now)
+    locking.cancel_offers(booking, by=by, now=now)
+    locking.cancel_locked(booking, by=by, cancelled_by=cancelled_by, reason=reason, now=now)
     queue.queue(booking, Kind.CANCELLED)
     if by_patient:
         queue.queue(booking, Kind.DESK_CANCELLED)
@@ -72,8 +72,8 @@ def reschedule(
     """Move to another free time, or give a call-back its first one; the old time is freed with it.
 
     A patient's new time is pending again unless the clinic confirms at once; one set by staff is
-    booked. ``link`` is the patient's own, see links.revoke_all. Raises SlotTaken and leaves the old
-    time as it was, or NotAllowed.
+    booked. ``link`` is the patient's own, see manage_links.revoke_links_of. Raises SlotTaken and
+    leaves the old time as it was, or NotAllowed.
     """
     now = now or timezone.now()
     by_patient = transitions.actor_of(by) is Actor.PATIENT
@@ -83,21 +83,21 @@ def reschedule(
         search = SlotSearch.for_booking(
             current, moving=current, practitioner=practitioner, now=now, clinic=clinic
         )
-        slot = locking.free_slot(search, start)
-        booking = locking.locked(booking)
+        slot = locking.lock_free_slot(search, start)
+        booking = locking.lock_booking(booking)
         row = transitions.MOVE_ONLINE if by_patient else transitions.MOVE
         row.require(booking, now=now, by=by, clinic=clinic)
         if booking.starts_at == slot.starts_at and booking.practitioner_id == slot.practitioner.pk:
             return booking
         before = booking.starts_at
-        locking.close_offers(booking, by=by, now=now)
-        locking.put(booking, slot, clinic)
+        locking.cancel_offers(booking, by=by, now=now)
+        locking.assign_slot(booking, slot, clinic)
         at_once = clinic.confirm_at_once or not by_patient
         booking.status = Status.BOOKED if at_once else Status.PENDING
         booking.confirmed_at = now if at_once else None
         booking.hold_until = None
         booking.sequence += 1
-        locking.save(booking)
+        locking.save_or_slot_taken(booking)
         audit.record(
             audit.Action.BOOKING_RESCHEDULED,
             booking,
@@ -108,7 +108,7 @@ def reschedule(
                 "to": booking.starts_at.isoformat(),
             },
         )
-        manage_links.revoke_all(booking, now=now, keep=link)
+        manage_links.revoke_links_of(booking, now=now, keep=link)
         queue.queue(booking, Kind.CHANGED if at_once else Kind.RECEIVED)
         if at_once:
             queue.plan_reminders(booking, now)

@@ -26,9 +26,9 @@ def send_link(booking: Booking, *, by: User | Actor, now: datetime | None = None
     Raises NotAllowed without an address, and when nothing is left to manage.
     """
     now = now or timezone.now()
-    booking = locking.locked(booking)
+    booking = locking.lock_booking(booking)
     transitions.SEND_LINK.require(booking, now=now, by=by)
-    manage_links.revoke_all(booking, now=now)
+    manage_links.revoke_links_of(booking, now=now)
     _queue_new_link(booking, now)
     audit.record(audit.Action.BOOKING_LINK_SENT, booking, by=by, at=now)
 
@@ -68,7 +68,7 @@ def correct(
     anything left to manage. Raises NotAllowed for an offer, and for what is erased.
     """
     now = now or timezone.now()
-    booking = locking.locked(booking)
+    booking = locking.lock_booking(booking)
     transitions.CORRECT.require(booking, now=now, by=by)
     for field, value in changes.items():
         setattr(booking, field, value)
@@ -81,7 +81,7 @@ def correct(
 
 
 def _reach_anew(booking: Booking, *, by: User | Actor, now: datetime) -> None:
-    manage_links.revoke_all(booking, now=now)
+    manage_links.revoke_links_of(booking, now=now)
     reached = channels.reaches(booking)
     unsent = booking.messages.failed().to_patients()
     again = [requeue(message, by=by, now=now) for message in unsent if reached]
@@ -96,7 +96,7 @@ def tell_again(booking: Booking, *, by: User | Actor, now: datetime | None = Non
     Harmless when nothing has shifted. Without an address staff have to phone. Raises nothing.
     """
     now, clinic = now or timezone.now(), Clinic.objects.current()
-    booking = locking.locked(booking)
+    booking = locking.lock_booking(booking)
     if not transitions.TELL.allows(booking, now=now, by=by):
         return booking
     shifted = clock_changes.shifts(booking.told_times, booking.starts_at, clinic.zone)
@@ -106,7 +106,7 @@ def tell_again(booking: Booking, *, by: User | Actor, now: datetime | None = Non
     booking.save(update_fields=["told_times", "sequence"])
     details = {"clocks": [shift.whose for shift in shifted]}
     audit.record(audit.Action.BOOKING_TOLD_AGAIN, booking, by=by, at=now, details=details)
-    manage_links.revoke_all(booking, now=now)
+    manage_links.revoke_links_of(booking, now=now)
     waits = booking.status == Booking.Status.PENDING
     queue(booking, Kind.RECEIVED if waits else Kind.CHANGED)
     return booking

@@ -159,7 +159,7 @@ def erase(
     OSError if it cannot be noted; then nothing is erased.
     """
     now, reason = now or timezone.now(), Reason(reason)
-    booking = locking.locked(booking)
+    booking = locking.lock_booking(booking)
     if booking.erased_at:
         return booking
     if booking.offered_for_id:
@@ -188,7 +188,7 @@ def _erase_due(keys: list[int], now: datetime) -> int:
 def _erase(bookings: list[Booking], *, by: User | Actor, reason: str, now: datetime) -> None:
     for booking in bookings:
         if booking.status in Booking.WAITING or is_ahead(booking, now):
-            locking.close(
+            locking.cancel_locked(
                 booking, by=by, cancelled_by=Booking.CancelledBy.SYSTEM, reason="", now=now
             )
     keys = [booking.pk for booking in bookings]
@@ -211,7 +211,7 @@ def _erase(bookings: list[Booking], *, by: User | Actor, reason: str, now: datet
 
 def _forget_traces(booking: Booking, now: datetime) -> None:
     """What a booking of the last hours leaves elsewhere; of an older one it has gone by itself."""
-    locking.close_offers(booking, by=Actor.SYSTEM, now=now)
+    locking.cancel_offers(booking, by=Actor.SYSTEM, now=now)
     rate_limits.forget(booking)
     if booking.created_at > now - timedelta(seconds=settings.SESSION_COOKIE_AGE):
         browsers = set(booking.links.exclude(browser="").values_list("browser", flat=True))

@@ -47,7 +47,7 @@ def require_asked(condition: Condition | None, asked: EmergencySigns, *, source:
     return {"asked_edition": asked.edition, "asked_signs": list(asked.signs)}
 
 
-def locked(booking: Booking) -> Booking:
+def lock_booking(booking: Booking) -> Booking:
     """The booking as it is now, locked until the transaction ends."""
     return Booking.objects.select_for_update().get(pk=booking.pk)
 
@@ -58,14 +58,16 @@ def lock_practitioners(candidates: Iterable[Practitioner]) -> list[Practitioner]
     return list(Practitioner.objects.select_for_update().filter(pk__in=keys).order_by("pk"))
 
 
-def release_lapsed(practitioner: Practitioner, now: datetime) -> None:
+def free_lapsed_of(practitioner: Practitioner, now: datetime) -> None:
     """Free what was held only until a moment that has passed (an offer, an unproved request)."""
     lapsed = Booking.objects.lapsed(now).filter(practitioner=practitioner)
     for booking in lapsed.select_for_update():
-        close(booking, by=Actor.SYSTEM, cancelled_by=Booking.CancelledBy.SYSTEM, reason="", now=now)
+        cancel_locked(
+            booking, by=Actor.SYSTEM, cancelled_by=Booking.CancelledBy.SYSTEM, reason="", now=now
+        )
 
 
-def put(booking: Booking, slot: Slot | Booking, clinic: Clinic) -> None:
+def assign_slot(booking: Booking, slot: Slot | Booking, clinic: Clinic) -> None:
     """Give the booking the slot's practitioner and times; the caller saves.
 
     ``slot`` may also be another booking, whose time this one takes over.
@@ -77,7 +79,7 @@ def put(booking: Booking, slot: Slot | Booking, clinic: Clinic) -> None:
     booking.told_times = told(booking.starts_at, clinic.zone, theirs)
 
 
-def save(booking: Booking) -> None:
+def save_or_slot_taken(booking: Booking) -> None:
     """Save a row that takes time; the constraint's refusal becomes SlotTaken."""
     try:
         with transaction.atomic():
@@ -88,7 +90,7 @@ def save(booking: Booking) -> None:
         raise
 
 
-def free_slot(search: SlotSearch, start: datetime) -> Slot:
+def lock_free_slot(search: SlotSearch, start: datetime) -> Slot:
     """Lock who could take ``start`` and return the first free slot, else raise SlotTaken.
 
     With a practitioner only theirs counts; without, the free ones are tried in turn. A booking
@@ -101,19 +103,19 @@ def free_slot(search: SlotSearch, start: datetime) -> Slot:
         free = search.free(day, day)
         candidates = [slot.practitioner for slot in free if slot.starts_at == start]
 
-    def turn(person: Practitioner) -> tuple:
+    def by_preference(person: Practitioner) -> tuple:
         is_theirs = search.moving is not None and person.pk == search.moving.practitioner_id
         return (not is_theirs, person.position, person.name)
 
-    for person in sorted(lock_practitioners(candidates), key=turn):
-        release_lapsed(person, search.now)
+    for person in sorted(lock_practitioners(candidates), key=by_preference):
+        free_lapsed_of(person, search.now)
         slot = replace(search, practitioner=person).at(start)  # read afresh, behind the lock
         if slot:
             return slot
     raise SlotTaken
 
 
-def close(
+def cancel_locked(
     booking: Booking, *, by: User | Actor, cancelled_by: str, reason: str, now: datetime
 ) -> None:
     """Cancel a locked booking: its time is free. The caller tells people."""
@@ -134,7 +136,7 @@ def close(
     )
 
 
-def set_booked(
+def confirm_locked(
     booking: Booking,
     *,
     by: User | Actor,
@@ -147,15 +149,15 @@ def set_booked(
     booking.confirmed_at = now
     booking.hold_until = None
     booking.sequence += 1
-    save(booking)
+    save_or_slot_taken(booking)
     details = {"from": before, "starts_at": booking.starts_at.isoformat()}
     audit.record(action, booking, by=by, at=now, details=details)
     queue.queue(booking, Kind.CONFIRMED)
     queue.plan_reminders(booking, now)
 
 
-def close_offers(booking: Booking, *, by: User | Actor, now: datetime) -> None:
+def cancel_offers(booking: Booking, *, by: User | Actor, now: datetime) -> None:
     """Give back every time that is still offered for this request."""
     offers = Booking.objects.filter(offered_for=booking, status=Status.PROPOSED)
     for offer_row in offers.select_for_update():
-        close(offer_row, by=by, cancelled_by=Booking.CancelledBy.SYSTEM, reason="", now=now)
+        cancel_locked(offer_row, by=by, cancelled_by=Booking.CancelledBy.SYSTEM, reason="", now=now)

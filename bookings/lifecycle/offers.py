@@ -54,15 +54,15 @@ def offer(
         people += Practitioner.objects.bookable(current.visit_type)
     own = [current.practitioner] if current.practitioner else []
     for person in locking.lock_practitioners([*people, *own]):
-        locking.release_lapsed(person, now)  # the request itself may be among them
-    booking = locking.locked(booking)
+        locking.free_lapsed_of(person, now)  # the request itself may be among them
+    booking = locking.lock_booking(booking)
     transitions.OFFER.require(booking, now=now, by=by)
     booking.hold_until = None
     booking.save(update_fields=["hold_until"])
-    locking.close_offers(booking, by=by, now=now)
+    locking.cancel_offers(booking, by=by, now=now)
     search = SlotSearch.for_booking(booking, now=now, clinic=clinic)
     for start, person in times:
-        slot = locking.free_slot(replace(search, practitioner=person), start)
+        slot = locking.lock_free_slot(replace(search, practitioner=person), start)
         row = Booking(
             status=Status.PROPOSED,
             offered_for=booking,
@@ -72,8 +72,8 @@ def offer(
             source=Booking.Source.DESK,
             hold_until=min(now + hold, slot.starts_at),
         )
-        locking.put(row, slot, clinic)
-        locking.save(row)
+        locking.assign_slot(row, slot, clinic)
+        locking.save_or_slot_taken(row)
     audit.record(
         audit.Action.BOOKING_OFFERED, booking, by=by, at=now, details={"times": len(times)}
     )
@@ -92,8 +92,8 @@ def choose(
 ) -> Booking:
     """The patient takes one of the offered times; the others are free at once. It is confirmed.
 
-    Harmless when repeated. ``link`` is the patient's own, see links.revoke_all. Raises SlotTaken
-    when the offer has ended, NotAllowed when the request has been answered otherwise.
+    Harmless when repeated. ``link`` is the patient's own, see manage_links.revoke_links_of. Raises
+    SlotTaken when the offer has ended, NotAllowed when the request has been answered otherwise.
     """
     now = now or timezone.now()
     ours = Booking.objects.filter(pk=offered.pk, offered_for=booking).first()
@@ -101,7 +101,7 @@ def choose(
         raise SlotTaken(ENDED)
     current = Booking.objects.get(pk=booking.pk)
     locking.lock_practitioners([p for p in (ours.practitioner, current.practitioner) if p])
-    booking, ours = locking.locked(booking), locking.locked(ours)
+    booking, ours = locking.lock_booking(booking), locking.lock_booking(ours)
     same_time = (booking.starts_at, booking.practitioner_id) == (
         ours.starts_at,
         ours.practitioner_id,
@@ -111,9 +111,9 @@ def choose(
     transitions.CHOOSE.require(booking, now=now, by=by)
     if ours.status != Status.PROPOSED or ours.hold_until <= now:
         raise SlotTaken(ENDED)
-    locking.close_offers(booking, by=by, now=now)
-    locking.put(booking, ours, Clinic.objects.current())
-    manage_links.revoke_all(booking, now=now, keep=link)
-    locking.set_booked(booking, by=by, now=now, action=audit.Action.BOOKING_OFFER_CHOSEN)
+    locking.cancel_offers(booking, by=by, now=now)
+    locking.assign_slot(booking, ours, Clinic.objects.current())
+    manage_links.revoke_links_of(booking, now=now, keep=link)
+    locking.confirm_locked(booking, by=by, now=now, action=audit.Action.BOOKING_OFFER_CHOSEN)
     queue.queue(booking, Kind.DESK_CHANGED)
     return booking

@@ -100,13 +100,13 @@ def request(
         search = SlotSearch.for_booking(
             booking, practitioner=wanted.practitioner, now=now, clinic=clinic
         )
-        slot = locking.free_slot(search, wanted.start)
+        slot = locking.lock_free_slot(search, wanted.start)
         # A second click waits for the lock behind the first one, and finds its booking now.
         if made := _already_made(person, wanted):
             return made
         booking.hold_until = now + prove_within if prove_within else None
-        locking.put(booking, slot, clinic)
-        locking.save(booking)
+        locking.assign_slot(booking, slot, clinic)
+        locking.save_or_slot_taken(booking)
         audit.record(
             audit.Action.BOOKING_REQUESTED,
             booking,
@@ -138,7 +138,7 @@ def request_callback(
 
     def make() -> Booking:
         booking = _new(Status.WAITLIST, person, wanted, Clinic.objects.current(), now)
-        locking.save(booking)
+        locking.save_or_slot_taken(booking)
         audit.record(audit.Action.BOOKING_CALLBACK_REQUESTED, booking, by=by, at=now)
         if channels.reaches(booking):
             queue.queue(booking, Kind.CALLBACK)
@@ -191,7 +191,7 @@ def _new(status: Status, person: Person, wanted: Request, clinic: Clinic, now: d
 def _announce(booking: Booking, clinic: Clinic, *, by: User | Actor, now: datetime) -> None:
     """Tell patient and desk of a new request, and confirm it where the policy says at once."""
     if clinic.confirm_at_once or booking.source == Booking.Source.DESK:
-        locking.set_booked(booking, by=by, now=now)
+        locking.confirm_locked(booking, by=by, now=now)
     else:
         queue.queue(booking, Kind.RECEIVED)
     if booking.source == Booking.Source.WEB:
@@ -209,7 +209,7 @@ def prove(
     now = now or timezone.now()
     if booking.practitioner_id:
         locking.lock_practitioners([booking.practitioner])
-    booking = locking.locked(booking)
+    booking = locking.lock_booking(booking)
     transitions.PROVE.require(booking, now=now, by=by)
     if not booking.is_unproved:
         return booking
@@ -220,7 +220,7 @@ def prove(
     return booking
 
 
-def release_lapsed(now: datetime | None = None) -> int:
+def free_all_lapsed(now: datetime | None = None) -> int:
     """Give back the time of every offer and unproved request whose moment has passed.
 
     Availability and the verbs do not wait for this; it keeps the rows and the desk tidy. Returns
@@ -233,5 +233,5 @@ def release_lapsed(now: datetime | None = None) -> int:
     for practitioner in people if number else ():
         with transaction.atomic():
             locking.lock_practitioners([practitioner])
-            locking.release_lapsed(practitioner, now)
+            locking.free_lapsed_of(practitioner, now)
     return number

@@ -30,7 +30,7 @@ def mark_arrived(booking: Booking, *, by: User | Actor, now: datetime | None = N
     Raises NotAllowed unless it is confirmed, and before the day of the visit where the clinic is.
     """
     now = now or timezone.now()
-    booking = locking.locked(booking)
+    booking = locking.lock_booking(booking)
     transitions.ARRIVE.require(booking, now=now, by=by)
     return _set_status(booking, transitions.ARRIVE, by=by, now=now)
 
@@ -44,7 +44,7 @@ def record_outcome(
     Raises NotAllowed before it starts, or for a booking that was never confirmed.
     """
     now = now or timezone.now()
-    booking = locking.locked(booking)
+    booking = locking.lock_booking(booking)
     rows = {Status.FULFILLED: transitions.SEE, Status.NOSHOW: transitions.MISS}
     if outcome not in rows:
         raise NotAllowed("The outcome is either “seen” or “did not come”.")
@@ -58,7 +58,7 @@ def record_outcome(
 def _set_status(booking: Booking, row: Transition, *, by: User | Actor, now: datetime) -> Booking:
     before = booking.status
     booking.status = row.to
-    locking.save(booking)
+    locking.save_or_slot_taken(booking)
     audit.record(row.recorded_as, booking, by=by, at=now, details={"from": before})
     return booking
 
@@ -72,6 +72,6 @@ def undo(booking: Booking, *, by: User | Actor, now: datetime | None = None) -> 
     now = now or timezone.now()
     if booking.practitioner_id:
         locking.lock_practitioners([booking.practitioner])
-    booking = locking.locked(booking)
+    booking = locking.lock_booking(booking)
     transitions.UNDO.require(booking, now=now, by=by)
     return _set_status(booking, transitions.UNDO, by=by, now=now)

@@ -148,7 +148,7 @@ def dead_link():
     """The path of a link that opens nothing any more."""
     booking = ask("Staged Patient")
     path = f"/booking/{manage_links.issue(booking)}/"
-    manage_links.revoke_all(booking)
+    manage_links.revoke_links_of(booking)
     return path
 
 

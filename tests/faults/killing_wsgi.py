@@ -31,7 +31,7 @@ def _set_traps():
 
     from bookings.lifecycle import locking
 
-    lock, store = locking.lock_practitioners, locking.save
+    lock, store = locking.lock_practitioners, locking.save_or_slot_taken
     commit = BaseDatabaseWrapper._commit
 
     def trapped_lock(candidates):
@@ -51,7 +51,7 @@ def _set_traps():
         if deciding:
             _die_at("after commit")
 
-    locking.lock_practitioners, locking.save = trapped_lock, trapped_store
+    locking.lock_practitioners, locking.save_or_slot_taken = trapped_lock, trapped_store
     BaseDatabaseWrapper._commit = trapped_commit
 
 

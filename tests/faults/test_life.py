@@ -123,7 +123,7 @@ class Clinic:
         elif roll < 0.04:
             self.shut()
         elif roll < 0.08:
-            requests.release_lapsed()
+            requests.free_all_lapsed()
         elif roll < 0.12:
             outbox.drain()
         elif roll < 0.35 or not Booking.objects.exists():

@@ -13,5 +13,5 @@ class Command(BaseCommand):
     )
 
     def handle(self, **options):
-        number = manage_links.revoke_every(by=Actor.SYSTEM)
+        number = manage_links.revoke_all_links(by=Actor.SYSTEM)
         self.stdout.write(f"{number} links revoked.")

@@ -27,7 +27,7 @@ BEAT = timedelta(seconds=20)  # the health check expects one every 30 seconds
 
 def housekeeping(now):
     """What is due by the clock, each done by whichever worker comes first."""
-    every("lapsed", timedelta(minutes=1), now, lambda: requests.release_lapsed(now))
+    every("lapsed", timedelta(minutes=1), now, lambda: requests.free_all_lapsed(now))
     every("reminders", timedelta(minutes=10), now, lambda: queue.replan_reminders(now))
     recent = now - timedelta(days=2)  # older ones that were missed wait for the day's anchor
     every("seals", timedelta(minutes=1), now, lambda: audit.seal(now, since=recent))

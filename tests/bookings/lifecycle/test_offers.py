@@ -82,7 +82,7 @@ def test_a_request_that_the_clinic_answers_does_not_lapse(doctor, desk):
     booking = unproved()
     offers.offer(booking, times=[(NINE + 4 * HALF, doctor)], by=desk, now=NOW)
     later = NOW + timedelta(hours=1)
-    requests.release_lapsed(later)
+    requests.free_all_lapsed(later)
     chosen = offers.choose(booking, offered=booking.offers.get(), now=later)
     assert (chosen.status, chosen.starts_at) == ("booked", NINE + 4 * HALF)
 
@@ -101,8 +101,8 @@ def test_expiry_frees_all(doctor, desk):
     later = NOW + timedelta(minutes=31)
     with pytest.raises(errors.SlotTaken):
         offers.choose(booking, offered=booking.offers.first(), now=later)
-    assert requests.release_lapsed(later) == 3
-    assert requests.release_lapsed(later) == 0
+    assert requests.free_all_lapsed(later) == 3
+    assert requests.free_all_lapsed(later) == 0
     assert ask(start=NINE + 2 * HALF, now=later)
     assert not Booking.objects.filter(status="proposed").exists()
 

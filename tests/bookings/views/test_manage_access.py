@@ -170,14 +170,14 @@ def test_no_secret_of_a_visit_is_stored(made):
 
 
 def revoke_links(booking):
-    manage_links.revoke_every(by="system")
+    manage_links.revoke_all_links(by="system")
 
 
 def send_again(booking):
     contact.send_link(booking, by="system")
 
 
-@pytest.mark.parametrize("end", [manage_links.revoke_all, revoke_links, send_again])
+@pytest.mark.parametrize("end", [manage_links.revoke_links_of, revoke_links, send_again])
 def test_whatever_ends_the_links_ends_the_visit_at_once(made, end):
     """The confirmation page included, and for the key and a second press too."""
     assert is_shown(made)

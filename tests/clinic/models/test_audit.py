@@ -14,7 +14,7 @@ from conditions.models import Condition, Faq, Page, RedFlag, Reference, SharedBl
 from tests.factories import make_booking, make_clinic, make_user
 from tests.sources import name_of, sources
 
-RECORDERS = {"record", "note", "set_booked"}
+RECORDERS = {"record", "note", "confirm_locked"}
 
 
 def test_every_action_has_words():
