@@ -65,7 +65,7 @@ def employ(count):
         Practitioner.objects.create(
             name=f"Dr. Benchmark {number + 1}", slug=f"benchmark-{number + 1}", position=number + 1
         )
-    Practitioner.objects.update(sees_in_person=True, sees_by_video=True, sees_by_phone=True)
+    Practitioner.objects.update(visit_types=["in_person", "video", "phone"])
     OpeningHours.objects.exclude(practitioner=None).delete()
     OpeningHours.objects.bulk_create(
         OpeningHours(practitioner=person, weekday=day, opens=opens, closes=closes)

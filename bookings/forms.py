@@ -153,12 +153,9 @@ class _PersonForm(forms.Form):
 class DetailsForm(_PersonForm):
     """Step 3: who is coming."""
 
-    def __init__(self, *args, visit_type="", **kwargs):
+    def __init__(self, *args, visit_type, **kwargs):
         super().__init__(*args, **kwargs)
-        self.fields["phone"].help_text = {
-            VisitType.VIDEO: _("In case the video fails."),
-            VisitType.PHONE: _("We call you on this number."),
-        }.get(visit_type, _("In case we need to reach you that day."))
+        self.fields["phone"].help_text = VisitType(visit_type).way.phone_hint
         self.helper = _helper(
             "name",
             "email",

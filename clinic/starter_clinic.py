@@ -93,7 +93,7 @@ PRACTITIONERS = [
         "role": "Urologist",
         "languages": "English, Spanish",
         "license_number": "DEMO-20582",
-        "sees_by_video": False,
+        "visit_types": ["in_person", "phone"],
         "bio": (
             "Dr. Reyes treats overactive bladder. She talks about it plainly, in person or on the "
             "phone, and starts with what is simple: habits, exercises and tablets, before any "
@@ -122,9 +122,7 @@ PRACTITIONERS = [
         "role": "Neurologist and sleep physician",
         "languages": "English",
         "license_number": "DEMO-20733",
-        "sees_in_person": False,
-        "sees_by_video": False,
-        "sees_by_phone": False,
+        "visit_types": [],
         "accepts_bookings": False,
         "bio": (
             "Dr. Castellan reads our pages on sleep and on the nervous system, and the guides, "

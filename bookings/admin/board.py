@@ -7,7 +7,7 @@ from django.utils import timezone
 from bookings.desk import conflicts as desk_conflicts
 from bookings.desk import day_board
 from bookings.lifecycle import clock_changes
-from clinic.models import Practitioner
+from clinic.models import WAYS, Practitioner
 from clinic.staff import roles
 
 from . import actions
@@ -40,6 +40,7 @@ def board(model_admin, request):
         "title": "Desk",
         "opts": model_admin.opts,
         "clinic": clinic,
+        "ways": WAYS.values(),
         "is_nav_sidebar_enabled": False,
         "sees_all": not reader,
         "may_answer": model_admin.has_answer_permission(request),

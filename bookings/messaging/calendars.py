@@ -14,7 +14,7 @@ from icalendar import Calendar, Event, Timezone, vCalAddress, vText
 
 from bookings.models import Booking
 from clinic import languages
-from clinic.models import Clinic, VisitType
+from clinic.models import Clinic
 
 _STATUS = {
     Booking.Status.PROPOSED: "TENTATIVE",
@@ -30,10 +30,8 @@ def one_line(text):
 
 def place(booking, clinic):
     """Where the visit is, in the language that is active: the address, or how we meet."""
-    if booking.visit_type == VisitType.VIDEO:
-        return _("By video")
-    if booking.visit_type == VisitType.PHONE:
-        return _("By phone: we call you")
+    if not booking.way.at_clinic:
+        return str(booking.way.place)
     town = " ".join(part for part in (clinic.region, clinic.postal_code) if part)
     parts = [clinic.name, clinic.street, clinic.city, town]
     return ", ".join(one_line(part) for part in parts if part)

@@ -17,7 +17,6 @@ from bookings import manage_links, times
 from bookings.messaging.relevance import _offers
 from bookings.models import Booking, Message
 from clinic import languages, mail_addresses
-from clinic.models import VisitType
 
 from . import calendars, channels
 
@@ -68,15 +67,14 @@ def _patient_zone(booking, clinic):
 def _visit(booking, clinic):
     """Date, time, place and person of one booking, in words; how to get there, if it takes place."""
     zone, who = _patient_zone(booking, clinic), booking.practitioner
-    kind = "" if booking.status == Status.CANCELLED else booking.visit_type
-    how_to_join = clinic.video_note or _("We e-mail you how to join before the visit.")
+    way, takes_place = booking.way, booking.status != Status.CANCELLED
     return {
         "when": _spoken(booking.starts_at, clinic.zone),
         "when_there": _spoken(booking.starts_at, zone) if zone else "",
         "practitioner": calendars.one_line(who.name) if who else "",
         "place": calendars.place(booking, clinic),
-        "access_note": clinic.access_note if kind == VisitType.IN_PERSON else "",
-        "join": how_to_join if kind == VisitType.VIDEO else "",
+        "access_note": clinic.access_note if takes_place and way.at_clinic else "",
+        "join": way.how_to_join(clinic) if takes_place else "",
     }
 
 

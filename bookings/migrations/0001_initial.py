@@ -178,6 +178,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='booking',
+            constraint=models.CheckConstraint(condition=models.Q(('visit_type__in', ['in_person', 'video', 'phone'])), name='booking_visit_type_is_known'),
+        ),
+        migrations.AddConstraint(
+            model_name='booking',
             constraint=models.CheckConstraint(condition=models.Q(('status__in', ['proposed', 'pending', 'booked', 'arrived', 'fulfilled', 'cancelled', 'noshow', 'waitlist'])), name='booking_status_is_known'),
         ),
         migrations.AddIndex(

@@ -15,7 +15,7 @@ from phonenumber_field.modelfields import PhoneNumberField
 
 from clinic.constraints import NoOverlap
 from clinic.mail_addresses import MailAddressField
-from clinic.models import Practitioner, VisitType, validate_time_zone
+from clinic.models import Practitioner, VisitType, Way, validate_time_zone
 from conditions.models import Condition, Edition
 
 # No 0 O, 1 I L, U: a reference is read out on the phone.
@@ -347,6 +347,9 @@ class Booking(models.Model):
                 name="booking_cancelled_says_by_whom",
             ),
             models.CheckConstraint(
+                condition=Q(visit_type__in=VisitType.values), name="booking_visit_type_is_known"
+            ),
+            models.CheckConstraint(
                 condition=Q(status__in=["proposed", "pending", "booked", "arrived", "fulfilled",
                                         "cancelled", "noshow", "waitlist"]),
                 name="booking_status_is_known",
@@ -374,6 +377,11 @@ class Booking(models.Model):
     def change_deadline(self, clinic):
         """The last instant (UTC) at which a patient may move or cancel online."""
         return self.starts_at - timedelta(hours=clinic.cancel_until_hours)
+
+    @property
+    def way(self) -> Way:
+        """What is told of how we meet."""
+        return VisitType(self.visit_type).way
 
     @property
     def holds_time(self):

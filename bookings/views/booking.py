@@ -16,7 +16,7 @@ from bookings.lifecycle import errors, requests
 from bookings.messaging import queue
 from bookings.models import Booking, hashed_key
 from clinic import languages
-from clinic.models import Clinic, Practitioner, VisitType
+from clinic.models import WAYS, Clinic, Practitioner, VisitType
 from conditions import editions
 from conditions.models import Condition
 
@@ -115,7 +115,7 @@ def start(request):
         return _closed(request, patient_answers.Draft(), editions.NOTHING, status)
     tiles = {c.slug: c for c in concerns}
     return _page(
-        request, "bookings/start.html", answers, 1, form=form, tiles=tiles, why=why,
+        request, "bookings/start.html", answers, 1, form=form, tiles=tiles, why=why, ways=WAYS,
         status=422 if form.errors else 200,
     )  # fmt: skip
 

@@ -6,7 +6,7 @@ from django.core.exceptions import ValidationError
 from django.urls import reverse
 from django.utils.html import format_html
 
-from clinic.models import Closure, OpeningHours, Practitioner
+from clinic.models import Closure, OpeningHours, Practitioner, VisitType
 from clinic.staff import access, roles
 from clinic.staff.access import OwnRows
 
@@ -64,8 +64,18 @@ class ClosureInline(admin.TabularInline):
     extra = 0
 
 
+class PractitionerForm(forms.ModelForm):
+    visit_types = forms.MultipleChoiceField(
+        label="ways to meet",
+        choices=VisitType.choices,
+        widget=forms.CheckboxSelectMultiple,
+        required=False,
+    )
+
+
 @admin.register(Practitioner)
 class PractitionerAdmin(OwnRows, RecordsChanges, admin.ModelAdmin):
+    form = PractitionerForm
     owner = "user"
     list_display = ["name", "role", "accepts_bookings", "archived", "user", "position"]
     list_filter = ["archived", "accepts_bookings"]
@@ -81,7 +91,7 @@ class PractitionerAdmin(OwnRows, RecordsChanges, admin.ModelAdmin):
             "Consultations",
             {
                 "fields": [
-                    ("sees_in_person", "sees_by_video", "sees_by_phone"),
+                    "visit_types",
                     "accepts_bookings",
                     "archived",
                 ]

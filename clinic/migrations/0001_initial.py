@@ -2,6 +2,7 @@
 
 import clinic.constraints
 import clinic.models.clinic
+import clinic.models.visit_types
 import django.contrib.auth.models
 import django.contrib.auth.validators
 import django.core.validators
@@ -159,9 +160,7 @@ class Migration(migrations.Migration):
                 ('languages', models.CharField(default='English', help_text='Separated by commas.', max_length=120)),
                 ('license_number', models.CharField(blank=True, max_length=60, verbose_name='license')),
                 ('license_checked_on', models.DateField(blank=True, help_text='Needed to sign medical text; no older than two years.', null=True)),
-                ('sees_in_person', models.BooleanField(default=True, verbose_name='at the clinic')),
-                ('sees_by_video', models.BooleanField(default=True, verbose_name='by video')),
-                ('sees_by_phone', models.BooleanField(default=True, verbose_name='by phone')),
+                ('visit_types', models.JSONField(blank=True, default=clinic.models.visit_types.all_visit_types, validators=[clinic.models.visit_types.validate_visit_types], verbose_name='ways to meet')),
                 ('accepts_bookings', models.BooleanField(default=True)),
                 ('archived', models.BooleanField(default=False, help_text='Left the clinic. Past bookings stay; their sign-in ends.')),
                 ('position', models.PositiveSmallIntegerField(default=0, help_text='Order on the site.')),

@@ -11,9 +11,10 @@ from .clinic import (
 )
 from .hours import Closure, ClosureQuerySet, OpeningHours, Weekday
 from .mail import LEASE, AccountMail, MailQuerySet, MailState
-from .practitioners import Practitioner, PractitionerQuerySet, VisitType
+from .practitioners import Practitioner, PractitionerQuerySet
 from .staff import StaffSession
 from .user import User
+from .visit_types import WAYS, VisitType, Way
 
 __all__ = [
     "Action",
@@ -39,4 +40,6 @@ __all__ = [
     "MailQuerySet",
     "MailState",
     "User",
+    "WAYS",
+    "Way",
 ]

@@ -14,6 +14,7 @@ from phonenumber_field.modelfields import PhoneNumberField
 
 from .. import public_words
 from ..mail_addresses import MailAddressField
+from .visit_types import ways_in_words
 
 
 def validate_time_zone(value):
@@ -202,6 +203,10 @@ class Clinic(models.Model):
         """The names of the languages that consultations are held in."""
         names = [name.strip() for name in self.languages_spoken.split(",")]
         return [name for name in names if name] or ["English"]
+
+    @property
+    def ways_in_words(self):
+        return ways_in_words()
 
     def minutes_for(self, condition=None):
         """How long a consultation about a condition lasts: its own length, or the usual one."""

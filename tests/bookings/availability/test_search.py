@@ -405,7 +405,7 @@ def test_archived_and_paused_practitioners_are_not_offered(clinic):
 
 
 def test_a_visit_type_limits_who(marlow):
-    phone = make_practitioner(position=2, sees_in_person=False, sees_by_video=False)
+    phone = make_practitioner(position=2, visit_types=["phone"])
     for visit_type, expected in [("in_person", {marlow}), ("phone", {marlow, phone})]:
         found = SlotSearch(visit_type=visit_type, now=NOW).free(MONDAY, MONDAY)
         assert {slot.practitioner for slot in found} == expected

@@ -251,7 +251,7 @@ def test_nothing_free_offers_a_call(client, concern):
 def test_the_chooser_lists_whoever_the_search_finds(client, concern, named):
     for slug in ("other", "third"):
         make_practitioner(slug=slug)
-    make_practitioner(slug="by-phone", sees_in_person=False)
+    make_practitioner(slug="by-phone", visit_types=["video", "phone"])
     concern.practitioners.set(Practitioner.objects.filter(slug__in=named))
     page = answer(client, until="time").content.decode()
     offered = re.findall(r'<option value="([a-z-]+)"', page.partition('name="with"')[2])

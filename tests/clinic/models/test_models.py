@@ -28,7 +28,7 @@ def test_a_condition_may_have_a_length_of_its_own():
 
 @pytest.mark.django_db
 def test_who_sees_people_with_a_condition():
-    named, other = make_practitioner(), make_practitioner(sees_by_video=False)
+    named, other = make_practitioner(), make_practitioner(visit_types=["in_person", "phone"])
     away = make_practitioner(accepts_bookings=False)
     condition = make_condition()
 

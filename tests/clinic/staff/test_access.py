@@ -54,7 +54,7 @@ def edit(client, doctor, **values):
         for key in ("TOTAL", "INITIAL")
     }
     form = {"name": doctor.name, "slug": doctor.slug, "languages": "English", "position": 0}
-    form |= {"user": doctor.user_id or "", "sees_in_person": "on"}
+    form |= {"user": doctor.user_id or "", "visit_types": ["in_person"]}
     address = reverse("admin:clinic_practitioner_change", args=[doctor.pk])
     answer = client.post(address, form | formsets | values, follow=True)
     assert answer.redirect_chain, answer.context["errors"]
