@@ -147,13 +147,14 @@ def plan_reminders(booking, now=None, clinic=None):
     The start is part of their key: after a move the old ones no longer fit and are dropped.
     """
     clinic, now = clinic or Clinic.objects.current(), now or timezone.now()
-    ask_at = booking.ends_at + ASK_OUTCOME_AFTER
-    rows = _rows(booking, Kind.DESK_OUTCOME, _outcome_occasion(booking), ask_at, now)
+    rows = []
     for name, before in parse_reminders(clinic.reminders):
         moment = _reminder_moment(booking.starts_at, before, clinic.zone)
         if moment > now:
             occasion = _reminder_occasion(name, booking.starts_at)
             rows += _rows(booking, Kind.REMINDER, occasion, moment, now)
+    ask_at = booking.ends_at + ASK_OUTCOME_AFTER
+    rows += _rows(booking, Kind.DESK_OUTCOME, _outcome_occasion(booking), ask_at, now)
     Message.objects.bulk_create(rows, ignore_conflicts=True)
 
 

@@ -9,6 +9,8 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 if TYPE_CHECKING:
+    from django.utils.functional import _StrPromise
+
     from .clinic import Clinic
 
 
@@ -29,17 +31,17 @@ class Way:
     """What patients and staff are told of one way to meet."""
 
     icon: str  # clinic/artwork/ui/<icon>.svg
-    short: str
-    in_a_sentence: str  # We see you …
+    short: "str | _StrPromise"
+    in_a_sentence: "str | _StrPromise"  # We see you …
     at_clinic: bool = False  # its address and how to get in are told
-    place: str = ""  # where it is, when it is not at the clinic
-    join: str = ""  # how to join, unless the clinic's own words for it stand in …
+    place: "str | _StrPromise" = ""  # where it is, when it is not at the clinic
+    join: "str | _StrPromise" = ""  # how to join, unless the clinic's own words for it stand in …
     join_note: str = ""  # … this column of Clinic
-    phone_hint: str  # beside the phone number
-    on_the_day: str
+    phone_hint: "str | _StrPromise"  # beside the phone number
+    on_the_day: "str | _StrPromise"
 
     def how_to_join(self, clinic: "Clinic") -> str:
-        return (self.join_note and getattr(clinic, self.join_note)) or self.join
+        return (self.join_note and getattr(clinic, self.join_note)) or str(self.join)
 
 
 WAYS = {
@@ -86,6 +88,7 @@ def all_visit_types() -> list[str]:
 
 def validate_visit_types(values: object) -> None:
     """Raise ValidationError for what is not a list of different ways to meet."""
-    known = isinstance(values, list) and all(value in VisitType.values for value in values)
-    if not known or len(set(values)) < len(values):
+    if not isinstance(values, list) or any(
+        value not in VisitType.values or values.count(value) > 1 for value in values
+    ):
         raise ValidationError("Give a list of ways to meet, each once.")
