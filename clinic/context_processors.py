@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.utils.functional import SimpleLazyObject
 
+from . import languages
 from .errors import remember_phone
 from .models import Clinic
 from .staff.adapters import may_skip_second_factor
@@ -15,11 +16,12 @@ def _clinic():
 
 
 def clinic(request):
-    """The clinic's identity (read when first used), and whether a demo account is signed in."""
+    """The clinic's identity, the languages of this page, and whether a demo account is signed in."""
     user = getattr(request, "user", None)
     return {
         "clinic": SimpleLazyObject(_clinic),
         "site_url": settings.SITE_URL,
+        "languages": SimpleLazyObject(lambda: languages.menu(request.path)),
         "demo_account": SimpleLazyObject(
             lambda: bool(user and user.is_authenticated and may_skip_second_factor(user))
         ),

@@ -1,5 +1,7 @@
 """Whatever language an address is in, what is private stays private."""
 
+import re
+
 import pytest
 
 from clinic import languages
@@ -75,3 +77,22 @@ def test_the_default_language_may_be_another(settings):
     settings.LANGUAGE_CODE = "de"
     assert languages.default() == "de"
     assert languages.others() == ["en"]
+
+
+# --- the menu of languages ------------------------------------------------------------------------
+def menu_of(client, path):
+    page = client.get(path).content.decode()
+    return re.findall(r'<a\s+href="([^"]+)"\s+lang="([^"]+)"\s+hreflang="\2"', page)
+
+
+def test_the_menu_leads_to_the_same_page_in_each_language(client, other):
+    both = [("/contact/", "en"), (f"/{other}/contact/", other)]
+    assert menu_of(client, "/contact/")[:2] == both
+    assert menu_of(client, f"/{other}/contact/")[:2] == both
+    assert f"/{other}/booking/lost/" in dict(menu_of(client, "/booking/lost/"))
+
+
+def test_there_is_no_menu_without_a_choice(client, other, settings):
+    assert menu_of(client, "/account/login/") == []
+    settings.LANGUAGES = [("en", "English")]
+    assert menu_of(client, "/contact/") == []

@@ -167,6 +167,17 @@ def test_call_me_needs_no_time(client, concern):
     assert "We will call you" in client.get("/book/done/").content.decode()
 
 
+def test_a_booking_keeps_the_language_in_which_it_was_made(client, concern, settings):
+    settings.LANGUAGES = [("en", "English"), ("de", "Deutsch")]
+    answer(client, until="time")
+    response = client.post("/de/book/call/", PERSON | {"call_when": "Mornings"})
+    assert response.url == "/de/book/done/"
+    assert Booking.objects.get().language == "de"
+    answer(client)
+    client.post("/de/book/check/", {"key": key_of(client.get("/de/book/check/"))})
+    assert Booking.objects.latest("pk").language == "de"
+
+
 def test_a_policy_switch_books_at_once(client, concern):
     make_clinic(confirm_at_once=True)
     book(client)
