@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from django.utils.html import strip_tags
 
-from .document import FIELDS, GROUPS, Kind, Risk, digest, field_at, group_of, leaves
+from .document import FIELDS, GROUPS, QUICK_FACTS, Kind, Risk, digest, field_at, group_of, leaves
 
 
 class Difference(NamedTuple):
@@ -88,7 +88,8 @@ def _parts(document, sources):
             depth = group.path.count(".") + 2
             record = _at(document, leaf.keys[:depth])
             key = (group.path, leaf.keys[depth - 1])
-            heading = f"{group.noun}: {record.get(group.title, '')}"
+            title = record.get(group.title, "")
+            heading = f"{group.noun}: {QUICK_FACTS.get(title, title)}"
         else:
             key, heading = (field.part or field.label, 0), field.part or field.label
         part = parts.setdefault(key, _Part(heading, group, {}))
@@ -124,7 +125,7 @@ def _sources(document):
 def _with_sources(html, sources):
     """A citation by what it cites: its number changes with each source before it."""
     return re.sub(
-        r'<sup><a href="#ref-(\d+)" aria-label="Reference \1">\[\1\]</a></sup>',
+        r'<sup><a href="#ref-(\d+)" aria-label="[^"]*">\[\1\]</a></sup>',
         lambda match: f" [{sources.get(match[1], match[1])}]",
         html,
     )
@@ -163,6 +164,8 @@ def _compare_part(old, new):
     for path in [*declared, *(path for path in {**before, **after} if path not in FIELDS)]:
         field = (after.get(path) or before[path])[0]
         old_value, new_value = (values.get(path, (field, None))[1] for values in (before, after))
+        if field.until and path not in after:
+            continue  # its words are said by a code since
         changed = old_value != new_value or type(old_value) is not type(new_value)
         marked = _value_lines(field, old_value, new_value) if changed else []
         if field.derived:

@@ -3,7 +3,8 @@
 Each leaf of the document is declared once in ``FIELDS``. Building, comparing and checking a
 document, and the test of the templates, derive from it, so what is not declared can be neither
 built nor overlooked. To add a field: give it ``since`` one above the newest schema, and let
-snapshot.py build it. Documents of an older schema stay as they are: see ``at_schema``.
+snapshot.py build it. To end one: give it ``until``, and keep building it, so that older documents
+can still be compared. Documents of an older schema stay as they are: see ``at_schema``.
 """
 
 import hashlib
@@ -11,6 +12,8 @@ import json
 from enum import IntEnum, StrEnum
 from functools import cache
 from typing import NamedTuple
+
+from django.utils.translation import gettext_lazy as _
 
 
 class Kind(StrEnum):
@@ -49,8 +52,8 @@ class Field(NamedTuple):
     """One leaf. ``path`` has a dot for each level and [] after the name of a list.
 
     ``seen``: a reader of the site sees it. ``medical``: a mistake in it can mislead about health.
-    ``derived``: worked out from other leaves, so nobody changes it by itself. ``since``: the first
-    schema that has it.
+    ``derived``: worked out from other leaves, so nobody changes it by itself. ``since`` and
+    ``until``: the first and, for a field that has ended, the last schema that has it.
     """
 
     path: str
@@ -62,6 +65,10 @@ class Field(NamedTuple):
     medical: bool = True
     derived: bool = False
     since: int = 1
+    until: int | None = None
+
+    def is_in(self, schema):
+        return self.since <= schema <= (self.until or schema)
 
     @property
     def place(self):
@@ -88,8 +95,17 @@ GROUPS = {
         Group("faqs[]", "Question", "questions", "question", "question"),
         Group("references[]", "Reference", "references", "key", "key"),
         Group("related[]", "Related page", "related pages", "slug", "title"),
-        Group("condition.timing[]", "Quick fact", "quick facts", "key", "label"),
+        Group("condition.timing[]", "Quick fact", "quick facts", "key", "key"),
     ]
+}
+
+# The quick facts of a condition, in page order: what a document calls them, and what readers read.
+QUICK_FACTS = {
+    "onset": _("Starts to work"),
+    "peak": _("Strongest"),
+    "duration": _("Lasts about"),
+    "session": _("A session"),
+    "repeat": _("Repeated"),
 }
 
 _D, _E = Risk.DANGER, Risk.EVIDENCE
@@ -118,13 +134,14 @@ FIELDS = {
         Field("condition.product", "Product", _PROOF, risk=_E),
         Field("condition.approval_text", "Approval", _PROOF, risk=_E),
         Field("condition.approval_year", "Approved in", _PROOF, Kind.NUMBER, _E, seen=False),
-        Field("condition.evidence", "Evidence", _PROOF, Kind.CODE, _E, seen=False),
-        Field("condition.evidence_label", "Evidence in words", _PROOF, risk=_E, derived=True),
+        Field("condition.evidence", "Evidence", _PROOF, Kind.CODE, _E),
+        Field("condition.evidence_label", "Evidence in words", _PROOF, risk=_E, seen=False,
+              derived=True, until=2),
         Field("condition.evidence_bars", "Evidence bars", _PROOF, Kind.NUMBER, _E, derived=True),
         Field("condition.evidence_note", "About the evidence", _PROOF, risk=_E),
         Field("condition.adults_only", "Adults only", _PROOF, Kind.CODE, _E),
-        Field("condition.timing[].key", "Fact", kind=Kind.CODE, seen=False),
-        Field("condition.timing[].label", "Name", derived=True),
+        Field("condition.timing[].key", "Fact", kind=Kind.CODE),
+        Field("condition.timing[].label", "Name", seen=False, derived=True, until=2),
         Field("condition.timing[].value", "Value", risk=_E),
         Field("condition.timing[].note", "Note", risk=_E),
         Field("condition.timing[].source", "Source", kind=Kind.HTML, risk=_E, since=2),
@@ -169,8 +186,9 @@ FIELDS = {
         Field("related[].title", "Title"),
         Field("related[].summary", "Card line"),
         Field("related[].form", "Approved, off-label or advice", kind=Kind.CODE, risk=_E),
-        Field("related[].evidence", "Evidence", kind=Kind.CODE, risk=_E, seen=False),
-        Field("related[].evidence_label", "Evidence in words", risk=_E, derived=True),
+        Field("related[].evidence", "Evidence", kind=Kind.CODE, risk=_E),
+        Field("related[].evidence_label", "Evidence in words", risk=_E, seen=False, derived=True,
+              until=2),
         Field("related[].evidence_bars", "Evidence bars", kind=Kind.NUMBER, risk=_E, derived=True),
         Field("related[].body_area", "Body area", seen=False),
     ]
@@ -190,7 +208,8 @@ class Leaf(NamedTuple):
 
 
 def newest_schema():
-    return max(field.since for field in FIELDS.values())
+    ended = (field.until + 1 for field in FIELDS.values() if field.until)
+    return max(*ended, *(field.since for field in FIELDS.values()))
 
 
 def field_at(path):
@@ -205,18 +224,20 @@ def group_of(path):
 
 
 def names(path, schema=None):
-    """The names that a record at ``path`` has ("" is the whole document), in declared order."""
-    prefix, schema = f"{path}." if path else "", schema or newest_schema()
-    found = {}
+    """The names that a record at ``path`` has ("" is the whole document), in declared order.
+
+    Without ``schema`` those that it has in any.
+    """
+    prefix, found = f"{path}." if path else "", {}
     for field in FIELDS.values():
-        if field.path.startswith(prefix) and field.since <= schema:
+        if field.path.startswith(prefix) and (schema is None or field.is_in(schema)):
             rest = field.path.removeprefix(prefix)
             found.setdefault(rest.partition(".")[0].removesuffix("[]"))
     return list(found)
 
 
 def at_schema(built, schema=None):
-    """``built`` as a document of ``schema``: without the fields that came later.
+    """``built`` as a document of ``schema``: without the fields that came later or had ended.
 
     So a signed text can be compared with what its page builds today, whatever was added to the
     format since. Raises UndeclaredError.

@@ -10,7 +10,7 @@ from django.utils.html import escape, strip_tags
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
 
-from .document import Kind, at_schema, digest, leaves, mapped, names
+from .document import QUICK_FACTS, Kind, at_schema, digest, leaves, mapped, names
 from .fields import ATTRIBUTES, SCHEMES, TAGS, clean_html
 from .models import Condition, Faq, Page, RedFlag, SharedBlock
 
@@ -48,7 +48,7 @@ def _shared():
 
 
 def _built(page, shared):
-    """Build the document in the page's language, whoever asks: our own words in it stay there."""
+    """Build the document in the page's language, whoever asks: names of links and tables stay."""
     with translation.override(page.language):
         return _document(page, shared)
 
@@ -194,16 +194,17 @@ def _references(page):
 def _condition(condition, numbers):
     special = {
         "synonyms": [name.strip() for name in condition.synonyms.split(";") if name.strip()],
-        "evidence_label": condition.get_evidence_display(),
+        "evidence_label": condition.get_evidence_display(),  # until schema 2, as the facts' labels
         "timing": [
             {
                 "key": key,
-                "label": label,
-                "value": value,
-                "note": note,
-                "source": _finish(escape(source), numbers, label),
+                "label": str(label),
+                "value": getattr(condition, key),
+                "note": getattr(condition, f"{key}_note"),
+                "source": _finish(escape(getattr(condition, f"{key}_source")), numbers, label),
             }
-            for key, label, value, note, source in condition.timing
+            for key, label in QUICK_FACTS.items()
+            if getattr(condition, key)
         ],
     }
     plain = [name for name in names("condition") if name not in special]

@@ -2,7 +2,6 @@
 
 from django.db import models
 from django.db.models import Q
-from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from clinic.models import Practitioner
@@ -116,22 +115,6 @@ class Condition(models.Model):
     @property
     def evidence_bars(self):
         return self.BARS[self.evidence]
-
-    @property
-    def timing(self):
-        """The five timing facts that are known, in page order, as (key, label, value, note, source)."""
-        labels = [
-            ("onset", gettext("Starts to work")),
-            ("peak", gettext("Strongest")),
-            ("duration", gettext("Lasts about")),
-            ("session", gettext("A session")),
-            ("repeat", gettext("Repeated")),
-        ]
-        return [
-            (key, label, *(getattr(self, f"{key}{end}") for end in ("", "_note", "_source")))
-            for key, label in labels
-            if getattr(self, key)
-        ]
 
 
 class SigningRight(models.Model):

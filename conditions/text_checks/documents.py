@@ -9,6 +9,11 @@ def form_of(document):
     return document["condition"]["form"] if document["condition"] else "guide"
 
 
+def base_language(code: str) -> str:
+    """The language of a code that may also name a country: "pt" of "pt-br"."""
+    return code.partition("-")[0]
+
+
 def texts(document):
     """Every (place where it is mended, plain text) that a reader sees."""
     for leaf, text in seen_texts(document):

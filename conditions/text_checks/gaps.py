@@ -5,8 +5,9 @@ import unicodedata
 from datetime import date
 from typing import NamedTuple
 
+from conditions.document import QUICK_FACTS
 from conditions.snapshot import BOXED_WARNING, CITED
-from conditions.text_checks.documents import _form_at, form_of, seen_texts
+from conditions.text_checks.documents import _form_at, base_language, form_of, seen_texts
 from conditions.text_checks.overclaims import overclaims
 
 # Guides that make no medical claim and so need no references.
@@ -46,12 +47,13 @@ def gaps(document):
         *_missing_evidence(document),
         *_review_gaps(document),
     ]
+    language = base_language(document["language"])
     for leaf, text in seen_texts(document):
         place = leaf.field.place
         found += _marks(text, place)
         found += [
             Gap(f"Says more than the evidence: “{claim.phrase}” in “{claim.sentence}”", place)
-            for claim in overclaims(text, _form_at(document, leaf))
+            for claim in overclaims(text, _form_at(document, leaf), language)
         ]
         if place not in GENERAL:
             found += _doses(document, text, place)
@@ -87,7 +89,8 @@ def _missing_evidence(document):
     if document["condition"]:
         for fact in document["condition"]["timing"]:
             if fact.get("source") == "":  # before schema 2 there was none
-                yield Gap(f"“{fact['label']}” does not say where it is known from.", "condition")
+                label = QUICK_FACTS[fact["key"]]
+                yield Gap(f"“{label}” does not say where it is known from.", "condition")
         named = sum(
             len(re.findall(r"<li>|<dt>|<tr>.*?<td", section["body"]))
             for section in document["sections"]

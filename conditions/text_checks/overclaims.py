@@ -4,6 +4,8 @@ import re
 import unicodedata
 from typing import NamedTuple
 
+from clinic import languages
+from conditions.text_checks.documents import base_language
 from conditions.text_checks.plain_words import sentences
 
 
@@ -138,35 +140,63 @@ _TELLS = re.compile(r"\b(?:did you know|who knew|why not|isn['’]t it)\b", re.I
 _ALLOWED = re.compile(r"\b(?:at best|safe (?:to eat|to drink)|best[- ]known)\b", re.I)
 
 
-def overclaims(text, form):
+class Table(NamedTuple):
+    """The patterns of one language. ``denials`` are claims although they hold a word that denies."""
+
+    everywhere: tuple[str, ...]
+    off_label: tuple[str, ...]
+    advice: tuple[str, ...]
+    denials: tuple[str, ...]
+    off_label_denials: tuple[str, ...]
+    allowed: re.Pattern
+    tells: re.Pattern
+    negated: re.Pattern
+    not_really: re.Pattern
+
+
+# A text in a language without a table passes unread; plain_words.hints says so to its editor.
+TABLES = {
+    "en": Table(
+        _EVERYWHERE, _OFF_LABEL, _ADVICE, _DENIALS, (_FDA,), _ALLOWED, _TELLS, _NEGATED, _NOT_REALLY
+    )
+}
+
+
+def overclaims(text: str, form: str, language: str = "en") -> list[Overclaim]:
     """Words in ``text`` that promise more than the evidence holds, as a list of Overclaim.
 
     ``form`` is "approved", "off_label", "advice" or "guide". A sentence that denies the claim
     ("not a cure"), leaves it open ("whether it is safe") or asks it ("Is it safe?") passes.
     """
-    patterns = [*_EVERYWHERE, *(_OFF_LABEL if form in {"off_label", "advice"} else ())]
-    patterns += _ADVICE if form == "advice" else ()
-    denials = [*_DENIALS, *([_FDA] if form in {"off_label", "advice"} else ())]
+    table = TABLES.get(language)
+    if table is None:
+        return []
+    unapproved = form in {"off_label", "advice"}
+    patterns = [*table.everywhere, *(table.off_label if unapproved else ())]
+    patterns += table.advice if form == "advice" else ()
+    denials = [*table.denials, *(table.off_label_denials if unapproved else ())]
     found = []
     for sentence in sentences(as_read(text)):
-        if sentence.endswith("?") and not _TELLS.search(sentence):
+        if sentence.endswith("?") and not table.tells.search(sentence):
             continue
-        plain = _ALLOWED.sub("", sentence)
+        plain = table.allowed.sub("", sentence)
         hits = [m for p in denials for m in re.finditer(p, plain, re.I)]
         hits = [
-            m for m in hits if not (m[0].startswith("without") and _denied(plain, m, within=False))
+            m
+            for m in hits
+            if not (m[0].startswith("without") and _denied(table, plain, m, within=False))
         ]
         for pattern in patterns:
             for match in re.finditer(pattern, plain, re.I):
-                if not _denied(plain, match):
+                if not _denied(table, plain, match):
                     hits.append(match)
         found += [Overclaim(phrase, sentence) for phrase in _phrases(plain, hits)]
     return found
 
 
-def _phrases(sentence, matches):
+def _phrases(sentence: str, matches: list[re.Match]) -> list[str]:
     """The claimed words in their order, each told once, however many patterns know them."""
-    spans = []
+    spans: list[tuple[int, int]] = []
     for start, end in sorted(match.span() for match in matches):
         if spans and start < spans[-1][1]:
             spans[-1] = (spans[-1][0], max(end, spans[-1][1]))
@@ -175,12 +205,13 @@ def _phrases(sentence, matches):
     return [sentence[start:end] for start, end in spans]
 
 
-def claims(text):
+def claims(text: str) -> list[str]:
     """The phrases of an overclaim in words that no page's evidence stands beside."""
-    return [claim.phrase for claim in overclaims(text, "off_label")]
+    language = base_language(languages.default())
+    return [claim.phrase for claim in overclaims(text, "off_label", language)]
 
 
-def as_read(text):
+def as_read(text: str) -> str:
     """``text`` as a reader takes it: no invisible signs, wide letters narrow, look-alikes Latin."""
     visible = "".join(c for c in text if unicodedata.category(c) != "Cf")
     return unicodedata.normalize("NFKC", visible).translate(_LOOK_ALIKES)
@@ -192,8 +223,10 @@ _LOOK_ALIKES = str.maketrans(
 )
 
 
-def _denied(sentence, match, *, within=True):
+def _denied(table: Table, sentence: str, match: re.Match, *, within: bool = True) -> bool:
     """Whether the words just before the claim, or in it, deny it or leave it open."""
     clause = re.split(r"[;:]|, (?:but|and)\b", sentence[: match.start()])[-1]
     near = " ".join(clause.split()[-_REACH:])
-    return bool(_NEGATED.search(_NOT_REALLY.sub("", f"{near} {match[0] if within else ''}")))
+    return bool(
+        table.negated.search(table.not_really.sub("", f"{near} {match[0] if within else ''}"))
+    )

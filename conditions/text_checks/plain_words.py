@@ -4,7 +4,7 @@ import re
 from typing import NamedTuple
 
 from conditions.document import Kind
-from conditions.text_checks.documents import seen_texts
+from conditions.text_checks.documents import base_language, seen_texts
 
 # What is no sentence of the page's own, so nobody is asked to make it plainer.
 NOT_PROSE = {
@@ -17,6 +17,9 @@ NOT_PROSE = {
     "related",
     "gate",
 }
+
+
+LANGUAGES = {"en"}  # whose sentences these patterns know
 
 
 LONGEST_SENTENCE = 20  # words
@@ -64,6 +67,16 @@ def hints(document):
         if leaf.keys[0] not in NOT_PROSE and leaf.field.kind is not Kind.SLUG
     ]
     found = []
+    language = base_language(document["language"])
+    if language not in LANGUAGES:
+        own = []
+        found.append(
+            Hint(
+                f"Nothing here was checked for claims or plain words: there are no checks for "
+                f"“{language}”. Read every sentence for what it promises.",
+                "sections",
+            )
+        )
     for field, text in own:
         for sentence in sentences(text):
             words = word_count(sentence)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.template.loader import render_to_string
+from django.utils import timezone
 
 from clinic import starter_clinic
 from clinic.models import Clinic
@@ -20,6 +21,7 @@ from conditions.text_checks import gaps
 from tests.conditions.pages import make_editor, make_page, make_reviewer, put_live
 from tests.factories import make_clinic, make_condition
 
+NEWEST = document.newest_schema()
 SCHEMAS = Path(__file__).with_name("document_schemas.toml")
 CLAIM = "It cures everybody for good."
 
@@ -85,17 +87,18 @@ def another(leaf):
 
 # --- the declaration ------------------------------------------------------------------------------
 def test_the_rich_document_has_every_declared_leaf(rich):
-    assert {leaf.field.path for leaf in document.leaves(rich)} == set(FIELDS)
+    declared = {field.path for field in FIELDS.values() if field.is_in(NEWEST)}
+    assert {leaf.field.path for leaf in document.leaves(rich)} == declared
 
 
 def test_a_published_schema_is_closed():
     """Documents of each schema are kept for good, so its fields are, too: a new field, a new one."""
     written = tomllib.loads(SCHEMAS.read_text("utf-8"))
-    numbers = range(1, document.newest_schema() + 1)
-    assert written == {
-        f"schema-{number}": sorted(f.path for f in FIELDS.values() if f.since == number)
-        for number in numbers
-    }
+    found = {}
+    for number in range(1, NEWEST + 1):
+        found[f"schema-{number}"] = sorted(f.path for f in FIELDS.values() if f.since == number)
+        found[f"until-{number}"] = sorted(f.path for f in FIELDS.values() if f.until == number)
+    assert {name: paths for name, paths in found.items() if paths} == written
 
 
 @pytest.mark.parametrize(
@@ -278,6 +281,7 @@ def test_a_field_is_seen_by_readers_as_declared(rich):
         "references[].status": "retired", "last_reviewed": "2026-10-02",
         "next_review_due": "2027-10-02", "references[].url": "https://example.org/",
         "condition.evidence_bars": 1, "related[].evidence_bars": 1,
+        "condition.evidence": "limited", "related[].evidence": "limited",
     }  # fmt: skip
     wrong = []
     for leaf in document.leaves(rich):
@@ -291,7 +295,6 @@ def test_a_field_is_seen_by_readers_as_declared(rich):
 
 
 # --- a field that came later ----------------------------------------------------------------------
-NEWEST = document.newest_schema()
 
 
 @pytest.fixture
@@ -405,3 +408,50 @@ def test_the_source_of_a_quick_fact_is_a_link_to_the_reference(rich):
     link = '<sup><a href="#ref-1" aria-label="Reference 1">[1]</a></sup>'
     assert f"<small>Source: a trial{link}</small>" in html
     assert 'id="ref-1"' in html
+
+
+# --- labels, which ended with schema 2: a document has their codes ---------------------------------
+@pytest.fixture
+def labelled(db):
+    """A live edition from when documents held the words of their codes, and its page."""
+    make_clinic()
+    page = make_page(
+        condition=make_condition(onset="2 weeks", onset_source="a trial", evidence="limited")
+    )
+    page.condition.related.add(make_condition(evidence="mixed"))
+    built = snapshot.build_document(page, 2)
+    edition = Edition.objects.create(
+        page=page, number=1, kind=page.kind, slug=page.slug, document=built, live=True,
+        card=snapshot.build_card(built), digest=snapshot.digest(built),
+        created_at=timezone.now(), published_at=timezone.now(),
+    )  # fmt: skip
+    return page, edition
+
+
+def test_a_document_from_before_keeps_its_labels_and_is_shown_alike(labelled):
+    page, edition = labelled
+    old, new = edition.document, snapshot.build_document(page)
+    assert old["condition"]["evidence_label"] == "Limited"
+    assert old["condition"]["timing"][0]["label"] == "Starts to work"
+    assert old["related"][0]["evidence_label"] == "Mixed"
+    assert "label" not in {leaf.field.path.rpartition("_")[2] for leaf in document.leaves(new)}
+    assert shown(old) == shown(new)
+
+
+def test_a_page_is_not_changed_by_the_end_of_a_field(labelled):
+    page, edition = labelled
+    assert not snapshot.is_stale(page, edition)
+    assert not snapshot.has_changed(page, edition)
+    assert snapshot.that_differ([edition]) == set()
+    Condition.objects.filter(pk=page.condition_id).update(onset="3 weeks")
+    fact, derived = compare(edition.document, snapshot.build_document(Page.objects.get()))
+    assert (fact.heading, fact.lines) == (
+        "Quick fact: Starts to work", [("removed", "Value: 2 weeks"), ("added", "Value: 3 weeks")]
+    )  # fmt: skip
+    assert [text for _mark, text in derived.lines] == ["Format: 2", f"Format: {NEWEST}"]
+
+
+def test_the_codes_are_read_in_the_language_of_the_page(labelled, pseudo_language):
+    for built in (labelled[1].document, snapshot.build_document(labelled[0])):
+        for words in ("«Limited»", "«Mixed»", "«Starts to work»"):
+            assert words in shown(built)

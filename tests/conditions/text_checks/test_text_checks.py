@@ -278,6 +278,19 @@ def test_hints_name_a_retired_reference(complete):
     assert [hint.field for hint in plain_words.hints(complete)] == ["references"]
 
 
+def test_a_page_in_a_language_without_checks_says_so_to_its_editor(complete):
+    """Nothing in it is found, so nobody may think that nothing is there."""
+    body(complete, "It cures everybody for good. It helped 14% of people.")
+    complete["language"] = "pt-br"
+    assert gaps.gaps(complete) == []
+    (hint,) = plain_words.hints(complete)
+    assert "there are no checks for “pt”" in hint.message
+
+
+def test_each_language_that_is_checked_for_claims_is_checked_for_plain_words():
+    assert set(overclaims.TABLES) == plain_words.LANGUAGES
+
+
 def test_average_and_sentences():
     assert plain_words.sentences("Dr. Lee saw it. It grew!\nA line without a stop") == [
         "Dr Lee saw it.", "It grew!", "A line without a stop"
