@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from django.db import connection, transaction
 from django.utils import timezone
 
-from bookings.lifecycle.clock_changes import told
+from bookings.lifecycle.clock_changes import clock_times
 from bookings.models import REFERENCE_ALPHABET, Booking
 from clinic.hours import day_start
 from clinic.models import Clinic, Closure, OpeningHours, Practitioner
@@ -172,7 +172,7 @@ def _row(number, status, practitioner, start, asked, condition):
         "ends_at": end,
         "busy_from": start,
         "busy_until": end,
-        "told_times": told(start, ZONE, ZONE) if start else {},
+        "promised_times": clock_times(start, ZONE, ZONE) if start else {},
         "name": name_of(number),
         "email": f"patient{number}@example.org",
         "phone": f"+1323555{number % 10_000:04}",

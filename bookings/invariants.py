@@ -139,9 +139,9 @@ def _recorded(booking, events, _keys):
         statuses, starts_at = {Status.PROPOSED}, booking.starts_at
     for action, details in events:
         statuses = AFTER.get(action, statuses)
-        told = details.get("to") or details.get("starts_at")
-        if action in AFTER and told:
-            starts_at = parse_datetime(told)
+        start = details.get("to") or details.get("starts_at")
+        if action in AFTER and start:
+            starts_at = parse_datetime(start)
     return booking.status in statuses and booking.starts_at == starts_at
 
 
@@ -186,11 +186,11 @@ def _history(bookings):
     News that travels by several channels has one key.
     """
     events, keys = defaultdict(list), defaultdict(set)
-    told = AuditEvent.objects.filter(
+    recorded = AuditEvent.objects.filter(
         object_type=Booking._meta.label_lower,
         object_key__in=[booking.reference for booking in bookings],
     ).order_by("pk")
-    for reference, action, details in told.values_list("object_key", "action", "details"):
+    for reference, action, details in recorded.values_list("object_key", "action", "details"):
         events[reference].append((action, details))
     queued = Message.objects.filter(booking__in=bookings)
     for booking, key in queued.values_list("booking_id", "key"):

@@ -52,7 +52,7 @@ VERBS = {
         lambda booking, *, by: visits.record_outcome(booking, outcome=Status.NOSHOW, by=by),
     ),
     "undo": Verb("Undo", "Taken back", visits.undo),
-    "tell": Verb("Tell the new time", "The time of now is what counts", contact.tell_again),
+    "tell": Verb("Tell the new time", "The time of now is what counts", contact.announce_new_time),
     "link": Verb("Send the link again", "A new link is on its way", contact.send_link),
 }
 
@@ -123,7 +123,7 @@ def act(model_admin, request, pk, verb):
     return _back(request, booking)
 
 
-def told(model_admin, request, pk):
+def mark_phoned(model_admin, request, pk):
     """The patient was phoned about messages that failed: these, and none that failed meanwhile."""
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])

@@ -59,7 +59,7 @@ def conflicts(model_admin, request, kind):
         {
             "booking": booking,
             "buttons": _answers(model_admin, request, booking, now),
-            "shifts": clock_changes.shifts(booking.told_times, booking.starts_at, clinic.zone),
+            "shifts": clock_changes.shifts(booking.promised_times, booking.starts_at, clinic.zone),
         }
         for booking in desk_conflicts.listed(bookings, keys)
     ]

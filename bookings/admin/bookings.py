@@ -170,7 +170,7 @@ class BookingAdmin(OfferedLookups, OwnRows, admin.ModelAdmin):
             page("<int:pk>/offer/", offers.offer, "bookings_booking_offer"),
             page("<int:pk>/erase/", personal.erase, "bookings_booking_erase"),
             page("<int:pk>/person/", personal.person, "bookings_booking_person"),
-            page("<int:pk>/told/", actions.told, "bookings_booking_told"),
+            page("<int:pk>/told/", actions.mark_phoned, "bookings_booking_told"),
             *verbs,
             *super().get_urls(),
         ]

@@ -27,7 +27,7 @@ def outside_hours(now=None, clinic=None, bookings=None):
 
 # What the questions about many coming bookings read of each; no model is made of it.
 COMING_ROW = (
-    "pk", "starts_at", "ends_at", "practitioner_id", "practitioner__archived", "told_times",
+    "pk", "starts_at", "ends_at", "practitioner_id", "practitioner__archived", "promised_times",
 )  # fmt: skip
 
 
@@ -52,6 +52,6 @@ def outside_keys(rows, clinic, rules=None):
 
     return [
         pk
-        for pk, start, end, who, archived, _told in rows
+        for pk, start, end, who, archived, _promised in rows
         if archived or not is_open(who, start, end)
     ]

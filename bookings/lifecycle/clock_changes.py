@@ -23,11 +23,13 @@ class Shift:
 
     whose: str  # CLINIC or PATIENT
     zone: ZoneInfo  # as it is now
-    told: datetime  # a local time without a zone
-    told_zone: str  # an IANA name
+    promised: datetime  # a local time without a zone
+    promised_zone: str  # an IANA name
 
 
-def told(at: datetime, clinic_zone: ZoneInfo, patient_zone: ZoneInfo) -> dict[str, dict[str, str]]:
+def clock_times(
+    at: datetime, clinic_zone: ZoneInfo, patient_zone: ZoneInfo
+) -> dict[str, dict[str, str]]:
     """What clinic and patient are told of the instant ``at``: their zone and its clock, as JSON."""
     zones = {CLINIC: clinic_zone, PATIENT: patient_zone}
     return {
@@ -37,14 +39,14 @@ def told(at: datetime, clinic_zone: ZoneInfo, patient_zone: ZoneInfo) -> dict[st
 
 
 def shifts(
-    told_times: dict[str, dict[str, str]], at: datetime, clinic_zone: ZoneInfo
+    promised_times: dict[str, dict[str, str]], at: datetime, clinic_zone: ZoneInfo
 ) -> list[Shift]:
     """The Shifts between what was told and what the clocks show at ``at``. Pure but for zone data.
 
     The clinic's clock is that of the zone it has now; a patient's that of the zone they chose.
     """
     found = []
-    for whose, words in told_times.items():
+    for whose, words in promised_times.items():
         zone = clinic_zone if whose == CLINIC else times.known_zone(words["zone"], clinic_zone)
         if f"{at.astimezone(zone):{_WALL}}" != words["clock"]:
             then = datetime.strptime(words["clock"], _WALL)  # noqa: DTZ007, a clock time has no zone
@@ -55,6 +57,6 @@ def shifts(
 def shifted_keys(rows: Iterable[tuple], clinic: Clinic) -> list[int]:
     """The primary keys of those of availability's COMING_ROW tuples that have Shifts, in order."""
     return [
-        pk for pk, at, _end, _who, _archived, told_times in rows
-        if shifts(told_times, at, clinic.zone)
+        pk for pk, at, _end, _who, _archived, promised_times in rows
+        if shifts(promised_times, at, clinic.zone)
     ]  # fmt: skip

@@ -90,7 +90,9 @@ def _reach_anew(booking: Booking, *, by: User | Actor, now: datetime) -> None:
 
 
 @transaction.atomic
-def tell_again(booking: Booking, *, by: User | Actor, now: datetime | None = None) -> Booking:
+def announce_new_time(
+    booking: Booking, *, by: User | Actor, now: datetime | None = None
+) -> Booking:
     """The visit stays at its instant; its clock time of now is what counts, and the patient is told.
 
     Harmless when nothing has shifted. Without an address staff have to phone. Raises nothing.
@@ -99,13 +101,13 @@ def tell_again(booking: Booking, *, by: User | Actor, now: datetime | None = Non
     booking = locking.lock_booking(booking)
     if not transitions.TELL.allows(booking, now=now, by=by):
         return booking
-    shifted = clock_changes.shifts(booking.told_times, booking.starts_at, clinic.zone)
+    shifted = clock_changes.shifts(booking.promised_times, booking.starts_at, clinic.zone)
     theirs = times.known_zone(booking.time_zone, clinic.zone)
-    booking.told_times = clock_changes.told(booking.starts_at, clinic.zone, theirs)
+    booking.promised_times = clock_changes.clock_times(booking.starts_at, clinic.zone, theirs)
     booking.sequence += 1
-    booking.save(update_fields=["told_times", "sequence"])
+    booking.save(update_fields=["promised_times", "sequence"])
     details = {"clocks": [shift.whose for shift in shifted]}
-    audit.record(audit.Action.BOOKING_TOLD_AGAIN, booking, by=by, at=now, details=details)
+    audit.record(audit.Action.BOOKING_NEW_TIME_ANNOUNCED, booking, by=by, at=now, details=details)
     manage_links.revoke_links_of(booking, now=now)
     waits = booking.status == Booking.Status.PENDING
     queue(booking, Kind.RECEIVED if waits else Kind.CHANGED)

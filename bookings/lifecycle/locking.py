@@ -23,7 +23,7 @@ from conditions import editions
 from conditions.editions import EmergencySigns
 from conditions.models import Condition
 
-from .clock_changes import told
+from .clock_changes import clock_times
 
 Status = Booking.Status
 Kind = Message.Kind
@@ -76,7 +76,7 @@ def assign_slot(booking: Booking, slot: Slot | Booking, clinic: Clinic) -> None:
     booking.starts_at, booking.ends_at = slot.starts_at, slot.ends_at
     booking.busy_from, booking.busy_until = slot.busy_from, slot.busy_until
     theirs = times.known_zone(booking.time_zone, clinic.zone)
-    booking.told_times = told(booking.starts_at, clinic.zone, theirs)
+    booking.promised_times = clock_times(booking.starts_at, clinic.zone, theirs)
 
 
 def save_or_slot_taken(booking: Booking) -> None:

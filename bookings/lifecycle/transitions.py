@@ -64,7 +64,7 @@ def _clock_has_shifted(booking: Booking, now: datetime, clinic: Clinic | None) -
     if _started(booking, now, clinic):
         return False
     zone = (clinic or Clinic.objects.current()).zone
-    return bool(clock_changes.shifts(booking.told_times, booking.starts_at, zone))
+    return bool(clock_changes.shifts(booking.promised_times, booking.starts_at, zone))
 
 
 # --- the table ------------------------------------------------------------------------------------

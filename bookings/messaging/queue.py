@@ -115,15 +115,15 @@ def acknowledge(message, *, by):
     The row keeps its error, so that it still tells why the patient was phoned.
     """
     failed = Message.objects.failed().filter(pk=message.pk)
-    told = failed.update(state=Message.State.DROPPED, lease_until=None)
-    if told:
+    phoned = failed.update(state=Message.State.DROPPED, lease_until=None)
+    if phoned:
         audit.record(
             audit.Action.BOOKING_UNREACHABLE_HANDLED,
             message.booking,
             by=by,
             details={"kind": message.kind},
         )
-    return bool(told)
+    return bool(phoned)
 
 
 def _reminder_occasion(name, starts_at):

@@ -55,7 +55,7 @@ class Migration(migrations.Migration):
                 ('ends_at', models.DateTimeField(blank=True, null=True)),
                 ('busy_from', models.DateTimeField(blank=True, editable=False, null=True)),
                 ('busy_until', models.DateTimeField(blank=True, editable=False, null=True)),
-                ('told_times', models.JSONField(blank=True, default=dict, editable=False, help_text='Zone and clock time as clinic and patient were told them: see bookings.lifecycle.clock_changes.')),
+                ('promised_times', models.JSONField(blank=True, default=dict, editable=False, help_text='Zone and clock time as clinic and patient were told them: see bookings.lifecycle.clock_changes.')),
                 ('hold_until', models.DateTimeField(blank=True, help_text='A proposed or unproved request frees its time after this.', null=True)),
                 ('name', models.CharField(blank=True, max_length=80)),
                 ('email', models.EmailField(blank=True, max_length=254, verbose_name='e-mail')),

@@ -193,7 +193,7 @@ class Booking(models.Model):
     ends_at = models.DateTimeField(null=True, blank=True)
     busy_from = models.DateTimeField(null=True, blank=True, editable=False)
     busy_until = models.DateTimeField(null=True, blank=True, editable=False)
-    told_times = models.JSONField(
+    promised_times = models.JSONField(
         default=dict,
         blank=True,
         editable=False,
@@ -285,7 +285,7 @@ class Booking(models.Model):
 
     PERSONAL = (
         "name", "email", "phone", "message", "call_when", "spoken_language", "time_zone",
-        "told_times", "cancel_reason", "staff_note", "idempotency_key", "request_digest",
+        "promised_times", "cancel_reason", "staff_note", "idempotency_key", "request_digest",
     )  # fmt: skip
     NOT_PERSONAL = ("reference", "language", "consent_version", "asked_signs")
 

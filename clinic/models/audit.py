@@ -37,7 +37,7 @@ class Action(models.TextChoices):
     BOOKING_OFFER_CHOSEN = "booking.offer_chosen", "Offered time taken"
     BOOKING_LINK_SENT = "booking.link_sent", "Link sent again"
     BOOKING_LINK_ASKED = "booking.link_asked", "Link asked for on the site"
-    BOOKING_TOLD_AGAIN = "booking.told_again", "Told the new clock time"
+    BOOKING_NEW_TIME_ANNOUNCED = "booking.new_time_announced", "Told the new clock time"
     BOOKING_REMINDERS_OFF = "booking.reminders_off", "Reminders off"
     BOOKING_REMINDERS_ON = "booking.reminders_on", "Reminders on"
     BOOKING_MESSAGE_FAILED = "booking.message_failed", "A message failed"

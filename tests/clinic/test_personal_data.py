@@ -36,15 +36,17 @@ def test_what_belongs_to_a_booking_is_found_by_itself():
 
 @pytest.mark.django_db
 def test_values_are_text_and_leave_out_what_is_empty():
-    booking = make_booking(email="", phone="+13235550119", told_times={"clinic": {"zone": "UTC"}})
+    booking = make_booking(
+        email="", phone="+13235550119", promised_times={"clinic": {"zone": "UTC"}}
+    )
     found = personal_data.values(booking)
     assert found["phone"] == "+1 323-555-0119"
     assert found["name"] == booking.name
     assert "email" not in found
-    assert found["told_times"] == {"clinic": {"zone": "UTC"}}
+    assert found["promised_times"] == {"clinic": {"zone": "UTC"}}
 
 
 def test_blank_is_what_a_row_that_nobody_filled_holds():
-    assert personal_data.blank(Booking)["told_times"] == {}
+    assert personal_data.blank(Booking)["promised_times"] == {}
     assert personal_data.blank(Booking)["idempotency_key"] is None
     assert personal_data.blank(Booking)["phone"] == ""

@@ -42,7 +42,7 @@ LEGAL = {
     "fulfilled": {"booked": {"fulfilled"}, "arrived": {"fulfilled"}},
     "noshow": {"booked": {"noshow"}},
     "undo": {s: {"booked"} for s in ("arrived", "fulfilled", "noshow")},
-    "tell again": {s: {s} for s in Booking.Status.values},
+    "announce new time": {s: {s} for s in Booking.Status.values},
     "contact": {s: {s} for s in Booking.Status.values},
 }  # fmt: skip
 
@@ -111,7 +111,7 @@ class Clinic:
             "fulfilled": lambda: visits.record_outcome(booking, outcome="fulfilled", **by),
             "noshow": lambda: visits.record_outcome(booking, outcome="noshow", **by),
             "undo": lambda: visits.undo(booking, **by),
-            "tell again": lambda: contact.tell_again(booking, **by),
+            "announce new time": lambda: contact.announce_new_time(booking, **by),
             "contact": lambda: contact.correct(booking, changes={"phone": "+13235550178"}, **by),
         }
 

@@ -33,7 +33,7 @@ NINE = datetime(2027, 1, 4, 17, tzinfo=UTC)
 OTHER_RULES = ZoneInfo("America/Denver")
 
 
-def told_in(zone, at=NINE, named="America/Los_Angeles"):
+def clock_in(zone, at=NINE, named="America/Los_Angeles"):
     """As if the zone had been ``zone`` by the data of then."""
     return {"zone": named, "clock": f"{at.astimezone(zone):%Y-%m-%dT%H:%M}"}
 
@@ -42,7 +42,7 @@ def told_in(zone, at=NINE, named="America/Los_Angeles"):
 
 
 def test_what_was_told_names_zone_and_clock_of_both():
-    assert clock_changes.told(NINE, LOS_ANGELES, KOLKATA) == {
+    assert clock_changes.clock_times(NINE, LOS_ANGELES, KOLKATA) == {
         "clinic": {"zone": "America/Los_Angeles", "clock": "2027-01-04T09:00"},
         "patient": {"zone": "Asia/Kolkata", "clock": "2027-01-04T22:30"},
     }
@@ -50,7 +50,9 @@ def test_what_was_told_names_zone_and_clock_of_both():
 
 def test_nothing_shifts_while_the_data_is_the_same():
     assert (
-        clock_changes.shifts(clock_changes.told(NINE, LOS_ANGELES, KOLKATA), NINE, LOS_ANGELES)
+        clock_changes.shifts(
+            clock_changes.clock_times(NINE, LOS_ANGELES, KOLKATA), NINE, LOS_ANGELES
+        )
         == []
     )
     assert clock_changes.shifts({}, NINE, LOS_ANGELES) == [], (
@@ -59,21 +61,21 @@ def test_nothing_shifts_while_the_data_is_the_same():
 
 
 def test_a_clock_that_changed_is_found_on_either_side():
-    ours = {"clinic": told_in(OTHER_RULES), "patient": told_in(KOLKATA, named="Asia/Kolkata")}
+    ours = {"clinic": clock_in(OTHER_RULES), "patient": clock_in(KOLKATA, named="Asia/Kolkata")}
     (shift,) = clock_changes.shifts(ours, NINE, LOS_ANGELES)
-    assert (shift.whose, shift.told, shift.zone) == (
+    assert (shift.whose, shift.promised, shift.zone) == (
         "clinic", datetime.fromisoformat("2027-01-04T10:00"), LOS_ANGELES
     )  # fmt: skip
-    theirs = {"clinic": told_in(LOS_ANGELES), "patient": told_in(KOLKATA, named="Asia/Karachi")}
+    theirs = {"clinic": clock_in(LOS_ANGELES), "patient": clock_in(KOLKATA, named="Asia/Karachi")}
     (shift,) = clock_changes.shifts(theirs, NINE, LOS_ANGELES)
     assert (shift.whose, shift.zone.key) == ("patient", "Asia/Karachi")
 
 
 def test_a_clinic_that_changes_its_zone_shifts_what_it_told():
     (shift,) = clock_changes.shifts(
-        clock_changes.told(NINE, LOS_ANGELES, KOLKATA), NINE, OTHER_RULES
+        clock_changes.clock_times(NINE, LOS_ANGELES, KOLKATA), NINE, OTHER_RULES
     )
-    assert (shift.whose, shift.told_zone) == ("clinic", "America/Los_Angeles")
+    assert (shift.whose, shift.promised_zone) == ("clinic", "America/Los_Angeles")
 
 
 # --- through the verbs ----------------------------------------------------------------------------
@@ -108,20 +110,20 @@ def shifted(clinic, now=NOW):
 def under_older_data(bookings):
     """Rewrite what they were told to what zone data with other rules would have made of it."""
     for booking in bookings:
-        booking.told_times["clinic"] = told_in(OTHER_RULES, booking.starts_at)
-        booking.save(update_fields=["told_times"])
+        booking.promised_times["clinic"] = clock_in(OTHER_RULES, booking.starts_at)
+        booking.save(update_fields=["promised_times"])
 
 
 def test_every_verb_that_gives_a_time_writes_down_what_is_told(clinic, doctor):
-    expected = clock_changes.told(NINE, LOS_ANGELES, KOLKATA)
+    expected = clock_changes.clock_times(NINE, LOS_ANGELES, KOLKATA)
     booking = ask()
-    assert booking.told_times == expected
+    assert booking.promised_times == expected
     moved = answers.reschedule(booking, start=NINE + timedelta(hours=1), by="patient", now=NOW)
-    assert moved.told_times["clinic"]["clock"] == "2027-01-04T10:00"
+    assert moved.promised_times["clinic"]["clock"] == "2027-01-04T10:00"
     offers.offer(moved, times=[(NINE, doctor)], by="system", now=NOW)
-    assert moved.offers.get().told_times == expected
+    assert moved.offers.get().promised_times == expected
     chosen = offers.choose(moved, offered=moved.offers.get(), now=NOW)
-    assert chosen.told_times == expected
+    assert chosen.promised_times == expected
     call = make_request(
         visit_type="phone",
         name="Ana",
@@ -130,7 +132,7 @@ def test_every_verb_that_gives_a_time_writes_down_what_is_told(clinic, doctor):
         asked=asked_of(),
         now=NOW,
     )
-    assert call.told_times == {}
+    assert call.promised_times == {}
 
 
 def test_all_that_shifted_are_found_and_none_is_moved(clinic):
@@ -166,14 +168,14 @@ def test_telling_again_keeps_the_instant_and_writes_once(clinic, doctor):
     booking = answers.confirm(ask(), by=user, now=NOW)
     under_older_data([booking])
     secret = manage_links.issue(booking, NOW)
-    again = contact.tell_again(booking, by=user, now=NOW)
+    again = contact.announce_new_time(booking, by=user, now=NOW)
     assert (again.starts_at, again.sequence) == (NINE, booking.sequence + 1)
-    assert again.told_times == clock_changes.told(NINE, LOS_ANGELES, KOLKATA)
+    assert again.promised_times == clock_changes.clock_times(NINE, LOS_ANGELES, KOLKATA)
     assert shifted(clinic) == []
-    contact.tell_again(booking, by=user, now=NOW)
+    contact.announce_new_time(booking, by=user, now=NOW)
     assert Message.objects.filter(booking=booking, kind="changed").count() == 1
     assert manage_links.look_up(secret, NOW) is None
-    event = AuditEvent.objects.get(action="booking.told_again")
+    event = AuditEvent.objects.get(action="booking.new_time_announced")
     assert (event.actor, event.details) == (user, {"clocks": ["clinic"]})
     assert not any(invariants.broken().values())
 
@@ -181,7 +183,7 @@ def test_telling_again_keeps_the_instant_and_writes_once(clinic, doctor):
 def test_a_request_that_waits_is_told_that_it_still_waits(clinic, doctor):
     booking = ask()
     under_older_data([booking])
-    contact.tell_again(booking, by="system", now=NOW)
+    contact.announce_new_time(booking, by="system", now=NOW)
     assert Message.objects.filter(booking=booking, kind="received").count() == 2
     assert not Message.objects.filter(kind="changed").exists()
 

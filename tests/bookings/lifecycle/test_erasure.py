@@ -44,7 +44,7 @@ FILLED = {
     "call_when": "ZZQ evenings",
     "spoken_language": "ZZQ tongue",
     "time_zone": "Europe/Istanbul",
-    "told_times": {"patient": {"zone": "ZZQ"}},
+    "promised_times": {"patient": {"zone": "ZZQ"}},
     "cancel_reason": "ZZQ reason",
     "staff_note": "ZZQ note",
     "request_digest": "ZZQ" * 20,
