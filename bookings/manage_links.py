@@ -91,12 +91,12 @@ def browser_digest(session):
 def admit(booking, session, *, mailed=False, now=None):
     """Begin a visit of this browser and return the secret for its cookie.
 
-    ``mailed``: it began with a link out of the mailbox, which is proved so.
+    ``mailed``: it began with a link out of the mailbox, which is verified so.
     """
     now = now or timezone.now()
     secret = secrets.token_urlsafe(32)
     if mailed:
-        Booking.objects.filter(pk=booking.pk, proved_at=None).update(proved_at=now)
+        Booking.objects.filter(pk=booking.pk, verified_at=None).update(verified_at=now)
     ManageLink.objects.create(
         booking=booking,
         digest=_digest(secret),

@@ -1,10 +1,11 @@
 """How much is taken from one sender: requests, mails, guesses. No puzzle, no third party.
 
 Whoever stays below the limits never notices them. Above the first ones, and where a request looks
-like a script's, the request is taken but waits for proof of the mailbox (lifecycle.requests.prove). Above
-the last ones it is refused with a page that says why, keeps the answers and names the phone.
+like a script's, the request is taken but waits until the mailbox is verified
+(lifecycle.requests.verify_email). Above the last ones it is refused with a page that says why,
+keeps the answers and names the phone.
 
-    one mailbox    2 coming consultations that it has proved: more are not taken from there
+    one mailbox    2 coming consultations that it has verified: more are not taken from there
     one mailbox    3 mails a day on the word of somebody who has not shown that it is theirs
     one booking    5 moves an hour
     the desk       60 mails an hour and 150 a day about what patients do; its page shows all of it
@@ -45,14 +46,14 @@ class Limit(NamedTuple):
     within: timedelta
 
 
-PROVE_WITHIN = timedelta(minutes=15)  # how long a time is held for somebody who has to prove
+VERIFY_WITHIN = timedelta(minutes=15)  # how long a time is held for somebody who has to verify
 # Nobody reads the signs, picks a time, types who they are and checks it faster, autofill included.
 HUMAN_SECONDS = 6
 
-COMING = 2  # consultations and requests ahead that one mailbox has proved
+COMING = 2  # consultations and requests ahead that one mailbox has verified
 MAILS = Limit(3, DAY)
 NETWORK_FREELY = (Limit(5, HOUR), Limit(20, DAY))  # a family or an office; then with proof
-NETWORK_UNPROVED = Limit(3, PROVE_WITHIN)  # so many times can one network hold without proof
+NETWORK_UNVERIFIED = Limit(3, VERIFY_WITHIN)  # so many times can one network hold without proof
 NETWORK_AT_MOST = Limit(30, HOUR)
 ALL_FREELY = (Limit(60, HOUR), Limit(150, DAY))  # twice the diary of five practitioners; then proof
 MOVES = Limit(5, HOUR)
@@ -182,11 +183,11 @@ def forget(booking):
 
 
 class Admission(NamedTuple):
-    """How one request is taken: ``prove_within`` is None, or how soon its mailbox must be proved;
+    """How one request is taken: ``verify_within`` is None, or how soon its mailbox must be verified;
     ``may_mail`` is False where the mailbox has had its mails of the day: see messaging.queue.withhold.
     """
 
-    prove_within: timedelta | None = None
+    verify_within: timedelta | None = None
     may_mail: bool = True
 
 
@@ -204,7 +205,7 @@ def admitted(*, network, email, key, scripted=False, holds_time=True, now=None):
         return
     now, box = now or timezone.now(), mailbox(email)
     with transaction.atomic():
-        tallies = _locked(now, network=network, unproved=network, all="all", mailbox=box)
+        tallies = _locked(now, network=network, unverified=network, all="all", mailbox=box)
         if Booking.objects.made_with(key).exists():
             yield Admission()
             return
@@ -216,28 +217,29 @@ def admitted(*, network, email, key, scripted=False, holds_time=True, now=None):
             tallies["all"], now, *ALL_FREELY
         )
         doubted = by_network and (scripted or (many and holds_time))
-        if doubted and _is_full(tallies["unproved"], now, NETWORK_UNPROVED):
+        if doubted and _is_full(tallies["unverified"], now, NETWORK_UNVERIFIED):
             raise TooMany(Reason.NETWORK)
-        yield Admission(PROVE_WITHIN if doubted and holds_time else None, may_mail)
-        counted = ["network", "all"] + ["unproved"] * doubted
+        yield Admission(VERIFY_WITHIN if doubted and holds_time else None, may_mail)
+        counted = ["network", "all"] + ["unverified"] * doubted
         counted += ["mailbox"] * (bool(box) and may_mail)
         _add(now, *(tallies[kind] for kind in counted))
 
 
 @contextmanager
-def proving(booking, now=None):
-    """For the press in the mail that proves a request: prove it inside, in the same transaction.
+def verifying(booking, now=None):
+    """For the press in the mail that verifies a request: verify it inside, in the same transaction.
 
-    Raises TooMany where this mailbox has proved COMING others that are still ahead.
+    Raises TooMany where this mailbox has verified COMING others that are still ahead.
     """
-    if not (settings.ABUSE_LIMITS and booking.is_unproved):
+    if not (settings.ABUSE_LIMITS and booking.is_unverified):
         yield
         return
     now, box = now or timezone.now(), mailbox(booking.email)
     with transaction.atomic():
         _locked(now, mailbox=box)
-        proved = Booking.objects.awaited(now).exclude(Q(proved_at=None) | Q(pk=booking.pk))
-        if sum(mailbox(email) == box for email in proved.values_list("email", flat=True)) >= COMING:
+        verified = Booking.objects.awaited(now).exclude(Q(verified_at=None) | Q(pk=booking.pk))
+        addresses = verified.values_list("email", flat=True)
+        if sum(mailbox(email) == box for email in addresses) >= COMING:
             raise TooMany(Reason.PERSON)
         yield
 

@@ -20,7 +20,7 @@ urlpatterns = [
     # /booking/…: the manage link
     path("booking/", manage.manage, name="manage"),
     path("booking/choose/", manage.choose, name="choose"),
-    path("booking/prove/", manage.prove, name="prove"),
+    path("booking/prove/", manage.verify, name="verify"),
     path("booking/reminders/", manage.reminders, name="reminders"),
     path("booking/cancel/", manage.cancel, name="cancel"),
     path("booking/reschedule/", manage.reschedule, name="reschedule"),

@@ -128,7 +128,7 @@ def make_request(**values):
 
     ``values`` are those of a Person and a Request, and the verb's own.
     """
-    own = {name: values.pop(name) for name in ("by", "now", "prove_within") if name in values}
+    own = {name: values.pop(name) for name in ("by", "now", "verify_within") if name in values}
     said = {field.name for field in dataclasses.fields(requests.Person)} & values.keys()
     person = requests.Person(**{name: values.pop(name) for name in said})
     if "asked" not in values:

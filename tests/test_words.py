@@ -176,7 +176,7 @@ def test_mails_and_calendar_files(pseudo_language, kind, visit_type):
     booking = make_booking(
         status=TRUE[kind], visit_type=visit_type, practitioner=make_practitioner(name="Δρ. Ωω"),
         starts_at=None if TRUE[kind] == "waitlist" else now + timedelta(days=9), name="Ππ Ππ",
-        hold_until=now + timedelta(minutes=9) if kind == "prove" else None,
+        hold_until=now + timedelta(minutes=9) if kind == "verify" else None,
         time_zone="Europe/Istanbul",
         cancelled_by="clinic" if TRUE[kind] == "cancelled" else "",
         cancelled_at=now if TRUE[kind] == "cancelled" else None,

@@ -50,7 +50,7 @@ def mail_lost_links(
     now = now or timezone.now()
     mine = Booking.objects.awaited(now).filter(email__iexact=email)
     # What strangers asked for with the address crowds out nothing that its owner has opened.
-    for booking in mine.order_by(F("proved_at").desc(nulls_last=True), "-created_at")[:3]:
+    for booking in mine.order_by(F("verified_at").desc(nulls_last=True), "-created_at")[:3]:
         with rate_limits.mailing(email, now) as may_mail:
             if may_mail and transitions.SEND_LINK.allows(booking, now=now, by=by):
                 queue(booking, Kind.LINK, occasion=f"lost:{now:%Y%m%dT%H%M%S%f}")

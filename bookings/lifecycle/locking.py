@@ -59,7 +59,7 @@ def lock_practitioners(candidates: Iterable[Practitioner]) -> list[Practitioner]
 
 
 def free_lapsed_of(practitioner: Practitioner, now: datetime) -> None:
-    """Free what was held only until a moment that has passed (an offer, an unproved request)."""
+    """Free what was held only until a moment that has passed (an offer, an unverified request)."""
     lapsed = Booking.objects.lapsed(now).filter(practitioner=practitioner)
     for booking in lapsed.select_for_update():
         cancel_locked(

@@ -40,7 +40,7 @@ def offer(
     """The clinic offers up to three times for a request and holds them until ``now + hold``.
 
     ``times`` are (start, practitioner) pairs; a practitioner of None means any who is free.
-    Earlier offers for the request are given back, and a request that nobody proved yet stands: the
+    Earlier offers for the request are given back, and a request that nobody verified yet stands: the
     clinic believes it. Raises NotAllowed, or SlotTaken when one of the times is not free; then
     nothing is held.
     """

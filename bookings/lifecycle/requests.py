@@ -80,14 +80,14 @@ def request(
     wanted: Request,
     *,
     by: User | Actor = Actor.PATIENT,
-    prove_within: timedelta | None = None,
+    verify_within: timedelta | None = None,
     now: datetime | None = None,
 ) -> Booking:
     """Ask for a consultation at ``wanted.start`` and hold that time.
 
     Without a practitioner the free ones are tried in turn. The booking is pending until the clinic
-    confirms it, or booked at once where Clinic.confirm_at_once says so. With ``prove_within`` it
-    waits for prove() first, and frees its time if that does not come. The same key with the same
+    confirms it, or booked at once where Clinic.confirm_at_once says so. With ``verify_within`` it
+    waits for verify_email() first, and frees its time if that does not come. The same key with the same
     answers returns the booking that it made before. Raises NotAllowed when the concern cannot be
     booked or other signs are signed now, SlotTaken when nobody is free then, KeyReused when the key
     came with other answers.
@@ -104,7 +104,7 @@ def request(
         # A second click waits for the lock behind the first one, and finds its booking now.
         if made := _already_made(person, wanted):
             return made
-        booking.hold_until = now + prove_within if prove_within else None
+        booking.hold_until = now + verify_within if verify_within else None
         locking.assign_slot(booking, slot, clinic)
         locking.save_or_slot_taken(booking)
         audit.record(
@@ -114,8 +114,8 @@ def request(
             at=now,
             details={"starts_at": booking.starts_at.isoformat(), "source": wanted.source},
         )
-        if prove_within:
-            queue.queue(booking, Kind.PROVE)
+        if verify_within:
+            queue.queue(booking, Kind.VERIFY)
         else:
             _announce(booking, clinic, by=by, now=now)
         return booking
@@ -199,7 +199,7 @@ def _announce(booking: Booking, clinic: Clinic, *, by: User | Actor, now: dateti
 
 
 @transaction.atomic
-def prove(
+def verify_email(
     booking: Booking, *, by: User | Actor = Actor.PATIENT, now: datetime | None = None
 ) -> Booking:
     """The mailbox is the patient's: the request stands. Harmless when repeated.
@@ -210,18 +210,18 @@ def prove(
     if booking.practitioner_id:
         locking.lock_practitioners([booking.practitioner])
     booking = locking.lock_booking(booking)
-    transitions.PROVE.require(booking, now=now, by=by)
-    if not booking.is_unproved:
+    transitions.VERIFY.require(booking, now=now, by=by)
+    if not booking.is_unverified:
         return booking
-    booking.hold_until, booking.proved_at = None, now
-    booking.save(update_fields=["hold_until", "proved_at"])
-    audit.record(audit.Action.BOOKING_PROVED, booking, by=by, at=now)
+    booking.hold_until, booking.verified_at = None, now
+    booking.save(update_fields=["hold_until", "verified_at"])
+    audit.record(audit.Action.BOOKING_VERIFIED, booking, by=by, at=now)
     _announce(booking, Clinic.objects.current(), by=by, now=now)
     return booking
 
 
 def free_all_lapsed(now: datetime | None = None) -> int:
-    """Give back the time of every offer and unproved request whose moment has passed.
+    """Give back the time of every offer and unverified request whose moment has passed.
 
     Availability and the verbs do not wait for this; it keeps the rows and the desk tidy. Returns
     how many.

@@ -71,8 +71,8 @@ def _clock_has_shifted(booking: Booking, now: datetime, clinic: Clinic | None) -
 
 ERASED = _("The personal details are erased, so this booking cannot be %(doing)s.")
 IN_STATUS = _("This booking is “%(status)s”, so it cannot be %(doing)s.")
-NEVER_PROVED = _("This request was never proved, and its time has been given back.")
-NOT_PROVED_IN_TIME = _("This request was not confirmed in time. Please choose a time again.")
+NEVER_VERIFIED = _("This request was never proved, and its time has been given back.")
+NOT_VERIFIED_IN_TIME = _("This request was not confirmed in time. Please choose a time again.")
 TOO_LATE_TO_MOVE = _("It is too late to change the time online. Please call us.")
 TOO_LATE_TO_CANCEL = _("It is too late to cancel online. Please call us.")
 NOT_STARTED = _("This consultation has not started yet.")
@@ -89,7 +89,7 @@ class Transition:
     doing: str  # "so it cannot be …"; empty: ``words`` say it all
     when: Callable[[Booking, datetime, Clinic | None], bool] | None = None
     words: str = ""  # when it is not so
-    lapsed: str = NEVER_PROVED  # words when nobody proved it in time; empty: it may be all the same
+    lapsed: str = NEVER_VERIFIED  # words when its hold ran out; empty: it may be all the same
     error: type[SchedulingError] = NotAllowed
     owes: tuple[Kind, ...] = ()
     recorded_as: Action | None = None  # what tells of the new status
@@ -193,15 +193,15 @@ CORRECT = Transition(
 # By the patient: with a time the request waits again, unless the clinic confirms at once (CONFIRM).
 REQUEST = Transition(
     "request", (), Status.PENDING, (PATIENT, *STAFF), "",
-    owes=(Kind.PROVE, Kind.RECEIVED, Kind.DESK_NEW), recorded_as=Action.BOOKING_REQUESTED,
+    owes=(Kind.VERIFY, Kind.RECEIVED, Kind.DESK_NEW), recorded_as=Action.BOOKING_REQUESTED,
 )  # fmt: skip
 REQUEST_CALLBACK = Transition(
     "callback", (), Status.WAITLIST, (PATIENT, *STAFF), "",
     owes=(Kind.CALLBACK, Kind.DESK_NEW), recorded_as=Action.BOOKING_CALLBACK_REQUESTED,
 )  # fmt: skip
-PROVE = Transition(
-    "prove", (Status.PENDING, Status.BOOKED), None, (PATIENT, SYSTEM), _("confirmed by you"),
-    lapsed=NOT_PROVED_IN_TIME, owes=(Kind.DESK_NEW,),
+VERIFY = Transition(
+    "verify", (Status.PENDING, Status.BOOKED), None, (PATIENT, SYSTEM), _("confirmed by you"),
+    lapsed=NOT_VERIFIED_IN_TIME, owes=(Kind.DESK_NEW,),
 )  # fmt: skip
 CHOOSE = Transition(
     "choose", Booking.WAITING, Status.BOOKED, (PATIENT, SYSTEM), _("given that time"),
@@ -209,7 +209,7 @@ CHOOSE = Transition(
 )  # fmt: skip
 MOVE_ONLINE = Transition(
     "move", Booking.AWAITED, Status.PENDING, (PATIENT,), _("moved"),
-    when=_in_time, words=TOO_LATE_TO_MOVE, lapsed=NOT_PROVED_IN_TIME,
+    when=_in_time, words=TOO_LATE_TO_MOVE, lapsed=NOT_VERIFIED_IN_TIME,
     owes=(Kind.RECEIVED, Kind.DESK_CHANGED), recorded_as=Action.BOOKING_RESCHEDULED,
 )  # fmt: skip
 CANCEL_ONLINE = Transition(
@@ -221,7 +221,7 @@ CANCEL_ONLINE = Transition(
 # As the desk's buttons stand, then what patients do.
 TABLE = (
     CONFIRM, ARRIVE, SEE, MISS, MOVE, OFFER, UNDO, TELL, SEND_LINK, CANCEL,
-    CORRECT, REQUEST, REQUEST_CALLBACK, PROVE, CHOOSE, MOVE_ONLINE, CANCEL_ONLINE,
+    CORRECT, REQUEST, REQUEST_CALLBACK, VERIFY, CHOOSE, MOVE_ONLINE, CANCEL_ONLINE,
 )  # fmt: skip
 
 

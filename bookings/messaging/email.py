@@ -25,7 +25,7 @@ Status = Booking.Status
 
 _WITH_LINK = (
     Kind.RECEIVED, Kind.CONFIRMED, Kind.CHANGED, Kind.CALLBACK, Kind.LINK, Kind.REMINDER,
-    Kind.OFFERED, Kind.PROVE,
+    Kind.OFFERED, Kind.VERIFY,
 )  # fmt: skip
 
 
@@ -105,7 +105,7 @@ def _context(message, booking, clinic, now):
         context["offers"] = [_visit(offer, clinic) for offer in offers]
         context["hold_until"] = _spoken(min(ends), clinic.zone)
         link_until = max(ends)
-    if message.kind == Kind.PROVE:
+    if message.kind == Kind.VERIFY:
         context["hold_until"] = _spoken(booking.hold_until, clinic.zone)
     if message.kind in _WITH_LINK:
         secret = manage_links.issue(booking, now, at_least=link_until)

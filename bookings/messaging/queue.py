@@ -99,7 +99,7 @@ def withhold(booking, *, after=0, now=None):
     """
     news = booking.messages.waiting().to_patients().filter(pk__gt=after)
     news = news.exclude(kind=Kind.REMINDER)
-    news.filter(kind=Kind.PROVE).update(state=Message.State.DROPPED)
+    news.filter(kind=Kind.VERIFY).update(state=Message.State.DROPPED)
     for message in news:
         Message.objects.filter(pk=message.pk).update(state=Message.State.FAILED, error=WITHHELD)
         details = {"kind": message.kind, "error": WITHHELD}

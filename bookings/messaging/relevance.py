@@ -40,7 +40,8 @@ def _newest_news(message):
 
 def _is_withheld(booking):
     """Whether nobody of the mailbox has spoken yet, and the desk has not phoned them either."""
-    return booking.proved_at is None and (booking.messages.failed().filter(error=WITHHELD).exists())
+    withheld = booking.messages.failed().filter(error=WITHHELD)
+    return booking.verified_at is None and withheld.exists()
 
 
 def _offers(booking, now):
@@ -64,8 +65,8 @@ def still_makes_sense(message, booking, now):
         )
     if kind in (Kind.FOLLOW_UP, Kind.DESK_OUTCOME) or booking.has_lapsed(now):
         return False
-    if kind == Kind.PROVE:
-        return booking.is_unproved
+    if kind == Kind.VERIFY:
+        return booking.is_unverified
     if kind == Kind.REMINDER:
         return booking.wants_reminders and _reminder_fits(message, booking, now)
     return kind not in _NEWS or _newest_news(message)

@@ -47,7 +47,7 @@ class Literal(Value):
 
 
 def _stands(at):
-    """Not lapsed(): a hold counts for offers and unproved requests only."""
+    """Not lapsed(): a hold counts for offers and unverified requests only."""
     return Q(hold_until=None) | Q(hold_until__gt=at) | ~Q(status__in=Booking.LAPSING)
 
 
@@ -103,7 +103,7 @@ class BookingQuerySet(models.QuerySet):
         )
 
     def lapsed(self, at=None):
-        """Offers and unproved requests whose hold has run out; of one practitioner by that index."""
+        """Offers and unverified requests whose hold has run out; of one practitioner by that index."""
         offered, pending = Booking.LAPSING
         return self.filter(
             Q(status=offered) | Q(status=pending),
@@ -115,7 +115,7 @@ class BookingQuerySet(models.QuerySet):
     def awaited(self, at=None):
         """What patients still have before them: requests and consultations, offers left out.
 
-        An unproved request whose moment has passed is none any more.
+        An unverified request whose moment has passed is none any more.
         """
         at = at or timezone.now()
         return self.filter(
@@ -200,7 +200,9 @@ class Booking(models.Model):
         help_text="Zone and clock time as clinic and patient were told them: see bookings.lifecycle.clock_changes.",
     )
     hold_until = models.DateTimeField(
-        null=True, blank=True, help_text="A proposed or unproved request frees its time after this."
+        null=True,
+        blank=True,
+        help_text="A proposed or unverified request frees its time after this.",
     )
 
     name = models.CharField(max_length=80, blank=True)
@@ -234,7 +236,7 @@ class Booking(models.Model):
         help_text="SHA-256 of what was posted with the key.",
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
-    proved_at = models.DateTimeField(
+    verified_at = models.DateTimeField(
         null=True,
         blank=True,
         editable=False,
@@ -388,15 +390,15 @@ class Booking(models.Model):
         return self.status in self.HOLDING
 
     @property
-    def is_unproved(self):
+    def is_unverified(self):
         """Whether it still waits for its patient to show that the mailbox is theirs."""
         return self.status == self.Status.PENDING and self.hold_until is not None
 
     def has_lapsed(self, at=None):
-        """Whether its time was given back because nobody proved the mailbox."""
+        """Whether its time was given back because nobody verified the mailbox."""
         if self.cancelled_by == self.CancelledBy.SYSTEM:
             return True
-        return self.is_unproved and self.hold_until <= (at or timezone.now())
+        return self.is_unverified and self.hold_until <= (at or timezone.now())
 
     def hold_is_over(self, at=None):
         """Whether it is one of lapsed(): its time is free again, although its row says otherwise."""

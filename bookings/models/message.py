@@ -34,7 +34,7 @@ class Message(models.Model):
         LINK = "link", "New manage link"
         REMINDER = "reminder", "Reminder"
         FOLLOW_UP = "follow_up", "After a missed visit"
-        PROVE = "prove", "Please confirm your address"
+        VERIFY = "verify", "Please confirm your address"
         DESK_NEW = "desk_new", "To the desk: new request"
         DESK_CHANGED = "desk_changed", "To the desk: changed by the patient"
         DESK_CANCELLED = "desk_cancelled", "To the desk: cancelled by the patient"
@@ -49,7 +49,7 @@ class Message(models.Model):
     # In another status of its booking a message has been overtaken. The table of transitions is
     # checked against this when it is read; the worker drops what is true no more.
     TRUE_WHILE = {
-        Kind.PROVE: (Booking.Status.PENDING,),
+        Kind.VERIFY: (Booking.Status.PENDING,),
         Kind.RECEIVED: (Booking.Status.PENDING,),
         Kind.CALLBACK: (Booking.Status.WAITLIST,),
         Kind.OFFERED: Booking.WAITING,

@@ -305,7 +305,7 @@ def _book(request, answers):
             booking = requests.request(
                 _person(answers, answers.details),
                 _wanted(answers, start=answers.starts_at, practitioner=_picked(answers)),
-                prove_within=admission.prove_within,
+                verify_within=admission.verify_within,
             )
             if not admission.may_mail:
                 queue.withhold(booking)
@@ -412,7 +412,7 @@ def done(request):
         "answer_by": booking.answer_by(clinic),
     }
     if booking.has_lapsed():
-        return render(request, "bookings/prove.html", context)
-    if booking.is_unproved:  # whoever asked may manage it once the mailbox is proved
-        return render(request, "bookings/unproved.html", context)
+        return render(request, "bookings/verify.html", context)
+    if booking.is_unverified:  # whoever asked may manage it once the mailbox is verified
+        return render(request, "bookings/unverified.html", context)
     return render(request, "bookings/done.html", context)

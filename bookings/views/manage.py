@@ -81,10 +81,10 @@ def opened(request):
 
 
 def _opened(request):
-    """The same, but nothing before the mailbox of a request is proved, except by its link."""
+    """The same, but nothing before the mailbox of a request is verified, except by its link."""
     visit = opened(request)
-    unproved = visit.link and visit.link.booking.is_unproved and not visit.mailed
-    return Visit(None) if unproved else visit
+    unverified = visit.link and visit.link.booking.is_unverified and not visit.mailed
+    return Visit(None) if unverified else visit
 
 
 def _unknown(request):
@@ -165,7 +165,7 @@ def manage(request):
     link, proven, mailed = visit
     if link is None:
         return _unknown(request)
-    if link.booking.is_unproved or link.booking.has_lapsed():
+    if link.booking.is_unverified or link.booking.has_lapsed():
         return _prove_page(request, visit)
     if request.method != "POST":
         return _manage_page(request, visit)
@@ -195,21 +195,21 @@ def _prove_page(request, visit):
         "booking": booking,
         "zone": times.known_zone(booking.time_zone, clinic.zone),
         "clinic_zone": clinic.zone,
-        "may_prove": visit.mailed and not booking.has_lapsed(),
+        "may_verify": visit.mailed and not booking.has_lapsed(),
     }
-    return render(request, "bookings/prove.html", context)
+    return render(request, "bookings/verify.html", context)
 
 
 @require_POST
-def prove(request):
+def verify(request):
     """One press on the page that the mailed link opens: the request stands."""
     link, _proven, mailed = _opened(request)
     if link is None:
         return _unknown(request)
     if mailed:
         try:
-            with rate_limits.proving(link.booking):
-                requests.prove(link.booking)
+            with rate_limits.verifying(link.booking):
+                requests.verify_email(link.booking)
         except rate_limits.TooMany as error:
             return too_many(request, error)
         except errors.NotAllowed:
@@ -222,7 +222,7 @@ def _proven_or_redirect(request):
     visit = _opened(request)
     if visit.link is None:
         return None, _unknown(request)
-    if not visit.proven or visit.link.booking.is_unproved:
+    if not visit.proven or visit.link.booking.is_unverified:
         return None, redirect("bookings:manage")
     return visit, None
 
@@ -360,11 +360,11 @@ def sign_out(request):
 
 @require_POST
 def reminders(request):
-    """Reminder mails of this visit, on or off; whoever came from the mailbox need not prove more."""
+    """Reminder mails of this visit, on or off; whoever came from the mailbox need not say more."""
     link = _opened(request).link
     if link is None:
         return _unknown(request)
-    if not link.booking.is_unproved:
+    if not link.booking.is_unverified:
         wanted = request.POST.get("wanted") == "yes"
         queue.set_reminders(link.booking, wanted=wanted, by=Actor.PATIENT)
     return redirect("bookings:manage")

@@ -32,7 +32,7 @@ class Action(models.TextChoices):
     BOOKING_FULFILLED = "booking.fulfilled", "Seen"
     BOOKING_NOSHOW = "booking.noshow", "Did not come"
     BOOKING_UNDONE = "booking.undone", "Taken back"
-    BOOKING_PROVED = "booking.proved", "Address confirmed"
+    BOOKING_VERIFIED = "booking.verified", "Address confirmed"
     BOOKING_OFFERED = "booking.offered", "Times offered"
     BOOKING_OFFER_CHOSEN = "booking.offer_chosen", "Offered time taken"
     BOOKING_LINK_SENT = "booking.link_sent", "Link sent again"

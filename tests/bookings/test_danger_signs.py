@@ -254,11 +254,11 @@ def test_the_general_signs_are_for_the_desk_where_a_concern_has_none(concern, ge
 
 def test_what_is_booked_goes_on_when_the_signs_are_gone(concern, general):
     hour = timedelta(hours=1)
-    waiting, unproved = ask(concern), ask(concern, start=AT_NINE + hour, prove_within=hour)
+    waiting, unverified = ask(concern), ask(concern, start=AT_NINE + hour, verify_within=hour)
     offered, call = ask(concern, start=AT_NINE + 2 * hour), call_me(concern)
     withdraw(concern)
     withdraw()
-    requests.prove(unproved)
+    requests.verify_email(unverified)
     answers.confirm(waiting, by="system")
     answers.reschedule(waiting, start=AT_NINE + 3 * hour, by="patient")
     answers.reschedule(call, start=AT_NINE + 4 * hour, by="system")

@@ -34,7 +34,7 @@ pytestmark = pytest.mark.django_db
 NOW = datetime(2027, 1, 4, 12, tzinfo=UTC)  # Monday 04:00 in Los Angeles
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 PHONE_OF_CLINIC = "+1 323-555-0142"
-TO_PATIENTS = {"received", "confirmed", "changed", "cancelled", "callback", "link", "prove"}
+TO_PATIENTS = {"received", "confirmed", "changed", "cancelled", "callback", "link", "verify"}
 
 
 def start_number(number):
@@ -109,7 +109,7 @@ def ahead(number, proved):
     def known(email, phone):
         for place in range(number):
             make_booking(
-                email=email, phone=phone, starts_at=start_number(100 + place), proved_at=proved
+                email=email, phone=phone, starts_at=start_number(100 + place), verified_at=proved
             )
 
     return known
@@ -202,7 +202,7 @@ def test_what_strangers_ask_for_counts_against_nobody(clock):
         stranger.ask_for_call() if number % 2 else stranger.book(start_number(number))
     themselves = Guest(clock, 1, **victim)
     assert themselves.book(start_number(9)).url == "/book/done/"
-    assert not themselves.made().is_unproved
+    assert not themselves.made().is_unverified
     assert themselves.ask_for_call().url == "/book/done/"
 
 
@@ -225,8 +225,8 @@ def test_one_mailbox_proves_two_consultations_ahead(clock, spellings):
     answers = [proves(guest, start_number(number)) for number, guest in enumerate(guests[:4])]
     assert [answer.status_code for answer in answers] == [302, 302, 429, 429]
     assert is_refused(answers[2], "You already have two consultations")
-    assert Booking.objects.exclude(proved_at=None).count() == 2
-    assert guests[2].made().is_unproved
+    assert Booking.objects.exclude(verified_at=None).count() == 2
+    assert guests[2].made().is_unverified
     clock.shift(timedelta(minutes=15))
     assert guests[2].made().has_lapsed()
     lifecycle_answers.cancel(guests[0].made(), by="system", cancelled_by="clinic")
@@ -243,15 +243,15 @@ def test_a_second_press_in_the_mail_is_answered_like_the_first(clock):
         reader = FormClient()
         reader.get(f"/booking/{secret}/")
         assert reader.post("/booking/prove/").status_code == 302
-        Booking.objects.filter(proved_at=None).update(proved_at=NOW)
+        Booking.objects.filter(verified_at=None).update(verified_at=NOW)
 
 
 def test_what_is_over_lapsed_or_not_proved_does_not_count(clock, doctor):
-    mine = {"email": "guest1@example.org", "practitioner": doctor, "proved_at": NOW - DAY}
+    mine = {"email": "guest1@example.org", "practitioner": doctor, "verified_at": NOW - DAY}
     make_booking(starts_at=NOW - DAY, **mine)
     make_booking(starts_at=start_number(1), **mine)
     make_booking(status="pending", starts_at=start_number(2), hold_until=NOW, **mine)
-    make_booking(starts_at=start_number(4), **mine | {"proved_at": None})
+    make_booking(starts_at=start_number(4), **mine | {"verified_at": None})
     assert proves(Guest(clock, 1), start_number(3)).status_code == 302
 
 
@@ -260,10 +260,10 @@ def test_the_second_fact_from_a_mailed_link_proves_too():
     reader = FormClient()
     reader.get(f"/booking/{manage_links.issue(booking)}/")
     booking.refresh_from_db()
-    assert booking.proved_at is None, "by a press, not by looking"
+    assert booking.verified_at is None, "by a press, not by looking"
     reader.post("/booking/", {"fact": "pat@example.org"})
     booking.refresh_from_db()
-    assert booking.proved_at == NOW
+    assert booking.verified_at == NOW
 
 
 def test_the_same_press_twice_counts_once(clock):
@@ -287,7 +287,7 @@ def test_a_time_that_was_taken_is_not_counted(clock, doctor):
         stale.save()
         assert guest.press().status_code == 409
     assert guest.book(start_number(3)).url == "/book/done/"
-    assert not guest.made().is_unproved
+    assert not guest.made().is_unverified
 
 
 # --- one mailbox ----------------------------------------------------------------------------------
@@ -401,7 +401,7 @@ def test_once_the_desk_has_phoned_reminders_go_out(clock, mailoutbox):
 
 def test_a_lost_link_comes_for_what_the_owner_opened_before(clock):
     """Whatever strangers asked for since with the address."""
-    mine = make_booking(email="pat@example.org", starts_at=start_number(60), proved_at=NOW - DAY)
+    mine = make_booking(email="pat@example.org", starts_at=start_number(60), verified_at=NOW - DAY)
     for place in range(5):
         make_booking(email="pat@example.org", starts_at=start_number(70 + place))
     FormClient().post("/booking/lost/", {"email": "pat@example.org"})
@@ -463,7 +463,7 @@ def test_a_call_back_without_mailbox_can_be_cancelled(clock):
 def asked(guest, start):
     """Book, and say whether the mailbox has to be proved."""
     assert guest.book(start).url == "/book/done/"
-    return guest.made().is_unproved
+    return guest.made().is_unverified
 
 
 def test_the_sixth_of_a_network_in_an_hour_is_asked(clock):
@@ -496,7 +496,7 @@ def test_the_twenty_first_of_a_network_in_a_day_is_asked(clock):
     assert not asked(Guest(clock, 4, network="2001:db8:7::2"), start_number(4))
 
 
-def test_a_network_holds_three_unproved_times(clock):
+def test_a_network_holds_three_unverified_times(clock):
     """AC-08: exactly; then a page with the phone, and again after 15 minutes."""
     bots = [Guest(clock, number, network="203.0.113.9", website="x") for number in range(5)]
     answers = [bot.book(start_number(number)).status_code for number, bot in enumerate(bots)]
@@ -588,7 +588,7 @@ def test_people_are_not_asked(clock):
 @pytest.mark.parametrize("guest", [{"pause": 1}, {"website": "https://spam.example"}, {"website": "\x00"}])  # fmt: skip
 def test_programs_are_asked_and_not_refused(clock, guest):
     assert asked(Guest(clock, 1, **guest), start_number(0))
-    assert list(Message.objects.values_list("kind", flat=True)) == ["prove"]
+    assert list(Message.objects.values_list("kind", flat=True)) == ["verify"]
 
 
 def test_a_second_booking_is_timed_anew(clock):
@@ -619,7 +619,7 @@ def test_on_this_machine_alone_pace_and_network_say_nothing(settings):
     with rate_limits.admitted(
         network="127.0.0.0/24", email="a@example.org", key=uuid.uuid4(), scripted=True
     ) as admission:
-        assert admission.prove_within is None
+        assert admission.verify_within is None
 
 
 def test_switched_off_nobody_is_asked(clock, settings):
@@ -668,21 +668,21 @@ def test_one_press_from_the_mailbox_makes_it_a_request(doubted, mailoutbox):
     booking = doubted.made()
     assert (booking.status, booking.hold_until) == ("pending", None)
     kinds = sorted(Message.objects.values_list("kind", flat=True))
-    assert kinds == ["desk_new", "prove", "received"]
+    assert kinds == ["desk_new", "received", "verify"]
     assert "Waiting for the clinic to confirm" in reader.get("/booking/").content.decode()
     assert reader.post("/booking/prove/").url == "/booking/", "pressing again is harmless"
     assert Message.objects.count() == 3
     assert "We are holding your time" in doubted.page("/book/done/")
 
 
-def test_mail_scanners_prove_nothing(doubted, mailoutbox):
+def test_mail_scanners_verify_nothing(doubted, mailoutbox):
     """R-10: every safe method on every address."""
     path = mailed_link(mailoutbox)
     scanner = FormClient()
     for method in (scanner.get, scanner.head, scanner.options):
         for address in (path, "/booking/", "/booking/prove/"):
             method(address)
-    assert doubted.made().is_unproved
+    assert doubted.made().is_unverified
 
 
 def test_the_browser_that_asked_cannot_prove_change_or_cancel(doubted):
@@ -690,7 +690,7 @@ def test_the_browser_that_asked_cannot_prove_change_or_cancel(doubted):
     for path in ("/booking/prove/", "/booking/cancel/", "/booking/reschedule/"):
         assert doubted.client.post(path, {"reason": "", "start": "x"}).status_code == 404
     assert doubted.client.get("/booking/calendar.ics").status_code == 404
-    assert doubted.made().is_unproved
+    assert doubted.made().is_unverified
 
 
 def test_nothing_else_can_be_done_before_the_proof(doubted, mailoutbox):
@@ -701,10 +701,10 @@ def test_nothing_else_can_be_done_before_the_proof(doubted, mailoutbox):
         assert reader.get(path).url == "/booking/"
         start = f"{start_number(5):%Y-%m-%dT%H:%M:%SZ}"
         assert reader.post(path, {"start": start, "reason": ""}).url == "/booking/"
-    assert doubted.made().is_unproved
+    assert doubted.made().is_unverified
 
 
-def test_an_unproved_time_is_free_after_15_minutes_without_a_worker(doubted, clock, mailoutbox):
+def test_an_unverified_time_is_free_after_15_minutes_without_a_worker(doubted, clock, mailoutbox):
     """L-03"""
     path = mailed_link(mailoutbox)
     made, other = doubted.made(), Guest(clock, 2, pause=2)
@@ -734,7 +734,7 @@ def test_a_late_press_is_told_so(doubted, clock, mailoutbox):
     clock.shift(timedelta(minutes=15))
     assert reader.post("/booking/prove/").url == "/booking/"
     assert "This time is no longer held" in reader.get("/booking/").content.decode()
-    assert list(Message.objects.values_list("kind", flat=True)) == ["prove"]
+    assert list(Message.objects.values_list("kind", flat=True)) == ["verify"]
 
 
 def test_where_requests_are_confirmed_at_once_the_press_confirms(doubted, mailoutbox):

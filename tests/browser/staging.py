@@ -108,8 +108,8 @@ def states():
         "cancelled": cancelled,
         "abroad": ask("Staged Patient", zone="Asia/Kolkata"),
         "call-back": call_back("Staged Patient"),
-        "unproved": ask("Staged Patient", prove_within=timedelta(minutes=15)),
-        "lapsed": ask("Staged Patient", prove_within=timedelta(minutes=15)),
+        "unverified": ask("Staged Patient", verify_within=timedelta(minutes=15)),
+        "lapsed": ask("Staged Patient", verify_within=timedelta(minutes=15)),
     }
     Booking.objects.filter(pk=found["lapsed"].pk).update(hold_until=timezone.now())
     for booking in found.values():
@@ -152,12 +152,12 @@ def dead_link():
     return path
 
 
-def third_to_prove():
+def third_to_verify():
     """The path of a link that asks for proof of a mailbox which has proved two others."""
     whose = {"email": "twice@example.org"}
     proved = [call_back("Staged Patient", **whose).pk for _ in range(2)]
-    Booking.objects.filter(pk__in=proved).update(proved_at=timezone.now())
-    third = ask("Staged Patient", prove_within=timedelta(minutes=15), **whose)
+    Booking.objects.filter(pk__in=proved).update(verified_at=timezone.now())
+    third = ask("Staged Patient", verify_within=timedelta(minutes=15), **whose)
     return f"/booking/{manage_links.issue(third)}/"
 
 

@@ -76,7 +76,7 @@ def test_links_of_mails_change_nothing_by_being_opened(reader, site, stage):
     open_profile, posted = reader
     mailed = stage("links_of_mails()")
     assert {state for state, _kind, path in mailed if path.startswith("/booking/")} >= {
-        "pending", "booked", "offered", "unproved", "lapsed", "cancelled", "abroad", "call-back",
+        "pending", "booked", "offered", "unverified", "lapsed", "cancelled", "abroad", "call-back",
     }  # fmt: skip
     before = rows(site)
     watched, looked = open_profile(), set()

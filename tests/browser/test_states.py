@@ -60,7 +60,7 @@ def test_manage_pages(visit, opened):
     press(watched, "Yes, cancel it")
     look(watched, "Your consultation is cancelled")
 
-    watched.open(opened["unproved"])
+    watched.open(opened["unverified"])
     look(watched, "Is this your booking?")
     watched.open(opened["lapsed"])
     look(watched, "This time is no longer held")
@@ -108,7 +108,7 @@ def test_what_the_last_press_may_answer(visit, site, guarded, opened):
 
 def test_a_mailbox_that_has_proved_two(visit, stage, guarded):
     watched = visit(at=guarded)
-    watched.open(stage("third_to_prove()"))
+    watched.open(stage("third_to_verify()"))
     press(watched, "Yes, this is my booking")
     look(watched, "You already have two consultations")
 

@@ -58,7 +58,7 @@ class People:
         """Booked, not asked to prove anything, and told so."""
         assert (answer.status_code, answer["Location"]) == (302, "/book/done/")
         assert "Please confirm your e-mail" not in guest.page("/book/done/")
-        assert not guest.made().is_unproved
+        assert not guest.made().is_unverified
         return guest
 
     def with_autofill(self):
@@ -189,7 +189,7 @@ def test_no_person_is_taken_for_a_program(settings, tally, journeys):
             clock.shift(timedelta(minutes=tally.dice.randrange(1, 30)))
             if number % 40 == 39:  # the clinic sees its patients: their times are theirs no more
                 clock.shift(timedelta(hours=12))
-    assert not Message.objects.filter(kind=Message.Kind.PROVE).exists()
+    assert not Message.objects.filter(kind=Message.Kind.VERIFY).exists()
     assert not Booking.objects.filter(hold_until__isnull=False).exists()
     tally.add(journeys=journeys, bookings=Booking.objects.count(), asked_or_refused=0)
 
@@ -237,7 +237,7 @@ def test_one_person_presses_twenty_times_at_once(guarded):
     answers = together([caller.book for caller in callers])
     assert {(answer.status, answer.location) for answer in answers} == {(302, "/book/done/")}
     assert count(guarded, "bookings_booking") == 20
-    mails = "bookings_message WHERE kind IN ('prove', 'received') AND state = 'queued'"
+    mails = "bookings_message WHERE kind IN ('verify', 'received') AND state = 'queued'"
     assert count(guarded, mails) == 3
 
 
@@ -274,7 +274,7 @@ def test_one_network_presses_twelve_times_at_once(guarded):
     assert statuses(answers) == [302] * 8 + [429] * 4
     assert count(guarded, "bookings_booking WHERE hold_until IS NULL") == 5
     assert count(guarded, "bookings_booking WHERE hold_until IS NOT NULL") == 3
-    assert count(guarded, "bookings_message WHERE kind = 'prove'") == 3
+    assert count(guarded, "bookings_message WHERE kind = 'verify'") == 3
 
 
 def test_one_mailbox_asks_for_twenty_links_at_once(guarded):

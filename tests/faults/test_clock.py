@@ -139,7 +139,7 @@ def test_a_hold_ends_by_the_clock_and_a_confirmed_booking_never_does(booked, clo
     """The clock steps ahead during a hold: only what was held without proof is free."""
     held = make_request(
         start=NOON + 4 * HOUR, visit_type="video", name="Bo", email="bo@example.org",
-        consent_version="1", asked=asked_of(), prove_within=rate_limits.PROVE_WITHIN,
+        consent_version="1", asked=asked_of(), verify_within=rate_limits.VERIFY_WITHIN,
     )  # fmt: skip
     clock.move_to(NOON + HOUR / 2)
     work()

@@ -31,7 +31,7 @@ MONDAY = datetime(2027, 1, 4, 16, tzinfo=UTC)  # 08:00 in Los Angeles
 # verb: {status before: statuses after}; a lapsed hold may end in any verb that looks for time.
 LEGAL = {
     "confirm": {"pending": {"booked"}},
-    "prove": {"pending": {"pending", "booked"}, "booked": {"booked"}},
+    "verify": {"pending": {"pending", "booked"}, "booked": {"booked"}},
     "cancel by patient": {s: {"cancelled"} for s in ("pending", "booked", "waitlist")},
     "cancel by clinic": {s: {"cancelled"} for s in ("pending", "booked", "waitlist", "proposed")},
     "move by patient": {s: {"pending", "booked"} for s in ("pending", "booked", "waitlist")},
@@ -82,7 +82,7 @@ class Clinic:
             start=self.start(), visit_type=self.dice.choice(VisitType.values), name="Ana",
             practitioner=self.somebody(), email=f"p{self.number}@example.org", consent_version="1",
             asked=asked_of(), time_zone=self.dice.choice(["", "Asia/Kolkata"]),
-            prove_within=self.dice.choice([None, None, timedelta(minutes=15)]),
+            verify_within=self.dice.choice([None, None, timedelta(minutes=15)]),
             source=self.dice.choice(["web", "web", "desk"]),
         )  # fmt: skip
 
@@ -92,7 +92,7 @@ class Clinic:
         offered = list(booking.offers.all())
         return {
             "confirm": lambda: answers.confirm(booking, **by),
-            "prove": lambda: requests.prove(booking),
+            "verify": lambda: requests.verify_email(booking),
             "cancel by patient": lambda: answers.cancel(booking, by="patient", reason="x"),
             "cancel by clinic": lambda: answers.cancel(booking, cancelled_by="clinic", **by),
             "move by patient": lambda: answers.reschedule(

@@ -29,7 +29,7 @@ def test_messages_are_listed_and_read(desk, doctor):
 
 def test_a_preview_that_cannot_be_written_is_no_error(desk):
     booking = make_booking(status="waitlist")
-    message = queue_message(booking, Message.Kind.PROVE)  # needs a hold, and there is none
+    message = queue_message(booking, Message.Kind.VERIFY)  # needs a hold, and there is none
     response = desk.get(page("message_change", message.pk))
     assert response.context["preview"] is None
     assert "cannot be written" in response.content.decode()

@@ -65,12 +65,12 @@ def test_choosing_one_frees_the_others_and_confirms(doctor, desk):
     assert kinds(booking).count("confirmed") == 1
 
 
-def unproved(**changes):
-    return ask(prove_within=timedelta(minutes=15), **changes)
+def unverified(**changes):
+    return ask(verify_within=timedelta(minutes=15), **changes)
 
 
 def test_nothing_is_offered_for_a_request_that_lapsed(doctor, desk):
-    booking = unproved()
+    booking = unverified()
     later = NOW + timedelta(minutes=16)
     with pytest.raises(errors.NotAllowed):
         offers.offer(booking, times=[(NINE + HALF, doctor)], by=desk, now=later)
@@ -79,7 +79,7 @@ def test_nothing_is_offered_for_a_request_that_lapsed(doctor, desk):
 
 
 def test_a_request_that_the_clinic_answers_does_not_lapse(doctor, desk):
-    booking = unproved()
+    booking = unverified()
     offers.offer(booking, times=[(NINE + 4 * HALF, doctor)], by=desk, now=NOW)
     later = NOW + timedelta(hours=1)
     requests.free_all_lapsed(later)
@@ -152,16 +152,16 @@ def test_every_answer_ends_the_offers(doctor, desk, end):
     assert not Booking.objects.filter(status="proposed").exists()
 
 
-def test_an_unproved_request_lapses_and_a_proved_one_stands(doctor):
-    booking = ask(prove_within=timedelta(minutes=15))
-    assert kinds(booking) == ["prove"]
+def test_an_unverified_request_lapses_and_a_verified_one_stands(doctor):
+    booking = ask(verify_within=timedelta(minutes=15))
+    assert kinds(booking) == ["verify"]
     assert not free(NINE)
-    requests.prove(booking, now=NOW + timedelta(minutes=14))
-    assert kinds(booking) == ["desk_new", "prove", "received"]
-    requests.prove(booking, now=NOW + timedelta(minutes=20))
-    late = ask(start=NINE + HALF, prove_within=timedelta(minutes=15), name="Late")
+    requests.verify_email(booking, now=NOW + timedelta(minutes=14))
+    assert kinds(booking) == ["desk_new", "received", "verify"]
+    requests.verify_email(booking, now=NOW + timedelta(minutes=20))
+    late = ask(start=NINE + HALF, verify_within=timedelta(minutes=15), name="Late")
     with pytest.raises(errors.NotAllowed):
-        requests.prove(late, now=NOW + timedelta(minutes=15))
+        requests.verify_email(late, now=NOW + timedelta(minutes=15))
     assert ask(start=NINE + HALF, name="Next", now=NOW + timedelta(minutes=16))
 
 

@@ -43,7 +43,7 @@ FITTING = {
     Kind.LINK: {"status": "booked"},
     Kind.REMINDER: {"status": "booked"},
     Kind.FOLLOW_UP: {"status": "noshow"},
-    Kind.PROVE: {"status": "pending", "hold_until": BEFORE + timedelta(minutes=15)},
+    Kind.VERIFY: {"status": "pending", "hold_until": BEFORE + timedelta(minutes=15)},
     Kind.DESK_NEW: {"status": "pending"},
     Kind.DESK_CHANGED: {"status": "pending"},
     Kind.DESK_CANCELLED: CANCELLED,
@@ -52,7 +52,7 @@ FITTING = {
 AFTER_VISIT = (Kind.FOLLOW_UP, Kind.DESK_OUTCOME)
 WITH_LINK = {
     Kind.RECEIVED, Kind.CONFIRMED, Kind.CHANGED, Kind.CALLBACK, Kind.OFFERED, Kind.LINK,
-    Kind.REMINDER, Kind.PROVE,
+    Kind.REMINDER, Kind.VERIFY,
 }  # fmt: skip
 HEALTH_WORDS = re.compile(
     r"\b(botulin\w*|toxins?|botox|inject\w*|treat\w*|therap\w*|symptom\w*|diagnos\w*|disease\w*"
@@ -176,7 +176,7 @@ SUBJECTS = {
     Kind.LINK: "Your new link",
     Kind.REMINDER: "Reminder: your appointment is on Mon 4 Jan, 10:30 (Los Angeles)",
     Kind.FOLLOW_UP: "We missed you",
-    Kind.PROVE: "Please confirm your address",
+    Kind.VERIFY: "Please confirm your address",
     Kind.DESK_NEW: "New request: {}",
     Kind.DESK_CHANGED: "Time changed online: {}",
     Kind.DESK_CANCELLED: "Cancelled online: {}",
@@ -643,7 +643,7 @@ def test_only_the_last_news_is_told():
 
 
 def test_a_request_whose_hold_lapsed_hears_nothing_more():
-    message = message_for(Kind.PROVE)
+    message = message_for(Kind.VERIFY)
     assert not relevance.still_makes_sense(message, message.booking, message.booking.hold_until)
 
 
