@@ -170,7 +170,7 @@ def named():
     for slot in free(80):
         by_day.setdefault(timezone.localdate(slot.starts_at, zone), []).append(slot)
     day = next(day for day, slots in by_day.items() if len(slots) >= len(NAMES))
-    field = DetailsForm(languages=["English"]).fields["name"]
+    field = DetailsForm(languages=["English"], visit_type="video").fields["name"]
     for number, (name, slot) in enumerate(zip(NAMES.values(), by_day[day], strict=False)):
         assert field.clean(name) == name, f"the form would not take this name: {name}"
         answers.confirm(ask(name, slot), by="system")

@@ -92,7 +92,7 @@ def test_no_form_of_patients_or_the_desk_takes_it():
     desk_form = modelform_factory(Booking, ContactForm, fields=["email"])
     for address in REFUSED:
         for form in (
-            DetailsForm(details(email=address), languages=["English"]),
+            DetailsForm(details(email=address), languages=["English"], visit_type="video"),
             CallbackForm(details(email=address), languages=["English"]),
             LostLinkForm({"email": address}),
             desk_form(details(email=address), instance=Booking()),
@@ -104,7 +104,7 @@ def test_no_form_of_patients_or_the_desk_takes_it():
 @pytest.mark.parametrize(("typed", "stored"), SPELLED.items())
 def test_each_form_gives_what_will_be_stored(typed, stored):
     for form in (
-        DetailsForm(details(email=typed), languages=["English"]),
+        DetailsForm(details(email=typed), languages=["English"], visit_type="video"),
         CallbackForm(details(email=typed), languages=["English"]),
         LostLinkForm({"email": typed}),
     ):
@@ -188,7 +188,7 @@ def test_the_envelope_holds_what_was_typed_and_nothing_else(mail_server):
     make_clinic()
     taken = []
     for number, address in enumerate([*PLAIN, *SPELLED, *REFUSED]):
-        form = DetailsForm(details(email=address), languages=["English"])
+        form = DetailsForm(details(email=address), languages=["English"], visit_type="video")
         if not form.is_valid():
             continue
         taken.append(form.cleaned_data["email"])
