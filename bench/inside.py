@@ -85,7 +85,7 @@ def _signed_in(user):
 
 def _at_step_two():
     session = SessionStore()
-    answers = patient_answers.Draft(
+    answers = patient_answers.Answers(
         condition=OTHER,
         visit_type="in_person",
         signs_read=OTHER,

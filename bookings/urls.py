@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from .views import booking, home, manage
+from .views import booking, home, manage, steps
 
 app_name = "bookings"
 
@@ -13,7 +13,11 @@ urlpatterns = [
     path("book/signs/", booking.signs, name="signs"),
     path("book/urgent/", booking.urgent, name="urgent"),
     path("book/time/", booking.time, name="time"),
-    path("book/details/", booking.details, name="details"),
+    *(
+        path(f"book/{step.name}/", booking.ask, {"step": step}, name=step.name)
+        for step in steps.STEPS
+        if step.form
+    ),
     path("book/check/", booking.check, name="check"),
     path("book/call/", booking.call, name="call"),
     path("book/done/", booking.done, name="done"),

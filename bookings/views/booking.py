@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from bookings import manage_links, rate_limits, times
 from bookings.availability import week
 from bookings.availability.search import SlotSearch
-from bookings.forms import CONSENT_VERSION, OTHER, CallbackForm, ConcernForm, DetailsForm, SignsForm
+from bookings.forms import CONSENT_VERSION, OTHER, CallbackForm, ConcernForm, SignsForm
 from bookings.lifecycle import errors, requests
 from bookings.messaging import queue
 from bookings.models import Booking, hashed_key
@@ -20,7 +20,7 @@ from clinic.models import WAYS, Clinic, Practitioner, VisitType
 from conditions import editions
 from conditions.models import Condition
 
-from . import manage, patient_answers
+from . import manage, patient_answers, steps
 
 # --- the steps ------------------------------------------------------------------------------------
 
@@ -31,8 +31,8 @@ def _condition(answers):
     return Condition.objects.filter(slug=answers.condition).first()
 
 
-def _instead(request, answers, *steps):
-    """What is shown instead of these steps: the one that comes first, or why nothing can be booked.
+def _instead(request, answers, step=None):
+    """What is shown instead of this step: the one that comes first, or why nothing can be booked.
 
     Signs that were answered are asked again when others have been signed meanwhile.
     """
@@ -43,24 +43,36 @@ def _instead(request, answers, *steps):
         return _closed(request, answers, why)
     if answers.signs_read and not editions.still_ask(editions.asked_in(answers.asked), condition):
         answers.signs_read = ""
-    return None if answers.next_step in steps else redirect(answers.next_step)
+    if step and step.may_open(answers):
+        return None
+    return _to_next(answers)
+
+
+def _to_next(answers):
+    return redirect(steps.next_step(answers).address)
 
 
 def _closed(request, answers, why, status=409):
-    return _page(request, "bookings/closed.html", answers, 1, status=status, why=why)
+    return _page(
+        request, steps.START, answers, template="bookings/closed.html", status=status, why=why
+    )
 
 
 def _zone(answers, clinic):
     return times.known_zone(answers.zone, clinic.zone)
 
 
-def _page(request, template, answers, step, status=200, **context):
-    """Render a step with what its side panel says: the consultation so far."""
+def _page(request, step, answers, *, template="", status=200, **context):
+    """Render a step with what its side panel says: the consultation so far.
+
+    Refused input (a bound form with errors) is answered with 422.
+    """
     clinic = Clinic.objects.current()
     condition = context.setdefault("condition", _condition(answers))
     zone = context.setdefault("zone", _zone(answers, clinic))
     context |= {
         "step": step,
+        "progress": steps.progress(step),
         "answers": answers,
         "concern": _name(condition)
         if condition
@@ -70,7 +82,8 @@ def _page(request, template, answers, step, status=200, **context):
         "minutes": clinic.minutes_for(condition),
         "clinic_zone": clinic.zone,
     }
-    return render(request, template, context, status=status)
+    refused = "form" in context and context["form"].errors
+    return render(request, template or step.template, context, status=422 if refused else status)
 
 
 def _name(condition):
@@ -86,7 +99,7 @@ def _visit_types():
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def start(request):
-    """Step 1: the concern and how to talk. ``?condition=<slug>`` chooses the concern."""
+    """The concern and how to talk. ``?condition=<slug>`` chooses the concern."""
     answers = patient_answers.load(request)
     concerns = editions.bookable()
     asked_for = editions.condition_at(request.GET.get("condition", ""))
@@ -108,25 +121,21 @@ def start(request):
         answers.visit_type = form.cleaned_data["visit_type"]
         answers.began = answers.began or timezone.now().timestamp()
         patient_answers.save(request, answers)
-        return redirect("bookings:signs")
+        return redirect(steps.SIGNS.address)  # also when they were answered before
     if not form.fields["condition"].choices:
         # Who only opens the page asked for nothing that was refused.
         status = 409 if request.method == "POST" else 200
-        return _closed(request, patient_answers.Draft(), editions.NOTHING, status)
+        return _closed(request, patient_answers.Answers(), editions.NOTHING, status)
     tiles = {c.slug: c for c in concerns}
-    return _page(
-        request, "bookings/start.html", answers, 1, form=form, tiles=tiles, why=why, ways=WAYS,
-        status=422 if form.errors else 200,
-    )  # fmt: skip
+    return _page(request, steps.START, answers, form=form, tiles=tiles, why=why, ways=WAYS)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def signs(request):
-    """Step 1b: nobody in an emergency is sent to a calendar."""
+    """Nobody in an emergency is sent to a calendar."""
     answers = patient_answers.load(request)
     answers.signs_read = ""  # they can be read and answered again
-    instead = _instead(request, answers, "bookings:signs")
-    if instead:
+    if instead := _instead(request, answers, steps.SIGNS):
         return instead
     asked = editions.emergency_signs(_condition(answers))
     form = SignsForm(request.POST or None, asked=asked)
@@ -136,11 +145,8 @@ def signs(request):
             return redirect("bookings:urgent")
         answers.signs_read, answers.asked = answers.condition, asked.edition.pk
         patient_answers.save(request, answers)
-        return redirect(answers.next_step)
-    return _page(
-        request, "bookings/signs.html", answers, 1, form=form, asked=asked,
-        status=422 if form.errors else 200,
-    )  # fmt: skip
+        return _to_next(answers)
+    return _page(request, steps.SIGNS, answers, form=form, asked=asked)
 
 
 @require_safe
@@ -160,10 +166,9 @@ def _chosen_practitioner(request, answers):
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def time(request):
-    """Step 2: a real free time, in the clinic's zone or the visitor's."""
+    """A real free time, in the clinic's zone or the visitor's."""
     answers = patient_answers.load(request)
-    instead = _instead(request, answers, "bookings:time", "bookings:details", "bookings:check")
-    if instead:
+    if instead := _instead(request, answers, steps.TIME):
         return instead
     if request.method == "POST":
         return _take_time(request, answers)
@@ -187,7 +192,7 @@ def _take_time(request, answers):
     answers.start = times.value_of(at)
     answers.practitioner = who.slug if who else ""
     patient_answers.save(request, answers)
-    return redirect(answers.next_step)
+    return _to_next(answers)
 
 
 def _gone(request, answers, at, condition, clinic):
@@ -197,7 +202,8 @@ def _gone(request, answers, at, condition, clinic):
     patient_answers.save(request, answers)
     zone = _zone(answers, clinic)
     return _page(
-        request, "bookings/gone.html", answers, 2, status=409, condition=condition, gone_at=at,
+        request, steps.TIME, answers, template="bookings/gone.html", status=409,
+        condition=condition, gone_at=at,
         nearest=times.by_instant(search.nearest(at), zone, clinic.zone),
     )  # fmt: skip
 
@@ -218,7 +224,7 @@ def _show_times(request, answers, error="", status=200):
         default_at=answers.starts_at or (earliest and earliest.starts_at),
     )  # fmt: skip
     return _page(
-        request, "bookings/time.html", answers, 2, status=status, condition=condition, zone=zone,
+        request, steps.TIME, answers, status=status, condition=condition, zone=zone,
         error=error, earliest=earliest, practitioner=who,
         earliest_value=earliest and times.value_of(earliest.starts_at),
         earliest_label=earliest and times.near_day(earliest.starts_at, zone, now),
@@ -229,26 +235,17 @@ def _show_times(request, answers, error="", status=200):
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-def details(request):
-    """Step 3: who is coming. Nothing is asked twice."""
+def ask(request, step):
+    """A step that is one form, such as who is coming. Nothing is asked twice."""
     answers = patient_answers.load(request)
-    instead = _instead(request, answers, "bookings:details", "bookings:check")
-    if instead:
+    if instead := _instead(request, answers, step):
         return instead
-    clinic = Clinic.objects.current()
-    form = DetailsForm(
-        request.POST or None,
-        initial=answers.details or None,
-        languages=clinic.spoken_languages,
-        visit_type=answers.visit_type,
-    )
+    form = step.form(request.POST or None, answers, Clinic.objects.current())
     if request.method == "POST" and form.is_valid():
-        answers.details = _storable(form.cleaned_data)
+        answers.said[step.name] = _storable(form.cleaned_data)
         patient_answers.save(request, answers)
-        return redirect("bookings:check")
-    return _page(
-        request, "bookings/details.html", answers, 3, form=form, status=422 if form.errors else 200
-    )
+        return _to_next(answers)
+    return _page(request, step, answers, form=form)
 
 
 def _storable(cleaned):
@@ -259,16 +256,15 @@ def _storable(cleaned):
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def check(request):
-    """Step 4: everything once more, then one press that books."""
+    """Everything once more, then one press that books."""
     answers = patient_answers.load(request)
     if made := _made_before(request, answers.key if answers.details else ""):
         return _finish(request, made, manage_links.admit_who_made(made, request.session))
-    instead = _instead(request, answers, "bookings:check")
-    if instead:
+    if instead := _instead(request, answers, steps.CHECK):
         return instead
     if request.method == "POST":
         return _book(request, answers)
-    return _page(request, "bookings/check.html", answers, 4, practitioner=_picked(answers))
+    return _page(request, steps.CHECK, answers, practitioner=_picked(answers))
 
 
 def _made_before(request, unsent):
@@ -317,10 +313,10 @@ def _book(request, answers):
     except errors.SlotTaken:
         return _gone(request, answers, answers.starts_at, condition, clinic)
     except errors.KeyReused as error:
-        answers.key = patient_answers.Draft().key
+        answers.key = patient_answers.Answers().key
         patient_answers.save(request, answers)
         return _page(
-            request, "bookings/check.html", answers, 4, practitioner=_picked(answers),
+            request, steps.CHECK, answers, practitioner=_picked(answers),
             problem=error.message, status=409,
         )  # fmt: skip
     return _finish(request, booking, secret)
@@ -362,8 +358,7 @@ def call(request):
     answers = patient_answers.load(request)
     if made := _made_before(request, answers.key if answers.call else ""):
         return _finish(request, made, manage_links.admit_who_made(made, request.session))
-    instead = _instead(request, answers, "bookings:time", "bookings:details", "bookings:check")
-    if instead:
+    if instead := _instead(request, answers, steps.TIME):
         return instead
     clinic = Clinic.objects.current()
     form = CallbackForm(
@@ -372,7 +367,7 @@ def call(request):
         languages=clinic.spoken_languages,
     )
     if request.method == "POST" and form.is_valid():
-        answers.call = _storable(form.cleaned_data)
+        answers.said["call"] = _storable(form.cleaned_data)
         patient_answers.save(request, answers)
         try:
             return _finish(request, *_ask_for_call(request, answers))
@@ -381,12 +376,10 @@ def call(request):
         except errors.NotAllowed:
             return _instead(request, answers)
         except errors.KeyReused as error:
-            answers.key = patient_answers.Draft().key
+            answers.key = patient_answers.Answers().key
             patient_answers.save(request, answers)
             form.add_error(None, error.message)
-    return _page(
-        request, "bookings/call.html", answers, 3, form=form, status=422 if form.errors else 200
-    )
+    return _page(request, steps.DETAILS, answers, template="bookings/call.html", form=form)
 
 
 def _ask_for_call(request, answers):

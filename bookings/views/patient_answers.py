@@ -12,7 +12,7 @@ SESSION_KEY = "booking"
 
 
 @dataclass
-class Draft:
+class Answers:
     """Answers by step. Health data: it lives in the session table and goes when the booking is made."""
 
     condition: str = ""  # slug, forms.OTHER, or not answered
@@ -22,8 +22,7 @@ class Draft:
     start: str = ""  # ISO 8601 instant
     practitioner: str = ""  # slug, or any
     zone: str = ""  # IANA name in which times are shown, or the clinic's
-    details: dict = field(default_factory=dict)
-    call: dict = field(default_factory=dict)
+    said: dict = field(default_factory=dict)  # by the name of each step with a form, and of call
     began: float = 0.0  # when the first step was answered, in seconds since 1970
     key: str = field(default_factory=lambda: str(uuid.uuid4()))
 
@@ -32,29 +31,26 @@ class Draft:
         return parse_datetime(self.start) if self.start else None
 
     @property
-    def next_step(self):
-        """The name of the first step that still needs an answer."""
-        if not (self.condition and self.visit_type):
-            return "bookings:start"
-        if self.signs_read != self.condition:
-            return "bookings:signs"
-        if not self.start:
-            return "bookings:time"
-        return "bookings:check" if self.details else "bookings:details"
+    def details(self) -> dict:
+        return self.said.get("details", {})
+
+    @property
+    def call(self) -> dict:
+        return self.said.get("call", {})
 
 
 def load(request):
-    """The visitor's draft; a fresh one when there is none or it does not read."""
+    """The visitor's answers; fresh ones when there are none or they do not read."""
     stored = request.session.get(SESSION_KEY)
-    known = {f.name for f in fields(Draft)}
+    known = {f.name for f in fields(Answers)}
     if not isinstance(stored, dict) or not stored.keys() <= known:
-        return Draft()
-    return Draft(**stored)
+        return Answers()
+    return Answers(**stored)
 
 
-def save(request, draft):
+def save(request, answers):
     manage_links.browser_of(request.session)  # there before the press that makes the booking
-    request.session[SESSION_KEY] = asdict(draft)
+    request.session[SESSION_KEY] = asdict(answers)
 
 
 def forget(request):

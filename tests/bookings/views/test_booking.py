@@ -304,7 +304,8 @@ def test_a_reused_key_with_other_answers_is_refused(client, concern):
     before = client.session["booking"]
     client.post("/book/check/", {"key": key_of(page)})
     stale = client.session
-    stale["booking"] = before | {"details": before["details"] | {"name": "Somebody Else"}}
+    said = before["said"]["details"] | {"name": "Somebody Else"}
+    stale["booking"] = before | {"said": {"details": said}}
     stale.save()
     response = client.post("/book/check/", {"key": key_of(page)})
     assert response.status_code == 409
