@@ -10,7 +10,7 @@ from bookings import times
 from bookings.availability.search import SlotSearch
 from clinic import languages, opening_status, page_cache
 from clinic.models import Clinic
-from conditions import editions
+from conditions import body_map, editions
 from conditions.models import Edition
 
 NEXT_FREE_SECONDS = 30  # how old the advertised next free time may be; booking itself looks anew
@@ -65,8 +65,11 @@ def booking_offer(slug=""):
 @gzip_page  # here and on the pages of content only: they hold no secret that its length could tell
 def home(request):
     """The front page: what we treat, how honest the evidence is, and the next free time."""
+    rows = Edition.objects.live().conditions().select_related("page__condition").defer("document")
+    live = rows.best_language()
     context = {
-        "cards": Edition.objects.conditions().cards(),
+        "cards": [edition.card for edition in live],
+        "places": body_map.places(live),
         "opening": opening_status.read(),
         **booking_offer(),
     }

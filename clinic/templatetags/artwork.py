@@ -16,20 +16,6 @@ register = template.Library()
 ARTWORK = Path(__file__).resolve().parent.parent / "artwork"
 OPENING = '<svg xmlns="http://www.w3.org/2000/svg"'
 
-# Where each condition sits on the body map, in the order a reader meets the places, top down:
-# slug, side of its label, the mark's x and y, and the line that leads from the label to the mark.
-BODY_MAP = (
-    ("chronic-migraine", "l", 163, 40, "M98 40H163"),
-    ("tmj-disorders", "r", 206, 70, "M260 44h-24L206 70"),
-    ("bruxism", "l", 180, 86, "M98 108h28L180 86"),
-    ("sleep-apnea", "r", 182, 110, "M260 120h-36L182 110"),
-    ("cervical-dystonia", "l", 163, 116, "M98 180h12L163 116"),
-    ("myofascial-pain", "r", 224, 140, "M260 196h-6L224 140"),
-    ("upper-limb-spasticity", "l", 102, 252, "M86 252h16"),
-    ("overactive-bladder", "r", 180, 256, "M260 372h-22L180 256"),
-    ("restless-legs", "l", 151, 424, "M98 424h53"),
-)
-
 
 @lru_cache(maxsize=1)
 def _files():
@@ -76,17 +62,6 @@ def signal_tag(**attributes):
 def body_tag():
     """The standing figure of the body map, without its marks."""
     return _inline("body", "map__body")
-
-
-@register.filter
-def on_body_map(cards):
-    """The cards that have a place on the body map, each with its place, top down."""
-    by_slug = {card["slug"]: card for card in cards}
-    return [
-        {"card": by_slug[slug], "number": number, "side": side, "x": x, "y": y, "line": line}
-        for number, (slug, side, x, y, line) in enumerate(BODY_MAP, start=1)
-        if slug in by_slug
-    ]
 
 
 @register.inclusion_tag("clinic/_meter.html")

@@ -94,6 +94,14 @@ class ConditionAdmin(SharedTextMixin, admin.ModelAdmin):
             },
         ),
         (
+            "Place on the body map",
+            {
+                "fields": [("map_x", "map_y"), ("map_side", "map_label_y")],
+                "description": "The figure of the front page is {} wide and {} high, counted from "
+                "its top left. Labels of one side need 60 between them.".format(*Condition.MAP_SIZE),
+            },
+        ),
+        (
             "Consultation",
             {
                 "fields": [

@@ -83,6 +83,10 @@ class Migration(migrations.Migration):
                 ('repeat_note', models.CharField(blank=True, max_length=100)),
                 ('repeat_source', models.CharField(blank=True, db_default='', default='', help_text='For example “product label [ref:key]”, or “clinical experience”.', max_length=120)),
                 ('accepts_bookings', models.BooleanField(default=True)),
+                ('map_x', models.PositiveSmallIntegerField(blank=True, null=True, verbose_name='mark, from the left')),
+                ('map_y', models.PositiveSmallIntegerField(blank=True, null=True, verbose_name='mark, from the top')),
+                ('map_side', models.CharField(blank=True, choices=[('left', 'Left'), ('right', 'Right')], max_length=5, verbose_name='side of the label')),
+                ('map_label_y', models.PositiveSmallIntegerField(blank=True, null=True, verbose_name='label, from the top')),
                 ('practitioners', models.ManyToManyField(blank=True, help_text='Who sees people with it.', related_name='conditions', to='clinic.practitioner')),
                 ('related', models.ManyToManyField(blank=True, to='conditions.condition')),
             ],
@@ -242,6 +246,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='condition',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('approval_year__isnull', False), ('status', 'approved')), models.Q(('approval_year', None), ('product', ''), ('status', 'off_label')), _connector='OR'), name='condition_approval_matches_status', violation_error_message='An approved use needs its year; an off-label use has no year and no product.'),
+        ),
+        migrations.AddConstraint(
+            model_name='condition',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('map_label_y', None), ('map_side', ''), ('map_x', None), ('map_y', None)), models.Q(('map_label_y__isnull', False), ('map_label_y__range', (0, 540)), ('map_side__in', ['left', 'right']), ('map_x__isnull', False), ('map_x__range', (0, 360)), ('map_y__isnull', False), ('map_y__range', (0, 540))), _connector='OR'), name='condition_map_place_is_whole', violation_error_message='A place on the body map needs its mark, side and label, inside the figure of 360 by 540; or leave all four empty.'),
         ),
         migrations.AddConstraint(
             model_name='edition',

@@ -18,6 +18,10 @@ def _source():
     )
 
 
+def _on_map(name):
+    return models.PositiveSmallIntegerField(name, null=True, blank=True)
+
+
 class Condition(models.Model):
     """Language-neutral clinical record of a complaint and its treatment; not anyone's diagnosis."""
 
@@ -37,6 +41,12 @@ class Condition(models.Model):
         LIMITED = "limited", _("Limited")
         VERY_LIMITED = "very_limited", _("Very limited")
         AGAINST = "against", _("Guideline advises against")
+
+    class MapSide(models.TextChoices):
+        LEFT = "left", "Left"
+        RIGHT = "right", "Right"
+
+    MAP_SIZE = 360, 540  # width and height of the figure on the front page
 
     BARS = {
         Evidence.STRONG: 4,
@@ -88,6 +98,12 @@ class Condition(models.Model):
     )
     related = models.ManyToManyField("self", blank=True, symmetrical=False)
     accepts_bookings = models.BooleanField(default=True)
+    map_x = _on_map("mark, from the left")
+    map_y = _on_map("mark, from the top")
+    map_side = models.CharField(
+        "side of the label", max_length=5, choices=MapSide.choices, blank=True
+    )
+    map_label_y = _on_map("label, from the top")
 
     PERSONAL = ()
 
@@ -100,6 +116,23 @@ class Condition(models.Model):
                 name="condition_approval_matches_status",
                 violation_error_message=(
                     "An approved use needs its year; an off-label use has no year and no product."
+                ),
+            ),
+            models.CheckConstraint(
+                condition=Q(map_side="", map_x=None, map_y=None, map_label_y=None)
+                | Q(
+                    map_side__in=["left", "right"],
+                    map_x__isnull=False,
+                    map_y__isnull=False,
+                    map_label_y__isnull=False,
+                    map_x__range=(0, 360),
+                    map_y__range=(0, 540),
+                    map_label_y__range=(0, 540),
+                ),
+                name="condition_map_place_is_whole",
+                violation_error_message=(
+                    "A place on the body map needs its mark, side and label, inside the figure of "
+                    "360 by 540; or leave all four empty."
                 ),
             ),
         ]

@@ -31,11 +31,6 @@ class EditionQuerySet(models.QuerySet):
             row for row in rows if row.language == active or (row.kind, row.slug) not in translated
         ]
 
-    def cards(self):
-        """The card of each live edition, as a list of dicts, in order."""
-        rows = self.live().only("kind", "slug", "language", "card").best_language()
-        return [row.card for row in rows]
-
     def signed(self):
         """Those whose signature is for the text that they hold."""
         return self.filter(signed_at__isnull=False, signed_digest=F("digest"))

@@ -31,6 +31,7 @@ CONDITION_FIELDS = [
     "approval_text", "evidence", "evidence_note", "specialty", "adults_only",
     "consultation_minutes", *TIMING,
 ]  # fmt: skip
+MAP_FIELDS = ["map_x", "map_y", "map_side", "map_label_y"]
 LANGUAGE = "en"  # of the starter texts
 PAGE_FIELDS = ["title", "description", "lead", "last_reviewed", "next_review_due"]
 CHART_FIELDS = names("sections[].chart")
@@ -133,6 +134,7 @@ def _load_condition(content, people):
     """Make the condition; whether it was missing."""
     values = {name: content[name] for name in CONDITION_FIELDS}
     values["approval_year"] = content.get("approval_year")
+    values |= {name: content[name] for name in MAP_FIELDS if name in content}
     values["synonyms"] = "; ".join(content["synonyms"])
     condition, made = Condition.objects.get_or_create(slug=content["slug"], defaults=values)
     if made:

@@ -190,6 +190,7 @@ NOT_IN_DOCUMENTS = {
     "references[].kind",
     "red_flags[].level",
     "after_treatment[].level",
+    "map_side",
 }
 
 

@@ -13,7 +13,7 @@ from django.urls import reverse
 from clinic import starter_clinic
 from clinic.models import AuditEvent
 from clinic.staff.adapters import DEMO_GROUP
-from conditions import publishing
+from conditions import body_map, publishing
 from conditions.models import (
     Condition,
     Edition,
@@ -585,3 +585,21 @@ def test_admin_pages_hold_nothing_that_the_policy_refuses(page, owner):
         for script in re.findall(r"<script(?![^>]*\bsrc=)([^>]*)>", text):
             is_data = "application/json" in script or "text/plain" in script
             assert is_data or f'nonce="{nonce[1]}"' in script, (address, script)
+
+
+# --- the body map ---
+def test_an_editor_puts_a_condition_on_the_body_map(page, editor):
+    """Whatever its slug: no place is written in the code."""
+    put_live(page)
+    place = {"map_x": "180", "map_y": "86", "map_side": "left", "map_label_y": "108"}
+    assert save(editor, page.condition, **place).status_code == 302
+    (found,) = body_map.places(Edition.objects.all())
+    assert (found.card["slug"], found.line) == (page.slug, "M98 108h24L180 86")
+    assert '<path d="M98 108h24L180 86"/>' in Client().get("/").content.decode()
+
+
+@pytest.mark.parametrize("wrong", [{"map_label_y": ""}, {"map_side": ""}, {"map_x": "361"}])
+def test_half_a_place_on_the_body_map_is_refused(page, editor, wrong):
+    place = {"map_x": "180", "map_y": "86", "map_side": "left", "map_label_y": "108"} | wrong
+    response = save(editor, page.condition, **place)
+    assert "A place on the body map needs its mark" in response.content.decode()
