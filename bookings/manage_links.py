@@ -1,9 +1,9 @@
-"""Manage links and visits: a random secret opens one booking; the database keeps only its SHA-256.
+"""Manage links and access: a random secret opens one booking; the database keeps only its SHA-256.
 
-A link comes by mail and shows the time and the place. A visit is what one browser gets for half an
+A link comes by mail and shows the time and the place. Access is what one browser gets for half an
 hour, by making the booking or by a second fact: it shows the rest and may change it. Its secret, in
 a cookie, works only beside the secret in the session of that browser. Both are rows of one table,
-so that whatever ends a booking's links ends its visits in the same moment.
+so that whatever ends a booking's links ends access in the same moment.
 
 No secret is derived from anything, so it cannot be rebuilt from a booking, a clock or SECRET_KEY,
 and changing the key breaks no link.
@@ -23,7 +23,7 @@ from .models import Booking, ManageLink
 
 LIFE_AFTER_VISIT = timedelta(hours=24)
 LIFE_WITHOUT_VISIT = timedelta(days=30)  # a call-back has no visit yet
-VISIT = timedelta(minutes=30)
+ACCESS = timedelta(minutes=30)
 SESSION_KEY = "browser"
 
 
@@ -72,7 +72,7 @@ def look_up(secret, now=None):
     return link if alive else None
 
 
-# --- visits ---------------------------------------------------------------------------------------
+# --- access ---------------------------------------------------------------------------------------
 
 
 def browser_of(session):
@@ -89,7 +89,7 @@ def browser_digest(session):
 
 @transaction.atomic
 def admit(booking, session, *, mailed=False, now=None):
-    """Begin a visit of this browser and return the secret for its cookie.
+    """Give this browser access and return the secret for its cookie.
 
     ``mailed``: it began with a link out of the mailbox, which is verified so.
     """
@@ -103,39 +103,39 @@ def admit(booking, session, *, mailed=False, now=None):
         browser=_digest(browser_of(session)),
         mailed=mailed,
         issued_at=now,
-        expires_at=min(now + VISIT, _ends(booking, now)),
+        expires_at=min(now + ACCESS, _ends(booking, now)),
     )
     return secret
 
 
-def has_visited(booking, session):
+def had_access(booking, session):
     """Whether this browser was ever admitted to the booking."""
     browser = browser_digest(session)
     return bool(browser) and booking.links.filter(browser=browser).exists()
 
 
 def admit_who_made(booking, session, now=None):
-    """Admit the browser that pressed the button, at every press; None once its visit has ended.
+    """Admit the browser that pressed the button, at every press; None once its access has ended.
 
     A repeated press gets a secret of its own, because the first may be lost with its answer.
     """
     now = now or timezone.now()
-    if has_visited(booking, session):
+    if had_access(booking, session):
         browser = browser_digest(session)
         if not booking.links.valid(now).filter(browser=browser).exists():
             return None
     return admit(booking, session, now=now)
 
 
-def visited(secret, session, now=None):
-    """The row of a visit that goes on in this very browser, or None."""
+def access_of(secret, session, now=None):
+    """The row of the access that this very browser still has, or None."""
     rows = ManageLink.objects.open(now).exclude(browser="")
     return rows.filter(digest=_digest(secret), browser=browser_digest(session)).first()
 
 
 @transaction.atomic
 def leave(session, now=None):
-    """End every visit of this browser, of whatever booking, and forget its secret."""
+    """End this browser's access to whatever booking, and forget its secret."""
     browser = browser_digest(session)
     if browser:
         rows = ManageLink.objects.filter(browser=browser, revoked_at=None)
@@ -147,9 +147,9 @@ def leave(session, now=None):
 
 
 def revoke_links_of(booking, now=None, keep=None):
-    """Stop every link and visit of the booking at once; returns how many were still alive.
+    """Stop every link and all access to the booking at once; returns how many were still alive.
 
-    ``keep`` is the visit that makes the change: its browser stays, so that a second press of the
+    ``keep`` is the access that makes the change: its browser stays, so that a second press of the
     same button is answered and not refused.
     """
     alive = ManageLink.objects.filter(booking=booking, revoked_at=None)
@@ -160,7 +160,7 @@ def revoke_links_of(booking, now=None, keep=None):
 
 @transaction.atomic
 def revoke_all_links(*, by, now=None):
-    """Stop all links and visits of all bookings, as after a leak; returns how many were alive.
+    """Stop all links and all access to all bookings, as after a leak; returns how many were alive.
 
     Bookings stay as they are. Patients get a new link from the page for lost links or the desk.
     """

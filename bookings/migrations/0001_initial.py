@@ -100,7 +100,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('digest', models.CharField(max_length=64, unique=True)),
                 ('browser', models.CharField(blank=True, db_default='', default='', help_text='SHA-256 of the secret in the session of the visiting browser. Empty: a link.', max_length=64)),
-                ('mailed', models.BooleanField(db_default=True, default=True, help_text='It came, or the visit began, with a mail. Else whoever asked typed the address.')),
+                ('mailed', models.BooleanField(db_default=True, default=True, help_text='It came, or the access began, with a mail. Else whoever asked typed the address.')),
                 ('issued_at', models.DateTimeField()),
                 ('expires_at', models.DateTimeField()),
                 ('revoked_at', models.DateTimeField(blank=True, null=True)),

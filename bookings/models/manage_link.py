@@ -8,7 +8,7 @@ from .booking import Booking
 
 class ManageLinkQuerySet(models.QuerySet):
     def valid(self, at=None):
-        """Links and visits that have not ended."""
+        """Links and access that have not ended."""
         return self.filter(revoked_at=None, expires_at__gt=at or timezone.now())
 
     def open(self, at=None):
@@ -20,7 +20,7 @@ class ManageLinkQuerySet(models.QuerySet):
 
 
 class ManageLink(models.Model):
-    """One secret that opens one booking, of a link or of one browser's visit: see bookings.manage_links.
+    """One secret that opens one booking, of a link or of one browser's access: see bookings.manage_links.
 
     Only its SHA-256 is kept. Each mail carries a link of its own, so that a repeated mail never
     breaks an earlier one. All are revoked when the booking is moved or its contact changes.
@@ -38,7 +38,7 @@ class ManageLink(models.Model):
     mailed = models.BooleanField(
         default=True,
         db_default=True,
-        help_text="It came, or the visit began, with a mail. Else whoever asked typed the address.",
+        help_text="It came, or the access began, with a mail. Else whoever asked typed the address.",
     )
     issued_at = models.DateTimeField()
     expires_at = models.DateTimeField()
@@ -53,5 +53,5 @@ class ManageLink(models.Model):
         indexes = [models.Index(fields=["browser"], name="link_browser")]
 
     def __str__(self):
-        kind = "Visit" if self.browser else "Link"
+        kind = "Access" if self.browser else "Link"
         return f"{kind} of {self.booking_id}, issued {self.issued_at:%d %b %Y %H:%M}"

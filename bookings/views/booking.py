@@ -276,7 +276,7 @@ def _made_before(request, unsent):
     with suppress(ValueError):
         key = uuid.UUID(request.POST.get("key", ""))
         made = Booking.objects.made_with(key).first() if str(key) != unsent else None
-        return made if made and manage_links.has_visited(made, request.session) else None
+        return made if made and manage_links.had_access(made, request.session) else None
     return None
 
 
@@ -285,7 +285,7 @@ def _picked(answers):
 
 
 def _finish(request, booking, secret):
-    """Drop the answers and show the confirmation; ``secret`` is None where the visit has ended."""
+    """Drop the answers and show the confirmation; ``secret`` is None where the access has ended."""
     if hashed_key(uuid.UUID(patient_answers.load(request).key)) == booking.idempotency_key:
         patient_answers.forget(request)  # else they belong to another booking, in another tab
     if secret is None:
@@ -393,10 +393,10 @@ def _ask_for_call(request, answers):
 @require_safe
 def done(request):
     """The confirmation: read from the database again, so it is never shown for what is not stored."""
-    visit = manage.opened(request)
-    if not visit.proven:
+    access = manage.opened(request)
+    if not access.identified:
         return redirect("bookings:lost_link")
-    booking = visit.link.booking
+    booking = access.link.booking
     clinic = Clinic.objects.current()
     context = {
         "booking": booking,

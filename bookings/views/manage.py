@@ -2,7 +2,7 @@
 
 Opening the link trades its secret for a short-lived cookie and a clean address. Nothing changes on
 GET. Name, contact and concern stay hidden, and nothing can be changed, until a second fact is given:
-it begins a visit, as making the booking does (bookings.manage_links), and "Sign out" ends it.
+it gives access, as making the booking does (bookings.manage_links), and "Sign out" ends it.
 A request that waits for proof of its mailbox shows one button, and nothing else can be done with it.
 """
 
@@ -34,23 +34,23 @@ from . import patient_answers
 
 COOKIE = f"{settings.COOKIE_PREFIX}manage"
 COOKIE_SALT = "bookings.views.booking.manage"
-LINK = "link "  # no secret of a visit begins so
+LINK = "link "  # no secret of a browser's access begins so
 # Known addresses take longer, and nobody shall read that off the clock.
 LOST_LINK_SECONDS = 0.1
 
 
-class Visit(NamedTuple):
+class ManageAccess(NamedTuple):
     """What this browser holds: a live row or None; whether it may change the booking, or a second
     fact is still needed; whether it came out of the mailbox, or whoever asked typed the address.
     """
 
     link: ManageLink | None
-    proven: bool = False
+    identified: bool = False
     mailed: bool = False
 
 
 def remember(response, value):
-    """Keep in this browser, for half an hour, the secret of its visit, or which link it opened.
+    """Keep in this browser, for half an hour, the secret of its access, or which link it opened.
 
     The link itself is not kept, only its key: this cookie can do less than the mail.
     """
@@ -58,7 +58,7 @@ def remember(response, value):
         COOKIE,
         value,
         salt=COOKIE_SALT,
-        max_age=manage_links.VISIT,
+        max_age=manage_links.ACCESS,
         secure=settings.HTTPS,
         httponly=True,
         samesite="Lax",
@@ -68,23 +68,23 @@ def remember(response, value):
 
 
 def opened(request):
-    """The Visit of this browser."""
+    """The access of this browser."""
     try:
-        value = request.get_signed_cookie(COOKIE, salt=COOKIE_SALT, max_age=manage_links.VISIT)
+        value = request.get_signed_cookie(COOKIE, salt=COOKIE_SALT, max_age=manage_links.ACCESS)
     except (KeyError, BadSignature):
-        return Visit(None)
+        return ManageAccess(None)
     if value.startswith(LINK):
         link = ManageLink.objects.open().filter(pk=value.removeprefix(LINK), browser="").first()
-        return Visit(link, mailed=True) if link else Visit(None)
-    link = manage_links.visited(value, request.session)
-    return Visit(link, proven=True, mailed=link.mailed) if link else Visit(None)
+        return ManageAccess(link, mailed=True) if link else ManageAccess(None)
+    link = manage_links.access_of(value, request.session)
+    return ManageAccess(link, identified=True, mailed=link.mailed) if link else ManageAccess(None)
 
 
 def _opened(request):
     """The same, but nothing before the mailbox of a request is verified, except by its link."""
-    visit = opened(request)
-    unverified = visit.link and visit.link.booking.is_unverified and not visit.mailed
-    return Visit(None) if unverified else visit
+    access = opened(request)
+    unverified = access.link and access.link.booking.is_unverified and not access.mailed
+    return ManageAccess(None) if unverified else access
 
 
 def _unknown(request):
@@ -117,16 +117,16 @@ def _concern(booking):
     return card["title"] if card else _("As you told us")
 
 
-def _manage_page(request, visit, status=200, form=None, problem=""):
-    booking, clinic = visit.link.booking, Clinic.objects.current()
+def _manage_page(request, access, status=200, form=None, problem=""):
+    booking, clinic = access.link.booking, Clinic.objects.current()
     zone = times.known_zone(booking.time_zone, clinic.zone)
     return render(
         request,
         "bookings/manage.html",
         {
             "booking": booking,
-            "concern": _concern(booking) if visit.proven else "",
-            "proven": visit.proven,
+            "concern": _concern(booking) if access.identified else "",
+            "identified": access.identified,
             "form": form or SecondFactForm(),
             "problem": problem,
             "zone": zone,
@@ -161,19 +161,19 @@ def open_link(request, secret):
 @require_http_methods(["GET", "HEAD", "POST"])
 def manage(request):
     """The booking: time and place for whoever has the link, the rest after the second fact."""
-    visit = _opened(request)
-    link, proven, mailed = visit
+    access = _opened(request)
+    link, identified, mailed = access
     if link is None:
         return _unknown(request)
     if link.booking.is_unverified or link.booking.has_lapsed():
-        return _prove_page(request, visit)
+        return _verify_page(request, access)
     if request.method != "POST":
-        return _manage_page(request, visit)
+        return _manage_page(request, access)
     form = SecondFactForm(request.POST)
     if form.is_valid() and not _wrong_fact(link, form):
         secret = manage_links.admit(link.booking, request.session, mailed=mailed)
         return remember(redirect("bookings:manage"), secret)
-    return _manage_page(request, visit, status=422, form=form)
+    return _manage_page(request, access, status=422, form=form)
 
 
 def _wrong_fact(link, form):
@@ -189,13 +189,13 @@ def _wrong_fact(link, form):
     return bool(form.errors)
 
 
-def _prove_page(request, visit):
-    booking, clinic = visit.link.booking, Clinic.objects.current()
+def _verify_page(request, access):
+    booking, clinic = access.link.booking, Clinic.objects.current()
     context = {
         "booking": booking,
         "zone": times.known_zone(booking.time_zone, clinic.zone),
         "clinic_zone": clinic.zone,
-        "may_verify": visit.mailed and not booking.has_lapsed(),
+        "may_verify": access.mailed and not booking.has_lapsed(),
     }
     return render(request, "bookings/verify.html", context)
 
@@ -217,24 +217,24 @@ def verify(request):
     return redirect("bookings:manage")
 
 
-def _proven_or_redirect(request):
-    """The Visit of somebody who may change the booking, or (None, where to send them)."""
-    visit = _opened(request)
-    if visit.link is None:
+def _identified_or_redirect(request):
+    """The access of somebody who may change the booking, or (None, where to send them)."""
+    access = _opened(request)
+    if access.link is None:
         return None, _unknown(request)
-    if not visit.proven or visit.link.booking.is_unverified:
+    if not access.identified or access.link.booking.is_unverified:
         return None, redirect("bookings:manage")
-    return visit, None
+    return access, None
 
 
 @contextmanager
-def _counted(visit):
+def _counted(access):
     """Changes mail the address: where nobody has opened a link from there yet, so many a day.
 
     The change is made all the same, and answered alike.
     """
-    booking = visit.link.booking
-    if visit.mailed or not booking.email or not settings.ABUSE_LIMITS:
+    booking = access.link.booking
+    if access.mailed or not booking.email or not settings.ABUSE_LIMITS:
         yield
         return
     with rate_limits.mailing(booking.email) as may_mail:
@@ -247,22 +247,22 @@ def _counted(visit):
 @require_http_methods(["GET", "HEAD", "POST"])
 def cancel(request):
     """A page of its own, and one press."""
-    visit, answer = _proven_or_redirect(request)
-    if visit is None:
+    access, answer = _identified_or_redirect(request)
+    if access is None:
         return answer
-    link = visit.link
+    link = access.link
     booking = link.booking
     form = CancelForm(request.POST or None)
     if request.method == "POST" and booking.status == Booking.Status.CANCELLED:
         return _cancelled(request, booking)
     if request.method == "POST" and form.is_valid():
         try:
-            with _counted(visit):
+            with _counted(access):
                 booking = answers.cancel(
                     booking, by=Actor.PATIENT, reason=form.cleaned_data["reason"]
                 )
         except errors.NotAllowed as error:
-            return _manage_page(request, visit, status=409, problem=error.message)
+            return _manage_page(request, access, status=409, problem=error.message)
         return _cancelled(request, booking)
     clinic = Clinic.objects.current()
     return render(
@@ -296,20 +296,20 @@ def _cancelled(request, booking):
 @require_http_methods(["GET", "HEAD", "POST"])
 def reschedule(request):
     """Choose another time; the old one stays until the new one is stored."""
-    visit, answer = _proven_or_redirect(request)
-    if visit is None:
+    access, answer = _identified_or_redirect(request)
+    if access is None:
         return answer
-    link = visit.link
+    link = access.link
     booking, clinic, now = link.booking, Clinic.objects.current(), timezone.now()
     if not transitions.MOVE_ONLINE.allows(booking, now=now, by=Actor.PATIENT, clinic=clinic):
-        return _manage_page(request, visit, status=409)
+        return _manage_page(request, access, status=409)
     problem = ""
     if request.method == "POST":
         at = times.parse_start(request.POST.get("start"))
         try:
             if at is None:
                 raise errors.SchedulingError(_("Choose a time"))
-            with rate_limits.moving(booking), _counted(visit):
+            with rate_limits.moving(booking), _counted(access):
                 answers.reschedule(booking, start=at, by=Actor.PATIENT, link=link, now=now)
         except rate_limits.TooMany as error:
             return too_many(request, error)
@@ -334,17 +334,17 @@ def _times_page(request, booking, clinic, now, problem):
 @require_POST
 def choose(request):
     """Take one of the times that the clinic offers; the others are free at once."""
-    visit, answer = _proven_or_redirect(request)
-    if visit is None:
+    access, answer = _identified_or_redirect(request)
+    if access is None:
         return answer
-    link = visit.link
+    link = access.link
     held = {str(offered.uid): offered for offered in link.booking.offers.all()}
     try:
         if (wanted := request.POST.get("offer", "")) not in held:
             raise errors.SchedulingError(_("Choose one of the times"))
         offers.choose(link.booking, offered=held[wanted], link=link)
     except errors.SchedulingError as error:
-        return _manage_page(request, visit, status=409, problem=error.message)
+        return _manage_page(request, access, status=409, problem=error.message)
     return redirect("bookings:manage")
 
 

@@ -68,7 +68,7 @@ def booking(db, clock):
 
 
 @pytest.fixture
-def proven(client, booking):
+def identified(client, booking):
     """A browser that opened the link and gave the second fact."""
     client.get(f"/booking/{manage_links.issue(booking)}/")
     post(client, "/booking/", fact="zelda@example.org")
@@ -142,7 +142,7 @@ def test_what_does_not_open_answers_alike(client, booking):
     assert client.get("/booking/").status_code == 404
 
 
-def test_ids_of_another_booking_select_nothing(proven, booking):
+def test_ids_of_another_booking_select_nothing(identified, booking):
     """R-08: 200 combinations of a known id, its name and its place; the other one is untouched."""
     other = make_booking(
         starts_at=START + timedelta(days=1), practitioner=make_practitioner(), name="Otto Other"
@@ -154,24 +154,24 @@ def test_ids_of_another_booking_select_nothing(proven, booking):
     for name, value in product(names, values):
         header = {f"HTTP_X_{name.upper()}": str(value)}
         for page in (
-            proven.get(f"/booking/?{name}={value}", **header),
-            proven.get(f"/booking/cancel/?{name}={value}"),
-            post(proven, "/booking/reschedule/", **{name: value, "start": "x"}),
-            post(proven, f"/booking/?{name}={value}", **{name: value, "fact": other.email}),
+            identified.get(f"/booking/?{name}={value}", **header),
+            identified.get(f"/booking/cancel/?{name}={value}"),
+            post(identified, "/booking/reschedule/", **{name: value, "start": "x"}),
+            post(identified, f"/booking/?{name}={value}", **{name: value, "fact": other.email}),
         ):
             assert b"Otto Other" not in page.content
             tried += 1
-    cookie = proven.cookies["manage"].value
+    cookie = identified.cookies["manage"].value
     for forged in (f"{link.pk}:1", cookie.replace(cookie.split(":")[0], str(link.pk), 1)):
-        proven.cookies["manage"] = forged
-        assert proven.get("/booking/").status_code == 404
-        assert post(proven, "/booking/cancel/", reason="").status_code == 404
+        identified.cookies["manage"] = forged
+        assert identified.get("/booking/").status_code == 404
+        assert post(identified, "/booking/cancel/", reason="").status_code == 404
     assert tried >= 200
     assert state() == before
 
 
 @pytest.mark.parametrize("number", [200, pytest.param(1000, marks=pytest.mark.night)])
-def test_scanners_change_nothing(client, proven, booking, tally, number):
+def test_scanners_change_nothing(client, identified, booking, tally, number):
     """R-10: GET, HEAD, OPTIONS and prefetch of every address that a mail or page links to."""
     secret = manage_links.issue(booking)
     before = state()
@@ -294,17 +294,17 @@ def test_walk(client, booking, settings, tally):
 # --- R-14: keys and leaks -------------------------------------------------------------------------
 
 
-def test_links_and_visits_survive_a_new_key(proven, booking, settings):
+def test_links_and_visits_survive_a_new_key(identified, booking, settings):
     """R-14: links do not depend on the key; open visits live on while the old key is a fallback."""
     secret, old = manage_links.issue(booking), settings.SECRET_KEY
     settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "n" * 64, [old]
-    assert "Zelda Quill" in proven.get("/booking/").content.decode()
+    assert "Zelda Quill" in identified.get("/booking/").content.decode()
     settings.SECRET_KEY_FALLBACKS = []
-    assert proven.get("/booking/").status_code == 404
-    assert proven.get(f"/booking/{secret}/").status_code == 302
+    assert identified.get("/booking/").status_code == 404
+    assert identified.get(f"/booking/{secret}/").status_code == 302
 
 
-def test_revoke_links(proven, booking, client):
+def test_revoke_links(identified, booking, client):
     """R-14: one command ends every link and every open visit; a new link can be had at once."""
     secrets = [manage_links.issue(make_booking()) for _ in range(5)] + [manage_links.issue(booking)]
     alive = ManageLink.objects.filter(revoked_at=None).count()
@@ -312,8 +312,8 @@ def test_revoke_links(proven, booking, client):
     call_command("revoke_links", stdout=output)
     assert output.getvalue() == f"{alive} links revoked.\n"
     assert not [secret for secret in secrets if manage_links.look_up(secret)]
-    assert proven.get("/booking/").status_code == 404
-    assert post(proven, "/booking/cancel/", reason="").status_code == 404
+    assert identified.get("/booking/").status_code == 404
+    assert post(identified, "/booking/cancel/", reason="").status_code == 404
     event = AuditEvent.objects.get(action="links.revoked")
     assert (event.actor_label, event.details) == ("system", {"number": alive})
     booking.refresh_from_db()

@@ -46,7 +46,7 @@ def opened(client, booking):
 
 
 @pytest.fixture
-def proven(opened):
+def identified(opened):
     assert opened.post("/booking/", {"fact": "zelda@example.org"}).url == "/booking/"
     return opened
 
@@ -115,97 +115,102 @@ def test_get_changes_nothing(client, booking):
     assert not AuditEvent.objects.exists()
 
 
-def test_cancel_in_two_presses(proven, booking):
-    page = proven.get("/booking/cancel/").content.decode()
+def test_cancel_in_two_presses(identified, booking):
+    page = identified.get("/booking/cancel/").content.decode()
     assert "Yes, cancel it" in page
-    response = proven.post("/booking/cancel/", {"reason": ""})
+    response = identified.post("/booking/cancel/", {"reason": ""})
     assert "is cancelled" in response.content.decode()
     booking.refresh_from_db()
     assert (booking.status, booking.cancelled_by) == ("cancelled", "patient")
     assert Message.objects.filter(kind="cancelled").count() == 1
 
 
-def test_a_cancelled_booking_says_so_and_takes_no_more(proven, booking):
+def test_a_cancelled_booking_says_so_and_takes_no_more(identified, booking):
     """R-07"""
     secret = manage_links.issue(booking)
-    proven.post("/booking/cancel/", {"reason": "x"})
-    again = proven.post("/booking/cancel/", {"reason": "x"})
+    identified.post("/booking/cancel/", {"reason": "x"})
+    again = identified.post("/booking/cancel/", {"reason": "x"})
     assert again.status_code == 200
     assert "is cancelled" in again.content.decode()
-    assert proven.get(f"/booking/{secret}/").url == "/booking/"
-    page = proven.get("/booking/").content.decode()
+    assert identified.get(f"/booking/{secret}/").url == "/booking/"
+    page = identified.get("/booking/").content.decode()
     assert "Cancelled" in page
     for gone in ("/booking/cancel/", "/booking/reschedule/", "/booking/reminders/"):
         assert gone not in page
     for hidden in HIDDEN:
         assert hidden not in page, "the link alone tells as little as ever"
     later = (START + timedelta(hours=1)).isoformat()
-    assert proven.post("/booking/reschedule/", {"start": later}).status_code in (302, 409)
+    assert identified.post("/booking/reschedule/", {"start": later}).status_code in (302, 409)
     booking.refresh_from_db()
     assert (booking.status, booking.starts_at) == ("cancelled", START)
     assert Message.objects.filter(kind="cancelled").count() == 1
 
 
-def test_move(proven, booking):
-    page = proven.get("/booking/reschedule/").content.decode()
+def test_move(identified, booking):
+    page = identified.get("/booking/reschedule/").content.decode()
     assert "Choose another time" in page
-    assert proven.post("/booking/reschedule/", {"start": "2027-01-07T17:30:00Z"}).url == "/booking/"
+    assert (
+        identified.post("/booking/reschedule/", {"start": "2027-01-07T17:30:00Z"}).url
+        == "/booking/"
+    )
     booking.refresh_from_db()
     assert booking.starts_at == datetime(2027, 1, 7, 17, 30, tzinfo=UTC)
     assert booking.status == "pending"
-    assert "Thursday 7 January" in proven.get("/booking/").content.decode(), "still signed in to it"
+    assert "Thursday 7 January" in identified.get("/booking/").content.decode(), (
+        "still signed in to it"
+    )
 
 
-def test_an_answer_is_promised_before_the_visit(proven, booking):
+def test_an_answer_is_promised_before_the_visit(identified, booking):
     Booking.objects.update(
         status="pending", confirmed_at=None, created_at=START - timedelta(hours=3)
     )
-    page = proven.get("/booking/").content.decode()
+    page = identified.get("/booking/").content.decode()
     assert "We will e-mail you by Wednesday 6 January, 09:00" in page
     Booking.objects.update(created_at=START - timedelta(hours=30))
-    page = proven.get("/booking/").content.decode()
+    page = identified.get("/booking/").content.decode()
     assert "We will e-mail you by Wednesday 6 January, 03:00" in page
 
 
-def test_another_zone_can_be_chosen_to_move_in(proven, booking):
-    page = proven.get("/booking/reschedule/?zone=Asia/Kolkata").content.decode()
+def test_another_zone_can_be_chosen_to_move_in(identified, booking):
+    page = identified.get("/booking/reschedule/?zone=Asia/Kolkata").content.decode()
     assert 'value="Asia/Kolkata" selected' in page
     assert 'value="America/Los_Angeles"' in page
     assert "Kolkata time" in page
 
 
-def test_a_second_press_of_a_move_is_answered(proven, booking):
+def test_a_second_press_of_a_move_is_answered(identified, booking):
     """Its browser may not have seen the first answer, nor the cookie that came with it."""
-    cookie = proven.cookies["manage"].value
+    cookie = identified.cookies["manage"].value
     for _ in range(2):
-        proven.cookies["manage"] = cookie
-        moved = proven.post("/booking/reschedule/", {"start": "2027-01-07T17:30:00Z"})
+        identified.cookies["manage"] = cookie
+        moved = identified.post("/booking/reschedule/", {"start": "2027-01-07T17:30:00Z"})
         assert (moved.status_code, moved.url) == (302, "/booking/")
     booking.refresh_from_db()
     assert booking.sequence == 1
     assert Message.objects.filter(kind="received").count() == 1
-    proven.cookies["manage"] = cookie
-    assert "Thursday 7 January" in proven.get("/booking/").content.decode()
+    identified.cookies["manage"] = cookie
+    assert "Thursday 7 January" in identified.get("/booking/").content.decode()
 
 
-def test_a_refused_move_says_why_and_keeps_the_old_time(proven, booking):
+def test_a_refused_move_says_why_and_keeps_the_old_time(identified, booking):
     make_booking(practitioner=booking.practitioner, starts_at=START + timedelta(hours=1))
     for start in ("2027-01-06T18:00:00Z", "x", "2027-01-01T17:00:00Z"):
-        response = proven.post("/booking/reschedule/", {"start": start})
+        response = identified.post("/booking/reschedule/", {"start": start})
         assert response.status_code == 409
         assert "There is a problem" in response.content.decode()
     booking.refresh_from_db()
     assert (booking.starts_at, booking.status) == (START, "booked")
 
 
-def test_the_deadline_is_shown_and_enforced(proven, booking, clock):
-    assert "13:00" not in proven.get("/booking/").content.decode()
-    assert "Wednesday 6 January, 05:00" in proven.get("/booking/").content.decode()
+def test_the_deadline_is_shown_and_enforced(identified, booking, clock):
+    assert "13:00" not in identified.get("/booking/").content.decode()
+    assert "Wednesday 6 January, 05:00" in identified.get("/booking/").content.decode()
     clock.move_to(START - timedelta(hours=3))
-    proven.get(f"/booking/{manage_links.issue(booking)}/")
-    proven.post("/booking/", {"fact": "0177"})
-    assert "too late" in proven.get("/booking/").content.decode()
-    response = proven.post("/booking/cancel/", {"reason": ""})
+    identified.get(f"/booking/{manage_links.issue(booking)}/")
+    identified.post("/booking/", {"fact": "0177"})
+    assert "too late" in identified.get("/booking/").content.decode()
+    response = identified.post("/booking/cancel/", {"reason": ""})
     assert response.status_code == 409
     booking.refresh_from_db()
     assert booking.status == "booked"
@@ -229,13 +234,13 @@ def test_every_altered_letter_is_refused(client, booking):
         assert client.get(f"/booking/{altered}/").status_code == 404
 
 
-def test_another_bookings_ids_change_nothing(proven, booking):
+def test_another_bookings_ids_change_nothing(identified, booking):
     """R-08: the link selects the booking, never an id in the request."""
     other = make_booking(starts_at=START + timedelta(days=1), practitioner=make_practitioner())
     for key in ("id", "pk", "booking", "booking_id", "reference", "uid", "link"):
         for value in (other.pk, other.reference, str(other.uid)):
-            proven.post(f"/booking/reschedule/?{key}={value}", {key: value, "start": "x"})
-            assert other.name not in proven.get(f"/booking/?{key}={value}").content.decode()
+            identified.post(f"/booking/reschedule/?{key}={value}", {key: value, "start": "x"})
+            assert other.name not in identified.get(f"/booking/?{key}={value}").content.decode()
     other.refresh_from_db()
     assert other.status == "booked"
 
@@ -318,8 +323,8 @@ def test_lost_link_never_tells_whether_an_address_is_known(client, booking):
     assert Message.objects.filter(kind="link").count() <= 3
 
 
-def test_bookings_are_never_deleted(proven, booking):
-    proven.post("/booking/cancel/", {"reason": ""})
+def test_bookings_are_never_deleted(identified, booking):
+    identified.post("/booking/cancel/", {"reason": ""})
     assert Booking.objects.filter(pk=booking.pk).exists()
 
 
@@ -327,7 +332,7 @@ def test_bookings_are_never_deleted(proven, booking):
 
 
 @pytest.fixture
-def offered(proven, booking):
+def offered(identified, booking):
     booking.status = "pending"
     booking.save()
     times = [(START + timedelta(hours=hours), booking.practitioner) for hours in (1, 2, 3)]
@@ -335,14 +340,14 @@ def offered(proven, booking):
     return booking.offers.order_by("starts_at")
 
 
-def test_an_offered_time_is_taken_with_one_press(proven, booking, offered):
-    page = proven.get("/booking/").content.decode()
+def test_an_offered_time_is_taken_with_one_press(identified, booking, offered):
+    page = identified.get("/booking/").content.decode()
     assert "The clinic offers you these times" in page
     assert page.count('name="offer"') == 3
-    assert proven.post("/booking/choose/", {"offer": offered[1].uid}).url == "/booking/"
+    assert identified.post("/booking/choose/", {"offer": offered[1].uid}).url == "/booking/"
     booking.refresh_from_db()
     assert (booking.status, booking.starts_at) == ("booked", START + timedelta(hours=2))
-    assert "offers you" not in proven.get("/booking/").content.decode()
+    assert "offers you" not in identified.get("/booking/").content.decode()
 
 
 def test_offers_are_seen_but_not_taken_without_the_second_fact(opened, booking):
@@ -359,23 +364,23 @@ def test_offers_are_seen_but_not_taken_without_the_second_fact(opened, booking):
 
 
 @pytest.mark.parametrize("wanted", ["", "x", "00000000-0000-0000-0000-000000000000", "\x00"])
-def test_an_unknown_offer_says_so(proven, booking, offered, wanted):
-    response = proven.post("/booking/choose/", {"offer": wanted})
+def test_an_unknown_offer_says_so(identified, booking, offered, wanted):
+    response = identified.post("/booking/choose/", {"offer": wanted})
     assert response.status_code == 409
     assert "Choose one of the times" in response.content.decode()
 
 
-def test_an_ended_offer_says_so(proven, booking, offered, clock):
+def test_an_ended_offer_says_so(identified, booking, offered, clock):
     uid = offered[0].uid
     Booking.objects.filter(offered_for=booking).update(hold_until=NOW)
-    response = proven.post("/booking/choose/", {"offer": uid})
+    response = identified.post("/booking/choose/", {"offer": uid})
     assert response.status_code == 409
     assert "This offer has ended" in response.content.decode()
 
 
-def test_a_second_press_on_an_offer_is_answered(proven, booking, offered):
-    cookie, uid = proven.cookies["manage"].value, offered[1].uid
+def test_a_second_press_on_an_offer_is_answered(identified, booking, offered):
+    cookie, uid = identified.cookies["manage"].value, offered[1].uid
     for _ in range(2):
-        proven.cookies["manage"] = cookie
-        assert proven.post("/booking/choose/", {"offer": uid}).url == "/booking/"
+        identified.cookies["manage"] = cookie
+        assert identified.post("/booking/choose/", {"offer": uid}).url == "/booking/"
     assert Message.objects.filter(kind="confirmed", booking=booking).count() == 1

@@ -240,11 +240,11 @@ def test_signing_out_takes_a_press_and_a_token(made):
 def test_looking_writes_nothing(made):
     """Of the one who booked, of one who opened the link, and of one who gave the second fact."""
     secret = manage_links.issue(Booking.objects.get())
-    opened, proven = FormClient(), FormClient()
-    for browser in (opened, proven):
+    opened, identified = FormClient(), FormClient()
+    for browser in (opened, identified):
         browser.get(f"/booking/{secret}/")
-    proven.post("/booking/", {"fact": "0177"})
-    for browser in (made, opened, proven):
+    identified.post("/booking/", {"fact": "0177"})
+    for browser in (made, opened, identified):
         for path in (*PAGES, f"/booking/{secret}/"):
             with CaptureQueriesContext(connection) as captured:
                 browser.get(path)
