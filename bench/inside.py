@@ -88,7 +88,7 @@ def _at_step_two():
     answers = patient_answers.Answers(
         condition=OTHER,
         visit_type="in_person",
-        signs_read=OTHER,
+        red_flags_read=OTHER,
         asked=editions.emergency_signs(None).edition.pk,
     )
     session[patient_answers.SESSION_KEY] = asdict(answers)

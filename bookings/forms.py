@@ -55,7 +55,7 @@ class ConcernForm(forms.Form):
         ]
 
 
-class SignsForm(forms.Form):
+class RedFlagsForm(forms.Form):
     """The emergency signs: nothing is chosen beforehand."""
 
     signs = forms.ChoiceField(

@@ -79,17 +79,17 @@ def unasked():
     Those from before this was kept (NULL) are left out, and what the desk entered as agreed
     elsewhere ([]).
     """
-    rows = Booking.objects.exclude(asked_signs=None).select_related("asked_edition__page")
+    rows = Booking.objects.exclude(asked_red_flags=None).select_related("asked_edition__page")
     rows = rows.annotate(gate=F("asked_edition__document__gate")).defer("asked_edition__document")
     for booking in rows.order_by("pk").iterator(CHUNK):
         asked = booking.asked_edition
-        if asked is None and not booking.asked_signs:
+        if asked is None and not booking.asked_red_flags:
             right = booking.source == Source.DESK
         else:
             signed = asked and asked.signed_at and asked.published_at
             theirs = asked and asked.page.condition_id == booking.condition_id
             general = asked and asked.kind == Page.Kind.GUIDE and booking.source == Source.DESK
-            right = signed and (theirs or general) and booking.asked_signs == booking.gate
+            right = signed and (theirs or general) and booking.asked_red_flags == booking.gate
         if not right:
             yield booking.reference
 

@@ -10,7 +10,7 @@ urlpatterns = [
     path("", home.home, name="home"),
     # /book/…: the steps
     path("book/", booking.start, name="start"),
-    path("book/signs/", booking.signs, name="signs"),
+    path("book/signs/", booking.red_flags, name="signs"),
     path("book/urgent/", booking.urgent, name="urgent"),
     path("book/time/", booking.time, name="time"),
     *(

@@ -298,15 +298,15 @@ class BookingAdmin(OfferedLookups, OwnRows, admin.ModelAdmin):
     @admin.display(description="danger signs")
     def danger_signs(self, booking):
         """Which signs were asked before it was made, and in whose signed words."""
-        if booking.asked_signs is None:
+        if booking.asked_red_flags is None:
             return "Not recorded"
-        if not booking.asked_signs:
+        if not booking.asked_red_flags:
             return "Danger signs not asked here: it was agreed elsewhere"
         asked = booking.asked_edition
         words = f"Asked, from {asked}"
         if booking.condition_id and asked.kind == Page.Kind.GUIDE:
             words += ". The concern had no signed signs on the site, so these are the general ones"
-        signs = format_html_join("", "<br>• {}", ((sign,) for sign in booking.asked_signs))
+        signs = format_html_join("", "<br>• {}", ((sign,) for sign in booking.asked_red_flags))
         return format_html("{}:{}", words, signs)
 
     @admin.display(description="asked")

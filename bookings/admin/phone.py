@@ -25,7 +25,7 @@ from conditions.models import Condition
 
 CHOICES = ("condition", "visit_type", "practitioner", "start", "day", "key")
 DETAILS = ("name", "email", "phone", "language", "message", "call_when", "consent")
-SIGNS = ("signs", "edition")  # answered anew each time
+RED_FLAGS = ("signs", "edition")  # answered anew each time
 READ_OUT = ("none", "I read them out. The caller has none of them.")
 ELSEWHERE = ("elsewhere", "The appointment was agreed elsewhere. Danger signs are not asked here.")
 LONGEST = 1000  # characters of an answer that is carried from page to page
@@ -82,7 +82,9 @@ def book(model_admin, request):
     if request.method != "POST":
         answers = _start_again(model_admin, request)
         return _choose(model_admin, request, ChoiceForm(initial=answers), answers)
-    answers = {name: request.POST.get(name, "")[:LONGEST] for name in (*CHOICES, *DETAILS, *SIGNS)}
+    answers = {
+        name: request.POST.get(name, "")[:LONGEST] for name in (*CHOICES, *DETAILS, *RED_FLAGS)
+    }
     choice = ChoiceForm(answers)
     step = request.POST.get("step")
     if not choice.is_valid() or step not in ("details", "call", "book", "book_call"):
@@ -161,7 +163,7 @@ def _choose(model_admin, request, form, answers):
 
 def _details_page(model_admin, request, form, choice, answers, **context):
     condition = choice.cleaned_data["condition"]
-    asked = _signs(condition)
+    asked = _red_flags(condition)
     return _page(
         model_admin,
         request,
@@ -178,14 +180,14 @@ def _details_page(model_admin, request, form, choice, answers, **context):
     )
 
 
-def _signs(condition):
+def _red_flags(condition):
     """What to read out before anything else; the general signs for a concern without its own."""
     return editions.emergency_signs(condition, or_general=True)
 
 
 def _form(form_class, choice, answers, clinic, posted, **options):
     options["languages"] = clinic.spoken_languages
-    asked = _signs(choice.cleaned_data["condition"])
+    asked = _red_flags(choice.cleaned_data["condition"])
     if posted:
         return _for_the_phone(form_class(answers, **options), asked)
     initial = {name: answers[name] for name in DETAILS if answers[name]}
@@ -221,7 +223,7 @@ def _book(model_admin, request, choice, answers, posted):
                 _wanted(choice, form, answers, start=start, practitioner=who),
                 by=request.user,
             )
-        except errors.SignsChanged as error:
+        except errors.RedFlagsChanged as error:
             form.add_error("signs", error.message)
         except errors.SchedulingError as error:
             messages.error(request, error.message)
@@ -246,7 +248,7 @@ def _call_back(model_admin, request, choice, answers, posted):
                 _wanted(choice, form, answers),
                 by=request.user,
             )
-        except errors.SignsChanged as error:
+        except errors.RedFlagsChanged as error:
             form.add_error("signs", error.message)
         except errors.SchedulingError as error:
             messages.error(request, error.message)

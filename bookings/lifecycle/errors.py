@@ -23,7 +23,7 @@ class NotAllowed(SchedulingError):
     """The booking's status or a policy deadline does not allow it."""
 
 
-class SignsChanged(NotAllowed):
+class RedFlagsChanged(NotAllowed):
     """Other emergency signs are signed now than the ones that were asked."""
 
     default = _("The emergency signs for this concern have changed. Please read them again.")

@@ -14,7 +14,7 @@ from django.db import IntegrityError, transaction
 from bookings import times
 from bookings.availability.search import SlotSearch
 from bookings.availability.slots import Slot
-from bookings.lifecycle.errors import NotAllowed, SignsChanged, SlotTaken
+from bookings.lifecycle.errors import NotAllowed, RedFlagsChanged, SlotTaken
 from bookings.messaging import queue
 from bookings.models import Booking, Message
 from clinic import audit
@@ -30,12 +30,12 @@ Kind = Message.Kind
 
 
 def require_asked(condition: Condition | None, asked: EmergencySigns, *, source: str) -> dict:
-    """The columns that keep which emergency signs were asked, an EmergencySigns.
+    """Return the columns that keep which emergency signs were asked.
 
     Raises NotAllowed, with words for people, when this cannot be booked: patients are asked the
     signs of their concern. The desk may ask the general ones where a concern has none, or enter
-    what was agreed elsewhere, with nothing asked here. Raises SignsChanged when they are not those
-    of today.
+    what was agreed elsewhere, with nothing asked here. Raises RedFlagsChanged when they are not
+    those of today.
     """
     by_desk = source == Booking.Source.DESK
     agreed_elsewhere = by_desk and not asked
@@ -43,8 +43,8 @@ def require_asked(condition: Condition | None, asked: EmergencySigns, *, source:
     current = agreed_elsewhere or editions.still_ask(asked, condition, or_general=by_desk)
     if not (taken and current):
         why = editions.why_not_bookable(condition)
-        raise NotAllowed(str(why)) if why and not by_desk else SignsChanged
-    return {"asked_edition": asked.edition, "asked_signs": list(asked.signs)}
+        raise NotAllowed(str(why)) if why and not by_desk else RedFlagsChanged
+    return {"asked_edition": asked.edition, "asked_red_flags": list(asked.signs)}
 
 
 def lock_booking(booking: Booking) -> Booking:

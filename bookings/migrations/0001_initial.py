@@ -78,7 +78,7 @@ class Migration(migrations.Migration):
                 ('cancelled_by', models.CharField(blank=True, choices=[('patient', 'Patient'), ('clinic', 'Clinic'), ('system', 'Time limit')], max_length=8)),
                 ('cancel_reason', models.CharField(blank=True, max_length=200)),
                 ('sequence', models.PositiveIntegerField(default=0, editable=False)),
-                ('asked_signs', models.JSONField(blank=True, editable=False, help_text='The emergency signs that were asked. []: not asked here; empty: not recorded.', null=True)),
+                ('asked_red_flags', models.JSONField(blank=True, editable=False, help_text='The emergency signs that were asked. []: not asked here; empty: not recorded.', null=True)),
                 ('staff_note', models.TextField(blank=True, max_length=1000)),
                 ('kept_days_after_visit', models.PositiveSmallIntegerField(blank=True, editable=False, help_text="The clinic's period when it was made; empty: the present one.", null=True)),
                 ('kept_days_after_cancelled', models.PositiveSmallIntegerField(blank=True, editable=False, help_text='As above.', null=True)),

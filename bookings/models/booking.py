@@ -266,7 +266,7 @@ class Booking(models.Model):
         db_index=False,  # an edition is never deleted, and nobody asks for its bookings
         help_text="The signed text that the emergency signs were asked from.",
     )
-    asked_signs = models.JSONField(
+    asked_red_flags = models.JSONField(
         null=True,
         blank=True,
         editable=False,
@@ -289,7 +289,7 @@ class Booking(models.Model):
         "name", "email", "phone", "message", "call_when", "spoken_language", "time_zone",
         "promised_times", "cancel_reason", "staff_note", "idempotency_key", "request_digest",
     )  # fmt: skip
-    NOT_PERSONAL = ("reference", "language", "consent_version", "asked_signs")
+    NOT_PERSONAL = ("reference", "language", "consent_version", "asked_red_flags")
 
     objects = BookingQuerySet.as_manager()
 

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from bookings import manage_links, rate_limits, times
 from bookings.availability import week
 from bookings.availability.search import SlotSearch
-from bookings.forms import CONSENT_VERSION, OTHER, CallbackForm, ConcernForm, SignsForm
+from bookings.forms import CONSENT_VERSION, OTHER, CallbackForm, ConcernForm, RedFlagsForm
 from bookings.lifecycle import errors, requests
 from bookings.messaging import queue
 from bookings.models import Booking, hashed_key
@@ -41,8 +41,10 @@ def _instead(request, answers, step=None):
         return redirect("bookings:start")
     if answers.condition and (why := editions.why_not_bookable(condition)):
         return _closed(request, answers, why)
-    if answers.signs_read and not editions.still_ask(editions.asked_in(answers.asked), condition):
-        answers.signs_read = ""
+    if answers.red_flags_read and not editions.still_ask(
+        editions.asked_in(answers.asked), condition
+    ):
+        answers.red_flags_read = ""
     if step and step.may_open(answers):
         return None
     return _to_next(answers)
@@ -121,7 +123,7 @@ def start(request):
         answers.visit_type = form.cleaned_data["visit_type"]
         answers.began = answers.began or timezone.now().timestamp()
         patient_answers.save(request, answers)
-        return redirect(steps.SIGNS.address)  # also when they were answered before
+        return redirect(steps.RED_FLAGS.address)  # also when they were answered before
     if not form.fields["condition"].choices:
         # Who only opens the page asked for nothing that was refused.
         status = 409 if request.method == "POST" else 200
@@ -131,22 +133,22 @@ def start(request):
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-def signs(request):
+def red_flags(request):
     """Nobody in an emergency is sent to a calendar."""
     answers = patient_answers.load(request)
-    answers.signs_read = ""  # they can be read and answered again
-    if instead := _instead(request, answers, steps.SIGNS):
+    answers.red_flags_read = ""  # they can be read and answered again
+    if instead := _instead(request, answers, steps.RED_FLAGS):
         return instead
     asked = editions.emergency_signs(_condition(answers))
-    form = SignsForm(request.POST or None, asked=asked)
+    form = RedFlagsForm(request.POST or None, asked=asked)
     if request.method == "POST" and form.is_valid():
         if form.cleaned_data["signs"] == "yes":
             patient_answers.forget(request)
             return redirect("bookings:urgent")
-        answers.signs_read, answers.asked = answers.condition, asked.edition.pk
+        answers.red_flags_read, answers.asked = answers.condition, asked.edition.pk
         patient_answers.save(request, answers)
         return _to_next(answers)
-    return _page(request, steps.SIGNS, answers, form=form, asked=asked)
+    return _page(request, steps.RED_FLAGS, answers, form=form, asked=asked)
 
 
 @require_safe

@@ -17,7 +17,7 @@ class Answers:
 
     condition: str = ""  # slug, forms.OTHER, or not answered
     visit_type: str = ""
-    signs_read: str = ""  # the concern whose emergency signs were answered with "none"
+    red_flags_read: str = ""  # the concern whose emergency signs were answered with "none"
     asked: int = 0  # the key of the edition in which these signs stood
     start: str = ""  # ISO 8601 instant
     practitioner: str = ""  # slug, or any

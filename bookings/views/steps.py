@@ -57,12 +57,12 @@ class Step:
 
 
 START = Step("start", _("your concern"), lambda given: bool(given.condition and given.visit_type))
-SIGNS = Step("signs", _("your concern"), lambda given: given.signs_read == given.condition)
+RED_FLAGS = Step("signs", _("your concern"), lambda given: given.red_flags_read == given.condition)
 TIME = Step("time", _("choose a time"), lambda given: bool(given.start))
 DETAILS = Step("details", _("your details"), form=details_form)
 CHECK = Step("check", _("check and book"), lambda given: False)
 
-STEPS = (START, SIGNS, TIME, DETAILS, CHECK)
+STEPS = (START, RED_FLAGS, TIME, DETAILS, CHECK)
 
 
 def numbered() -> list["_StrPromise"]:

@@ -100,7 +100,7 @@ def test_the_signs_that_were_signed_are_asked_and_kept(client, concern):
     assert re.findall(r"<li>(No air|A stroke)</li>", page) == ["No air", "A stroke"]
     client.post("/book/check/", {"key": key_of(answer(client))})
     booking = Booking.objects.get()
-    assert booking.asked_signs == ["No air", "A stroke"]
+    assert booking.asked_red_flags == ["No air", "A stroke"]
     assert booking.asked_edition.page.condition == concern
 
 
@@ -108,7 +108,7 @@ def test_a_call_back_keeps_them_too(client, concern, general):
     answer(client, until="time", condition="other")
     client.post("/book/call/", CALL)
     booking = Booking.objects.get()
-    assert (booking.asked_edition, booking.asked_signs) == (general, ["Chest pain"])
+    assert (booking.asked_edition, booking.asked_red_flags) == (general, ["Chest pain"])
 
 
 def test_a_concern_without_signs_is_not_offered(client, concern):
@@ -197,7 +197,7 @@ def test_signs_that_changed_meanwhile_are_asked_again(client, concern):
     assert "A new one" in client.get("/book/signs/").content.decode()
     assert client.post("/book/signs/", {"signs": "none"}).url == "/book/check/"
     client.post("/book/check/", {"key": key})
-    assert Booking.objects.get().asked_signs == ["No air", "A stroke", "A new one"]
+    assert Booking.objects.get().asked_red_flags == ["No air", "A stroke", "A new one"]
 
 
 def test_none_of_these_holds_for_the_signs_that_were_shown(client, concern):
@@ -231,7 +231,7 @@ def test_the_verbs_refuse_what_cannot_be_asked(concern, verb):
     other = asked_of(make_concern(signs=["Not yours"]))
     asked = editions.emergency_signs(concern)
     for wrong in (EmergencySigns(), other, EmergencySigns(asked.edition, ("Made up",))):
-        with pytest.raises(errors.SignsChanged):
+        with pytest.raises(errors.RedFlagsChanged):
             verb(concern, wrong)
     withdraw(concern)
     with pytest.raises(errors.NotAllowed, match="cannot be booked here"):
@@ -243,7 +243,7 @@ def test_the_verbs_refuse_what_cannot_be_asked(concern, verb):
 
 def test_the_general_signs_are_for_the_desk_where_a_concern_has_none(concern, general):
     floor = EmergencySigns(general, ("Chest pain",))
-    with pytest.raises(errors.SignsChanged):
+    with pytest.raises(errors.RedFlagsChanged):
         ask(concern, floor, source="desk")
     withdraw(concern)
     with pytest.raises(errors.NotAllowed):
@@ -268,7 +268,7 @@ def test_what_is_booked_goes_on_when_the_signs_are_gone(concern, general):
     answers.cancel(waiting, by="patient")
     offered.refresh_from_db()
     assert offered.status == "booked"
-    assert offered.asked_signs == ["No air", "A stroke"]
+    assert offered.asked_red_flags == ["No air", "A stroke"]
 
 
 # --- what patients read ---------------------------------------------------------------------------
@@ -356,7 +356,7 @@ def test_what_was_agreed_elsewhere_is_entered_before_anything_is_signed(desk, co
     assert phone(desk, "book", signs="none").status_code == 422
     assert phone(desk, "book", signs="elsewhere").status_code == 302
     booking = Booking.objects.get()
-    assert (booking.asked_edition, booking.asked_signs) == (None, [])
+    assert (booking.asked_edition, booking.asked_red_flags) == (None, [])
     assert "Danger signs not asked here" in told(desk)
 
 
@@ -376,8 +376,8 @@ def test_the_desk_reads_signs_again_that_changed_meanwhile(desk, concern):
 @pytest.mark.parametrize(
     "values",
     [
-        {"asked_edition": None, "asked_signs": []},
-        {"asked_signs": ["No air"]},
+        {"asked_edition": None, "asked_red_flags": []},
+        {"asked_red_flags": ["No air"]},
         {"condition": None},
     ],
     ids=["asked nothing", "asked less", "asked about another concern"],
@@ -388,5 +388,5 @@ def test_the_invariants_find_what_was_not_asked(concern, values):
     assert list(invariants.unasked()) == []
     Booking.objects.filter(pk=booking.pk).update(**values)
     assert list(invariants.unasked()) == [booking.reference]
-    Booking.objects.filter(pk=booking.pk).update(asked_edition=None, asked_signs=None)
+    Booking.objects.filter(pk=booking.pk).update(asked_edition=None, asked_red_flags=None)
     assert list(invariants.unasked()) == [], "older than the record"

@@ -15,7 +15,7 @@ def test_every_column_that_can_hold_text_is_declared():
 
 
 def test_a_new_column_is_missed(monkeypatch):
-    monkeypatch.setattr(Booking, "NOT_PERSONAL", ("reference", "language", "asked_signs"))
+    monkeypatch.setattr(Booking, "NOT_PERSONAL", ("reference", "language", "asked_red_flags"))
     assert list(personal_data.undeclared()) == ["bookings.booking.consent_version"]
     monkeypatch.delattr(Clinic, "PERSONAL")
     assert "clinic.clinic.street" in list(personal_data.undeclared())

@@ -81,19 +81,6 @@ def book(client, **steps):
 # --- the way through ------------------------------------------------------------------------------
 
 
-def test_a_booking_keeps_the_language_of_the_page_that_made_it(client, concern, settings):
-    settings.LANGUAGES = [("en", "English"), ("de", "Deutsch")]
-    key = key_of(answer(client))
-    client.post("/de/book/check/", {"key": key})
-    assert Booking.objects.get().language == "de"
-    client.post("/book/", {"condition": "jaw-pain", "visit_type": "in_person"})
-    client.post("/book/signs/", {"signs": "none"})
-    client.post("/de/book/call/", PERSON | {"call_when": "Mornings"})
-    assert set(Booking.objects.values_list("language", "status")) == {
-        ("de", "pending"), ("de", "waitlist"),
-    }  # fmt: skip
-
-
 def test_the_whole_way(client, concern):
     response = book(client)
     assert response.url == "/book/done/"

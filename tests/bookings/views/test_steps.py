@@ -14,7 +14,7 @@ from tests.factories import make_clinic, make_gate, make_practitioner
 # What is answered, step by step: a second opinion on the list, edited on purpose.
 ANSWERED = {
     "start": {"condition": "other", "visit_type": "video"},
-    "signs": {"signs_read": "other"},
+    "signs": {"red_flags_read": "other"},
     "time": {"start": "2027-01-04T17:00:00Z"},
     "details": {"said": {"details": {"name": "Pat"}}},
     "check": {},
