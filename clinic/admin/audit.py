@@ -21,25 +21,24 @@ class RecordsChanges:
     """
 
     def log_addition(self, request, obj, message):
-        self._record(request, obj, "added", message)
+        self.record_edit(request, obj, "added", _fields(message))
         return super().log_addition(request, obj, message)
 
     def log_change(self, request, obj, message):
-        self._record(request, obj, "changed", message)
+        self.record_edit(request, obj, "changed", _fields(message))
         return super().log_change(request, obj, message)
-
-    def _record(self, request, obj, what, message):
-        audit.record(_action(obj, what), obj, by=request.user, details={"fields": _fields(message)})
 
     def log_deletions(self, request, queryset):
         for obj in queryset:
-            audit.record(_action(obj, "deleted"), obj, by=request.user)
+            self.record_edit(request, obj, "deleted", [])
         return super().log_deletions(request, queryset)
 
-
-def _action(obj, what):
-    """The Action of an edit in the admin; a model of which it may be one has it there."""
-    return Action(f"{obj._meta.model_name}.{what}")
+    def record_edit(self, request, obj, what, fields):
+        """Write what was done to ``obj``; an action of this name stands in audit.Action."""
+        details = {"fields": fields} if what != "deleted" else {}
+        audit.record(
+            Action(f"{obj._meta.model_name}.{what}"), obj, by=request.user, details=details
+        )
 
 
 def _fields(message):

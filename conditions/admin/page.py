@@ -21,6 +21,7 @@ from conditions.text_checks import documents, gaps, plain_words
 
 from . import release
 from .prose import NonceMediaMixin, PositionedFormSet
+from .record import RecordsOnPages
 
 WAITING = Q(published_at=None, sent_back_at=None)
 DUE_SOON = timedelta(days=60)
@@ -157,7 +158,7 @@ class PageList(ChangeList):
 
 
 @admin.register(Page)
-class PageAdmin(NonceMediaMixin, admin.ModelAdmin):
+class PageAdmin(RecordsOnPages, NonceMediaMixin, admin.ModelAdmin):
     form = PageForm
     change_form_template = "admin/conditions/page/change_form.html"
     inlines = [SectionInline, FaqInline, CitationInline]
@@ -217,15 +218,6 @@ class PageAdmin(NonceMediaMixin, admin.ModelAdmin):
     def save_model(self, request, obj, form, change):
         if not change or set(form.changed_data) - {"version"}:
             super().save_model(request, obj, form, change)
-
-    def save_related(self, request, form, formsets, change):
-        super().save_related(request, form, formsets, change)
-        fields = set(form.changed_data) - {"version"}
-        for formset in formsets:
-            if formset.new_objects or formset.changed_objects or formset.deleted_objects:
-                fields.add(formset.prefix)
-        if fields or not change:
-            publishing.record_change(form.instance, by=request.user, fields=fields)
 
     def response_change(self, request, obj):
         if "_preview" not in request.POST:

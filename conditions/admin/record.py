@@ -6,6 +6,7 @@ from django.template.defaultfilters import pluralize
 from django.urls import reverse
 from django.utils.html import format_html
 
+from clinic.admin.audit import RecordsChanges
 from conditions import publishing
 from conditions.models import Condition, Faq, RedFlag, Reference, SharedBlock
 from conditions.snapshot import BOXED_WARNING
@@ -13,26 +14,26 @@ from conditions.snapshot import BOXED_WARNING
 from .prose import NonceMediaMixin, PositionedFormSet
 
 
-class SharedTextMixin:
-    """Notes every change on the pages that show the record, and says how far it reaches."""
+class RecordsOnPages(RecordsChanges):
+    """Records an edit on every page whose text it is part of: signing asks who wrote that."""
 
-    actions = None  # each deletion is noted, one at a time
-
-    def save_related(self, request, form, formsets, change):
-        super().save_related(request, form, formsets, change)
-        fields = set(form.changed_data)
-        for formset in formsets:
-            if formset.new_objects or formset.changed_objects or formset.deleted_objects:
-                fields.add(formset.prefix)
+    def record_edit(self, request, obj, what, fields):
+        fields = [field for field in fields if field != "version"]
+        if what != "changed":
+            fields = [what, *fields]
         if fields:
-            self._note(request, form.instance, fields)
+            publishing.record_change(obj, by=request.user, fields=fields)
 
-    def delete_model(self, request, obj):
-        self._note(request, obj, ["deleted"])
-        super().delete_model(request, obj)
 
-    def _note(self, request, obj, fields):
-        publishing.record_change(obj, by=request.user, fields=fields)
+class SharedTextMixin(RecordsOnPages):
+    """Says how far the change of a text reaches that pages share."""
+
+    actions = None
+
+    def record_edit(self, request, obj, what, fields):
+        super().record_edit(request, obj, what, fields)
+        if what == "changed" and not fields:
+            return
         pages = len(publishing.pages_showing(obj))
         if pages:
             listed = reverse("admin:conditions_page_changelist")

@@ -125,7 +125,7 @@ def test_edit_send_sign_publish_and_the_page_changes(page, editor, reviewer):
     assert "is on the site" in act(editor, edition, "publish").content.decode()
     assert "New words, but no promise." in public_text(editor)
     changed = AuditEvent.objects.get(action="page.changed")
-    assert changed.details == {"fields": ["lead", "sections"]}
+    assert changed.details == {"fields": ["Lead", "section: Heading"]}
     assert changed.actor.first_name == "Ed"
 
 
