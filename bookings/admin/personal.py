@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.text import capfirst
 
 from bookings import times
-from bookings.desk import exports
+from bookings.desk import personal_export
 from bookings.lifecycle import erasure, errors
 from bookings.models import Booking
 from clinic.models import Clinic
@@ -120,7 +120,7 @@ class PersonForm(forms.Form):
         choices=[("page", "A page to read or print"), ("json", "A file for a machine (JSON)")],
         initial="page",
     )
-    reason = _why(exports.PersonReason)
+    reason = _why(personal_export.PersonReason)
 
     def __init__(self, *args, found, **kwargs):
         super().__init__(*args, **kwargs)
@@ -145,7 +145,7 @@ def person(model_admin, request, pk):
 
 @reauthentication_required
 def _form_or_data(request, model_admin, booking):
-    found = exports.of_the_same_person(model_admin.get_queryset(request), booking)
+    found = personal_export.of_the_same_person(model_admin.get_queryset(request), booking)
     found = {str(row.uid): row for row in found}
     same = [uid for uid, row in found.items() if row.name.casefold() == booking.name.casefold()]
     initial = {"bookings": same}
@@ -154,9 +154,9 @@ def _form_or_data(request, model_admin, booking):
     )
     if not form.is_valid():
         title, status = f"Personal data: {booking}", 422 if form.errors else 200
-        page = {"title": title, "form": form, "most": exports.MOST_OF_A_PERSON}
+        page = {"title": title, "form": form, "most": personal_export.MOST_OF_A_PERSON}
         return booking_page(model_admin, request, "person", booking, status=status, **page)
-    data = exports.export_person(
+    data = personal_export.export_person(
         [found[uid] for uid in form.cleaned_data["bookings"]],
         reason=form.cleaned_data["reason"],
         by=request.user,

@@ -1,8 +1,8 @@
-"""What leaves the house: bookings as a table for a spreadsheet, and what is stored about one person.
+"""Bookings as a table for a spreadsheet.
 
 A cell that a spreadsheet would run as a formula gets an apostrophe in front, as OWASP's page on CSV
 injection advises; quoting alone does not stop it. What the patient wrote and the staff's notes are
-not in the table, and not even read for it; who asks what is stored about them gets all of it.
+not in the table, and not even read for it: a person gets them from bookings.desk.personal_export.
 """
 
 import csv
@@ -18,22 +18,32 @@ from django.utils import timezone
 from django.utils.formats import date_format
 
 from bookings import times
-from bookings.models import Booking, Message
-from clinic import audit, personal_data
+from bookings.models import Booking
+from clinic import audit
 from clinic.hours import DAY, day_start
 from clinic.models import Clinic
 
-from . import booking as desk_booking
-
 MOST_ROWS = 5000
-MOST_OF_A_PERSON = 100
+
+
 MOST_DAYS = 366
+
+
 AT_A_TIME = 500  # rows read at once; a download may be slow, and holds no more than these
+
+
 YEARS = range(2000, 2201)
 
+
 BYTE_ORDER_MARK = "\ufeff"  # without it, spreadsheets take UTF-8 for an older alphabet
+
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
 _FORMULA = "=+-@\N{MINUS SIGN}"
+
+
 _FILLERS = "\u115f\u1160"  # letters that show nothing; the other such become these in NFKC
 
 
@@ -235,94 +245,3 @@ def export(
         details=details,
     )
     return rows(_read(keys), zone)
-
-
-# --- one person -----------------------------------------------------------------------------------
-
-
-class PersonReason(models.TextChoices):
-    """Why what is stored about somebody was taken out."""
-
-    ASKED = "asked", "The person asked for it"
-    AUTHORITY = "authority", "An authority or a court asked for it"
-
-
-def of_the_same_person(bookings, booking):
-    """This booking and those with its address or its number, newest first: perhaps another's, too.
-
-    People share both; whoever hands the file over chooses among these.
-    """
-    same = Q(pk=booking.pk)
-    if booking.email:
-        same |= Q(email__iexact=booking.email)
-    if booking.phone:
-        same |= Q(phone=booking.phone)
-    found = bookings.asked_for().filter(same, erased_at=None)
-    return found.select_related("practitioner", "condition")[:MOST_OF_A_PERSON]
-
-
-def _about(booking):
-    """All that is stored about a booking, as plain data: the declared columns, and the facts."""
-    history = desk_booking.events_of(booking).order_by("at", "pk")
-    belongings = {
-        str(model._meta.verbose_name_plural): [
-            personal_data.values(row)
-            for row in model.objects.filter(**{key: booking}).order_by("pk")
-        ]
-        for model, key in personal_data.pointing_to(Booking)
-        if model is not Message
-    }
-    return {
-        "reference": booking.spoken_reference,
-        **personal_data.values(booking),
-        "concern": booking.concern,
-        "status": booking.get_status_display(),
-        "visit_type": booking.get_visit_type_display(),
-        "practitioner": str(booking.practitioner or ""),
-        "starts_at": booking.starts_at,
-        "ends_at": booking.ends_at,
-        "language": booking.language,
-        "wants_reminders": booking.wants_reminders,
-        "source": booking.get_source_display(),
-        "asked_at": booking.created_at,
-        "agreed_at": booking.consent_at,
-        "agreed_to_text_of": booking.consent_version,
-        "confirmed_at": booking.confirmed_at,
-        "cancelled_at": booking.cancelled_at,
-        "cancelled_by": booking.get_cancelled_by_display(),
-        "messages": [
-            {
-                "what": message.get_kind_display(),
-                "due_at": message.due_at,
-                "sent_at": message.sent_at,
-                "state": message.get_state_display(),
-                **personal_data.values(message),
-            }
-            for message in booking.messages.order_by("due_at", "pk")
-        ],
-        **belongings,
-        "history": [
-            {
-                "at": event.at,
-                "what": audit.Action.words(event.action),
-                "who": "staff" if event.actor_id else event.actor_label,
-            }
-            for event in history
-        ],
-    }
-
-
-@transaction.atomic
-def export_person(bookings, *, reason, by, now=None):
-    """Record that what is stored in these bookings leaves, one row each; return it as plain data.
-
-    Raises ExportRefused when there are none, ValueError for a reason that is none.
-    """
-    reason, bookings, now = PersonReason(reason), list(bookings), now or timezone.now()
-    if not bookings:
-        raise ExportRefused("Choose at least one booking.", "bookings")
-    found = [_about(booking) for booking in bookings]
-    for booking in bookings:
-        details = {"reason": str(reason), "bookings": len(bookings)}
-        audit.record(audit.Action.BOOKING_PERSON_EXPORTED, booking, by=by, at=now, details=details)
-    return {"clinic": Clinic.objects.current().name, "made_at": now, "bookings": found}

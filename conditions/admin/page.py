@@ -1,14 +1,12 @@
 """Pages: write, preview, and send for review."""
 
-from datetime import timedelta
 from functools import partial
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Prefetch, Q
+from django.db.models import Prefetch
 from django.http import HttpResponseNotAllowed
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import path, reverse
@@ -20,11 +18,10 @@ from conditions.models import Citation, Edition, Faq, Page, Section
 from conditions.text_checks import documents, gaps, plain_words
 
 from . import release
+from .filters import OnTheSite, PageList, ReviewDue
 from .prose import NonceMediaMixin, PositionedFormSet
 from .record import RecordsOnPages
 
-WAITING = Q(published_at=None, sent_back_at=None)
-DUE_SOON = timedelta(days=60)
 PAGE_TEXTS = {"title", "lead", "description", "summary", "sections", "faqs"}
 
 
@@ -99,62 +96,6 @@ class CitationInline(admin.TabularInline):
     extra = 0
     autocomplete_fields = ["reference"]
     fields = ["reference", "position"]
-
-
-class ReviewDue(admin.SimpleListFilter):
-    title = "next review"
-    parameter_name = "review"
-
-    def lookups(self, request, model_admin):
-        return [("overdue", "Overdue"), ("soon", "Due in 60 days"), ("none", "No date")]
-
-    def queryset(self, request, queryset):
-        today = timezone.localdate()
-        if self.value() == "overdue":
-            return queryset.filter(next_review_due__lt=today)
-        if self.value() == "soon":
-            return queryset.filter(next_review_due__range=(today, today + DUE_SOON))
-        return queryset.filter(next_review_due=None) if self.value() == "none" else queryset
-
-
-class OnTheSite(admin.SimpleListFilter):
-    title = "state"
-    parameter_name = "state"
-
-    def lookups(self, request, model_admin):
-        return [
-            ("live", "On the site"),
-            ("changed", "Says something else than the site"),
-            ("off", "Not on the site"),
-            ("review", "To review"),
-            ("signed", "Signed, not published"),
-        ]
-
-    def queryset(self, request, queryset):
-        editions = Edition.objects.filter(page=OuterRef("pk"))
-        waiting = editions.filter(WAITING)
-        conditions = {
-            "live": Exists(editions.filter(live=True)),
-            "off": ~Exists(editions.filter(live=True)),
-            "review": Exists(waiting.filter(signed_at=None)),
-            "signed": Exists(waiting.filter(signed_at__isnull=False)),
-        }
-        if self.value() == "changed":
-            differ = snapshot.that_differ(Edition.objects.live())
-            return queryset.filter(editions__in=differ)
-        chosen = conditions.get(self.value())
-        return queryset.filter(chosen) if chosen else queryset
-
-
-class PageList(ChangeList):
-    """Knows which editions are not what their page, or a text it shares, says by now."""
-
-    def get_results(self, request):
-        super().get_results(request)
-        shown = Edition.objects.filter(page__in=[page.pk for page in self.result_list])
-        differ = snapshot.that_differ(shown.filter(Q(live=True) | WAITING))
-        for page in self.result_list:
-            page.differ = differ
 
 
 @admin.register(Page)

@@ -9,7 +9,7 @@ from django.core.cache import caches
 from django.urls import reverse
 
 from bookings import manage_links
-from bookings.desk import exports
+from bookings.desk import exports, personal_export
 from bookings.models import Booking
 from clinic import personal_data
 from clinic.models import AuditEvent
@@ -227,4 +227,4 @@ def test_what_is_missing_is_told_and_nothing_leaves(client, manager, wrong):
 
 def test_nothing_to_export_is_refused():
     with pytest.raises(exports.ExportRefused):
-        exports.export_person([], reason="asked", by=None)
+        personal_export.export_person([], reason="asked", by=None)
