@@ -106,7 +106,9 @@ class _PersonForm(forms.Form):
     )
     phone = PhoneNumberField(
         label=_("Phone, with country code"),
-        widget=forms.TextInput(attrs={"autocomplete": "tel", "type": "tel", "class": "w-tel"}),
+        widget=forms.TextInput(
+            attrs={"autocomplete": "tel", "type": "tel", "class": "phone-width"}
+        ),
         error_messages={"required": PHONE_ERROR, "invalid": PHONE_ERROR},
     )
     language = forms.ChoiceField(
@@ -208,7 +210,7 @@ class SecondFactForm(forms.Form):
     fact = PlainTextField(
         label=_("Your e-mail, or the last four digits of your phone number"),
         max_length=254,
-        widget=forms.TextInput(attrs={"autocomplete": "off", "class": "w-tel"}),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "class": "phone-width"}),
         help_text=_(
             "We ask so that nobody else who sees the link can read or change your booking."
         ),

@@ -154,7 +154,7 @@ def red_flags(request):
 @require_safe
 def urgent(request):
     """Who to call. No form, no times, nothing stored."""
-    return render(request, "bookings/urgent.html", {"hide_actionbar": True})
+    return render(request, "bookings/urgent.html")
 
 
 def _chosen_practitioner(request, answers):

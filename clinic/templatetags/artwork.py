@@ -85,11 +85,11 @@ def people_chart(chart):
 
 @lru_cache(maxsize=64)
 def _dots(placebo, extra):
-    kinds = "a" * placebo + "b" * extra + "c" * (100 - placebo - extra)
+    kinds = ["dummy"] * placebo + ["treatment"] * extra + ["rest"] * (100 - placebo - extra)
     return mark_safe(  # noqa: S308 - numbers and letters of our own
         "".join(
             f'<circle class="{kind}" cx="{place % 20 * 13 + 6.5}" cy="{place // 20 * 13 + 6.5}"'
-            f' r="{5 if kind == "a" else 4.6}"/>'
+            f' r="{5 if kind == "dummy" else 4.6}"/>'
             for place, kind in enumerate(kinds)
         )
     )

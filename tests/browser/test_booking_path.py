@@ -174,7 +174,7 @@ def test_errors_take_the_focus(visit):
     watched = visit(DESKTOP)
     watched.open("/book/")
     watched.page.get_by_role("button", name="Continue").click()
-    expect(watched.page.locator(".errsum")).to_be_focused()
+    expect(watched.page.locator(".error-summary")).to_be_focused()
 
 
 @pytest.mark.parametrize("zone", ["Europe/Istanbul", "Asia/Kolkata"])

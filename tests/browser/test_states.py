@@ -43,7 +43,7 @@ def test_manage_pages(visit, opened):
     watched.open(opened["offered"])
     look(watched, "Your consultation")
     press(watched, "Show my booking")
-    expect(watched.page.locator(".errsum")).to_be_focused()
+    expect(watched.page.locator(".error-summary")).to_be_focused()
     look(watched, "Your consultation")
     prove_it_is_mine(watched)
     expect(watched.page.get_by_role("radio")).to_have_count(2)
@@ -53,7 +53,7 @@ def test_manage_pages(visit, opened):
     prove_it_is_mine(watched)
     watched.open("/booking/reschedule/")
     press(watched, "Move to this time")
-    expect(watched.page.locator(".errsum")).to_be_focused()
+    expect(watched.page.locator(".error-summary")).to_be_focused()
     look(watched, "Choose another time")
     watched.open("/booking/cancel/")
     look(watched, "Cancel your consultation")
@@ -68,7 +68,7 @@ def test_manage_pages(visit, opened):
     look(watched, "This link does not open a booking")
     watched.open("/booking/lost/")
     press(watched, "E-mail me a new link")
-    expect(watched.page.locator(".errsum")).to_be_focused()
+    expect(watched.page.locator(".error-summary")).to_be_focused()
     look(watched, "My booking")
 
 
@@ -119,7 +119,7 @@ def test_desk_pages(visit, stage):
     page, booking = watched.page, "/admin/bookings/booking/"
     watched.open(f"{booking}desk/?day={found['day']}")
     expect(page.get_by_text("Could not be reached by e-mail")).to_be_visible()
-    expect(page.locator(".ap-offer").first).to_be_visible()
+    expect(page.locator(".appointment-offer").first).to_be_visible()
     look(watched, "")
     watched.open(f"{booking}outside/")
     look(watched, "Outside opening hours")

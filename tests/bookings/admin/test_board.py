@@ -39,7 +39,7 @@ def test_bookings_outside_opening_hours_are_listed_with_what_can_be_done(desk, d
         found = re.findall(rf"/admin/bookings/booking/{booking.pk}/(\w+)/\"", content)
         assert set(found) - {"change"} == names
     board = desk.get(page("desk")).content.decode()
-    assert 'Outside opening hours <span class="cnt">2</span>' in board
+    assert 'Outside opening hours <span class="count">2</span>' in board
     assert address in board
 
 
@@ -52,7 +52,7 @@ def test_a_practitioner_meets_their_own_outside_hours_and_answers_none(practitio
     assert "Theirs" not in content
     assert page("booking_move", mine.pk) not in content
     board = practitioner.get(page("desk")).content.decode()
-    assert 'Outside opening hours <span class="cnt">1</span>' in board
+    assert 'Outside opening hours <span class="count">1</span>' in board
 
 
 def test_whoever_takes_open_time_away_is_told_where_to_look(doctor):
@@ -110,7 +110,7 @@ def test_whom_no_mail_reached_is_phoned_and_that_is_recorded(desk, doctor):
     booking = make_booking(practitioner=doctor, starts_at=LATER, name="Ana Nowhere")
     unreached(booking, Message.Kind.RECEIVED, Message.Kind.CONFIRMED, Message.Kind.DESK_NEW)
     content = " ".join(desk.get(page("desk")).content.decode().split())
-    for words in ("Could not be reached by e-mail <span class=\"cnt\">1</span>", "Ana Nowhere",
+    for words in ("Could not be reached by e-mail <span class=\"count\">1</span>", "Ana Nowhere",
                   booking.spoken_reference, 'href="tel:+13235550100"', "Please phone them",
                   "confirmed, request received"):  # fmt: skip
         assert words in content, words

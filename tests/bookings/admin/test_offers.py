@@ -138,7 +138,7 @@ def test_offered_times_are_no_requests_of_their_own(desk, doctor):
     assert listed(desk, q=row.reference) == []
     assert listed(desk, status__exact="proposed") == [row]
     content = desk.get(page("desk") + "?day=2027-01-06").content.decode()
-    assert re.search(r'class="ap ap-offer"\s+href="([^"]+)"', content)[1] == page(
+    assert re.search(r'class="appointment appointment-offer"\s+href="([^"]+)"', content)[1] == page(
         "booking_change", booking.pk
     )
     assert "<b>Offered</b><span><bdi>Ana Waits</bdi></span>" in content
