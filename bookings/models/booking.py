@@ -386,6 +386,22 @@ class Booking(models.Model):
         return VisitType(self.visit_type).way
 
     @property
+    def look(self):
+        """The style of its status on a page: live, waiting or off."""
+        if self.status in self.LIVE:
+            return "live"
+        return "waiting" if self.status in self.WAITING else "off"
+
+    @property
+    def status_for_patient(self):
+        """The status in words that say to its patient who acts next."""
+        words = {
+            self.Status.PENDING: _("Waiting for the clinic to confirm"),
+            self.Status.WAITLIST: _("We will call you"),
+        }
+        return words.get(self.status, self.get_status_display())
+
+    @property
     def holds_time(self):
         return self.status in self.HOLDING
 
