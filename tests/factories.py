@@ -180,4 +180,4 @@ def make_user(role=None, **values):
 
 def queue_message(booking, kind, **when):
     """Queue a message as a verb does, and return its row."""
-    return Message.objects.get(key=queue.queue(booking, kind, **when))
+    return Message.objects.get(key=queue.enqueue(booking, kind, **when))

@@ -54,9 +54,9 @@ def cancel(
     row.require(booking, now=now, by=by)
     locking.cancel_offers(booking, by=by, now=now)
     locking.cancel_locked(booking, by=by, cancelled_by=cancelled_by, reason=reason, now=now)
-    queue.queue(booking, Kind.CANCELLED)
+    queue.enqueue(booking, Kind.CANCELLED)
     if by_patient:
-        queue.queue(booking, Kind.DESK_CANCELLED)
+        queue.enqueue(booking, Kind.DESK_CANCELLED)
     return booking
 
 
@@ -109,9 +109,9 @@ def reschedule(
             },
         )
         manage_links.revoke_links_of(booking, now=now, keep=link)
-        queue.queue(booking, Kind.CHANGED if at_once else Kind.RECEIVED)
+        queue.enqueue(booking, Kind.CHANGED if at_once else Kind.RECEIVED)
         if at_once:
             queue.plan_reminders(booking, now)
         if by_patient:
-            queue.queue(booking, Kind.DESK_CHANGED)
+            queue.enqueue(booking, Kind.DESK_CHANGED)
         return booking

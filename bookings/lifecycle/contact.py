@@ -9,7 +9,7 @@ from django.utils.text import capfirst
 
 from bookings import manage_links, rate_limits, times
 from bookings.messaging import channels
-from bookings.messaging.queue import queue, requeue
+from bookings.messaging.queue import enqueue, requeue
 from bookings.models import Booking, Message
 from clinic import audit
 from clinic.models import Actor, Clinic, User
@@ -36,7 +36,7 @@ def send_link(booking: Booking, *, by: User | Actor, now: datetime | None = None
 def _queue_new_link(booking: Booking, now: datetime) -> None:
     """A link for a patient whose earlier ones have just died; one that waits to be sent will do."""
     if not booking.messages.waiting().filter(kind=Kind.LINK).exists():
-        queue(booking, Kind.LINK, occasion=f"{now:%Y%m%dT%H%M%S%f}")
+        enqueue(booking, Kind.LINK, occasion=f"{now:%Y%m%dT%H%M%S%f}")
 
 
 def mail_lost_links(
@@ -53,7 +53,7 @@ def mail_lost_links(
     for booking in mine.order_by(F("verified_at").desc(nulls_last=True), "-created_at")[:3]:
         with rate_limits.mailing(email, now) as may_mail:
             if may_mail and transitions.SEND_LINK.allows(booking, now=now, by=by):
-                queue(booking, Kind.LINK, occasion=f"lost:{now:%Y%m%dT%H%M%S%f}")
+                enqueue(booking, Kind.LINK, occasion=f"lost:{now:%Y%m%dT%H%M%S%f}")
                 audit.record(audit.Action.BOOKING_LINK_ASKED, booking, by=by, at=now)
 
 
@@ -110,5 +110,5 @@ def announce_new_time(
     audit.record(audit.Action.BOOKING_NEW_TIME_ANNOUNCED, booking, by=by, at=now, details=details)
     manage_links.revoke_links_of(booking, now=now)
     waits = booking.status == Booking.Status.PENDING
-    queue(booking, Kind.RECEIVED if waits else Kind.CHANGED)
+    enqueue(booking, Kind.RECEIVED if waits else Kind.CHANGED)
     return booking

@@ -152,7 +152,7 @@ def confirm_locked(
     save_or_slot_taken(booking)
     details = {"from": before, "starts_at": booking.starts_at.isoformat()}
     audit.record(action, booking, by=by, at=now, details=details)
-    queue.queue(booking, Kind.CONFIRMED)
+    queue.enqueue(booking, Kind.CONFIRMED)
     queue.plan_reminders(booking, now)
 
 

@@ -77,7 +77,7 @@ def offer(
     audit.record(
         audit.Action.BOOKING_OFFERED, booking, by=by, at=now, details={"times": len(times)}
     )
-    queue.queue(booking, Kind.OFFERED, occasion=f"{now:%Y%m%dT%H%M%S%f}")
+    queue.enqueue(booking, Kind.OFFERED, occasion=f"{now:%Y%m%dT%H%M%S%f}")
     return booking
 
 
@@ -115,5 +115,5 @@ def choose(
     locking.assign_slot(booking, ours, Clinic.objects.current())
     manage_links.revoke_links_of(booking, now=now, keep=link)
     locking.confirm_locked(booking, by=by, now=now, action=audit.Action.BOOKING_OFFER_CHOSEN)
-    queue.queue(booking, Kind.DESK_CHANGED)
+    queue.enqueue(booking, Kind.DESK_CHANGED)
     return booking

@@ -115,7 +115,7 @@ def request(
             details={"starts_at": booking.starts_at.isoformat(), "source": wanted.source},
         )
         if verify_within:
-            queue.queue(booking, Kind.VERIFY)
+            queue.enqueue(booking, Kind.VERIFY)
         else:
             _announce(booking, clinic, by=by, now=now)
         return booking
@@ -141,9 +141,9 @@ def request_callback(
         locking.save_or_slot_taken(booking)
         audit.record(audit.Action.BOOKING_CALLBACK_REQUESTED, booking, by=by, at=now)
         if channels.reaches(booking):
-            queue.queue(booking, Kind.CALLBACK)
+            queue.enqueue(booking, Kind.CALLBACK)
         if booking.source == Booking.Source.WEB:
-            queue.queue(booking, Kind.DESK_NEW)
+            queue.enqueue(booking, Kind.DESK_NEW)
         return booking
 
     return _once(person, wanted, make)
@@ -193,9 +193,9 @@ def _announce(booking: Booking, clinic: Clinic, *, by: User | Actor, now: dateti
     if clinic.confirm_at_once or booking.source == Booking.Source.DESK:
         locking.confirm_locked(booking, by=by, now=now)
     else:
-        queue.queue(booking, Kind.RECEIVED)
+        queue.enqueue(booking, Kind.RECEIVED)
     if booking.source == Booking.Source.WEB:
-        queue.queue(booking, Kind.DESK_NEW)
+        queue.enqueue(booking, Kind.DESK_NEW)
 
 
 @transaction.atomic

@@ -51,7 +51,7 @@ def record_outcome(
     rows[outcome].require(booking, now=now, by=by)
     booking = _set_status(booking, rows[outcome], by=by, now=now)
     if outcome == Status.NOSHOW and channels.reaches(booking):
-        queue.queue(booking, Kind.FOLLOW_UP, due_at=now + FOLLOW_UP_AFTER)
+        queue.enqueue(booking, Kind.FOLLOW_UP, due_at=now + FOLLOW_UP_AFTER)
     return booking
 
 

@@ -28,7 +28,7 @@ def message_key(booking, kind, occasion):
     return f"{booking.pk}:{kind}:{occasion}"
 
 
-def queue(booking, kind, *, due_at=None, occasion=""):
+def enqueue(booking, kind, *, due_at=None, occasion=""):
     """Put one message into the outbox, in the caller's transaction; returns its key.
 
     The same booking, kind and occasion is queued once. The occasion is the booking's sequence

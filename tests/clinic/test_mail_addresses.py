@@ -193,7 +193,7 @@ def test_the_envelope_holds_what_was_typed_and_nothing_else(mail_server):
             continue
         taken.append(form.cleaned_data["email"])
         booking = make_booking(email=form.cleaned_data["email"])
-        queue.queue(booking, Message.Kind.CONFIRMED, occasion=f"t{number}")
+        queue.enqueue(booking, Message.Kind.CONFIRMED, occasion=f"t{number}")
     assert taken == [*PLAIN, *SPELLED.values()]
     outbox.drain()
     assert sorted(mail_server.addresses()) == sorted(taken)
@@ -210,7 +210,7 @@ def test_the_envelope_holds_what_was_typed_and_nothing_else(mail_server):
 def test_nothing_is_sent_to_what_was_stored_before(mail_server, address):
     """Rows from before the rule: failed at once, for the desk to see."""
     make_clinic()
-    message_key = queue.queue(make_booking(email=address), Message.Kind.CONFIRMED)
+    message_key = queue.enqueue(make_booking(email=address), Message.Kind.CONFIRMED)
     outbox.drain()
     message = Message.objects.get(key=message_key)
     assert (message.state, message.error) == ("failed", "Not an e-mail address")
@@ -222,7 +222,7 @@ def test_nothing_is_sent_to_what_was_stored_before(mail_server, address):
 def test_nothing_is_sent_to_such_a_desk(mail_server):
     make_clinic()
     Clinic.objects.update(desk_email="=?utf-8?q?vic2?=@b.example")
-    queue.queue(make_booking(), Message.Kind.DESK_NEW)
+    queue.enqueue(make_booking(), Message.Kind.DESK_NEW)
     outbox.drain()
     assert Message.objects.get().state == "failed"
     assert mail_server.received == []
@@ -231,7 +231,7 @@ def test_nothing_is_sent_to_such_a_desk(mail_server):
 @pytest.mark.django_db
 def test_a_domain_that_was_stored_as_typed_is_written_to_as_it_is_spelled(mail_server):
     make_clinic()
-    queue.queue(make_booking(email="Pat@B.EXAMPLE"), Message.Kind.CONFIRMED)
+    queue.enqueue(make_booking(email="Pat@B.EXAMPLE"), Message.Kind.CONFIRMED)
     outbox.drain()
     assert mail_server.addresses() == ["Pat@b.example"]
 

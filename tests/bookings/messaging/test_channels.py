@@ -94,8 +94,8 @@ def test_only_the_channel_knows_a_mail_server():
 def test_the_same_news_is_sent_once_by_each_channel(by_phone):
     booking = make_booking()
     for _ in range(2):
-        queue.queue(booking, Kind.REMINDER, occasion="day")
-        queue.queue(booking, Kind.CONFIRMED)
+        queue.enqueue(booking, Kind.REMINDER, occasion="day")
+        queue.enqueue(booking, Kind.CONFIRMED)
     rows = Message.objects.order_by("kind", "channel").values_list("kind", "channel")
     assert list(rows) == [
         (Kind.CONFIRMED, "email"), (Kind.REMINDER, "by_phone"), (Kind.REMINDER, "email"),
