@@ -43,7 +43,7 @@ def _state_of(row, booking, zone, now):
 
 
 @dataclass(frozen=True)
-class Happening:
+class TimelineEvent:
     """One line of a booking's timeline."""
 
     at: datetime
@@ -63,7 +63,7 @@ def timeline(booking, zone):
     """What happened to the booking, oldest first, its newest hundred events; one query."""
     events = events_of(booking).order_by("-at", "-pk")[:100]
     return [
-        Happening(
+        TimelineEvent(
             at=event.at,
             who=event.actor_label,
             what=Action.words(event.action),
