@@ -17,7 +17,7 @@ Nobody learns of, or is kept out by, what was asked for with somebody else's add
 request is answered alike whatever is known of these: the page never tells, only a mail or the desk
 (bookings.desk.callers) does. Mails above the limit are not sent, and the desk sees that.
 
-Each count is a row of instants (Tally), locked from the look to the end of the transaction: the
+Each count is a row of instants (RateCount), locked from the look to the end of the transaction: the
 limits hold exactly, over any stretch of time, whatever arrives at the same moment.
 """
 
@@ -34,7 +34,7 @@ from django.utils.crypto import salted_hmac
 
 from clinic import database_waiting
 
-from .models import Booking, Tally
+from .models import Booking, RateCount
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
@@ -61,7 +61,7 @@ DESK_MAILS = (Limit(60, HOUR), Limit(150, DAY))
 WRONG_FACTS = Limit(5, HOUR)
 UNKNOWN_LINKS = Limit(60, MINUTE)
 
-_KEPT = 150  # instants of a tally; no limit counts further
+_KEPT = 150  # instants of a count; no limit counts further
 _KEPT_FOR = DAY  # no limit looks further back
 
 
@@ -129,23 +129,23 @@ def _key(kind, value):
 
 
 def _locked(now, **values):
-    """The tally of each kind that has a value, by kind; nobody else's until the transaction ends.
+    """The count of each kind that has a value, by kind; nobody else's until the transaction ends.
 
     Always in the order of the keys, so that two requests never wait crosswise.
     """
     keys = {kind: _key(kind, value) for kind, value in values.items() if value}
     with database_waiting.queueing():
-        Tally.objects.bulk_create(
-            [Tally(key=key, until=now + _KEPT_FOR) for key in sorted(keys.values())],
+        RateCount.objects.bulk_create(
+            [RateCount(key=key, until=now + _KEPT_FOR) for key in sorted(keys.values())],
             update_conflicts=True,
             unique_fields=["key"],
             update_fields=["until"],
         )
-    rows = Tally.objects.in_bulk(keys.values())
+    rows = RateCount.objects.in_bulk(keys.values())
     return {kind: rows[key] for kind, key in keys.items()}
 
 
-def _is_full(tally, now, *limits):
+def _is_full(count, now, *limits):
     """Whether one more would be above one of the limits.
 
     Instants ahead, but for the difference between two machines, are from before the clock was put
@@ -153,20 +153,20 @@ def _is_full(tally, now, *limits):
     """
     until = (now + MINUTE).timestamp()
     return any(
-        sum((now - limit.within).timestamp() < at <= until for at in tally.times) >= limit.at_most
+        sum((now - limit.within).timestamp() < at <= until for at in count.times) >= limit.at_most
         for limit in limits
     )
 
 
-def _add(now, *tallies):
-    for tally in tallies:
-        tally.times = [*tally.times, now.timestamp()][-_KEPT:]
-    Tally.objects.bulk_update(tallies, ["times"])
+def _add(now, *counts):
+    for count in counts:
+        count.times = [*count.times, now.timestamp()][-_KEPT:]
+    RateCount.objects.bulk_update(counts, ["times"])
 
 
 def purge(now):
-    """Delete the tallies that no limit looks at any more; returns how many."""
-    return Tally.objects.filter(until__lt=now).delete()[0]
+    """Delete the counts that no limit looks at any more; returns how many."""
+    return RateCount.objects.filter(until__lt=now).delete()[0]
 
 
 def forget(booking):
@@ -176,7 +176,7 @@ def forget(booking):
     others = Booking.objects.filter(email=booking.email, erased_at=None).exclude(pk=booking.pk)
     if not others.exists():
         keys.append(_key("mailbox", mailbox(booking.email)))
-    Tally.objects.filter(key__in=keys).delete()
+    RateCount.objects.filter(key__in=keys).delete()
 
 
 # --- requests -------------------------------------------------------------------------------------
@@ -205,24 +205,24 @@ def admitted(*, network, email, key, scripted=False, holds_time=True, now=None):
         return
     now, box = now or timezone.now(), mailbox(email)
     with transaction.atomic():
-        tallies = _locked(now, network=network, unverified=network, all="all", mailbox=box)
+        counts = _locked(now, network=network, unverified=network, all="all", mailbox=box)
         if Booking.objects.made_with(key).exists():
             yield Admission()
             return
         by_network = settings.NETWORK_LIMITS
-        if by_network and _is_full(tallies["network"], now, NETWORK_AT_MOST):
+        if by_network and _is_full(counts["network"], now, NETWORK_AT_MOST):
             raise TooMany(Reason.NETWORK)
-        may_mail = not (box and _is_full(tallies["mailbox"], now, MAILS))
-        many = _is_full(tallies["network"], now, *NETWORK_FREELY) or _is_full(
-            tallies["all"], now, *ALL_FREELY
+        may_mail = not (box and _is_full(counts["mailbox"], now, MAILS))
+        many = _is_full(counts["network"], now, *NETWORK_FREELY) or _is_full(
+            counts["all"], now, *ALL_FREELY
         )
         doubted = by_network and (scripted or (many and holds_time))
-        if doubted and _is_full(tallies["unverified"], now, NETWORK_UNVERIFIED):
+        if doubted and _is_full(counts["unverified"], now, NETWORK_UNVERIFIED):
             raise TooMany(Reason.NETWORK)
         yield Admission(VERIFY_WITHIN if doubted and holds_time else None, may_mail)
         counted = ["network", "all"] + ["unverified"] * doubted
         counted += ["mailbox"] * (bool(box) and may_mail)
-        _add(now, *(tallies[kind] for kind in counted))
+        _add(now, *(counts[kind] for kind in counted))
 
 
 @contextmanager
@@ -252,11 +252,11 @@ def mailing(email, now=None):
     """
     now = now or timezone.now()
     with transaction.atomic():
-        tallies = _locked(now, mailbox=mailbox(email))
-        may_mail = not _is_full(tallies["mailbox"], now, MAILS)
+        counts = _locked(now, mailbox=mailbox(email))
+        may_mail = not _is_full(counts["mailbox"], now, MAILS)
         yield may_mail
         if may_mail:
-            _add(now, tallies["mailbox"])
+            _add(now, counts["mailbox"])
 
 
 @contextmanager
@@ -264,21 +264,21 @@ def moving(booking, now=None):
     """Move a booking inside, for its patient. Raises TooMany after MOVES of this one booking."""
     now = now or timezone.now()
     with transaction.atomic():
-        tally = _locked(now, moves=booking.pk)["moves"]
-        if settings.ABUSE_LIMITS and _is_full(tally, now, MOVES):
+        count = _locked(now, moves=booking.pk)["moves"]
+        if settings.ABUSE_LIMITS and _is_full(count, now, MOVES):
             raise TooMany(Reason.MOVES)
         yield
-        _add(now, tally)
+        _add(now, count)
 
 
 @transaction.atomic
 def may_tell_desk(now=None):
     """Count one mail to the desk about what a patient did; False where it had DESK_MAILS of them."""
     now = now or timezone.now()
-    tally = _locked(now, desk="all")["desk"]
-    if settings.ABUSE_LIMITS and _is_full(tally, now, *DESK_MAILS):
+    count = _locked(now, desk="all")["desk"]
+    if settings.ABUSE_LIMITS and _is_full(count, now, *DESK_MAILS):
         return False
-    _add(now, tally)
+    _add(now, count)
     return True
 
 
@@ -292,18 +292,18 @@ def count_fact(link, right, now=None):
     Raises TooMany after WRONG_FACTS; the caller then says nothing about the try, right or wrong.
     """
     now = now or timezone.now()
-    tally = _locked(now, fact=link.pk)["fact"]
-    if _is_full(tally, now, WRONG_FACTS):
+    count = _locked(now, fact=link.pk)["fact"]
+    if _is_full(count, now, WRONG_FACTS):
         raise TooMany(Reason.GUESSES)
     if not right:
-        _add(now, tally)
+        _add(now, count)
 
 
 def require_no_guessing(network, now=None):
     """Raise TooMany for a network that has just tried UNKNOWN_LINKS; asks the database once."""
     now = now or timezone.now()
-    tally = Tally.objects.filter(key=_key("links", network)).first()
-    if settings.ABUSE_LIMITS and tally and _is_full(tally, now, UNKNOWN_LINKS):
+    count = RateCount.objects.filter(key=_key("links", network)).first()
+    if settings.ABUSE_LIMITS and count and _is_full(count, now, UNKNOWN_LINKS):
         raise TooMany(Reason.GUESSES)
 
 
@@ -311,7 +311,7 @@ def require_no_guessing(network, now=None):
 def count_unknown_link(network, now=None):
     """Count one link that opened nothing. Raises TooMany after UNKNOWN_LINKS."""
     now = now or timezone.now()
-    tally = _locked(now, links=network)["links"]
-    if settings.ABUSE_LIMITS and _is_full(tally, now, UNKNOWN_LINKS):
+    count = _locked(now, links=network)["links"]
+    if settings.ABUSE_LIMITS and _is_full(count, now, UNKNOWN_LINKS):
         raise TooMany(Reason.GUESSES)
-    _add(now, tally)
+    _add(now, count)

@@ -32,14 +32,13 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name='Tally',
+            name='RateCount',
             fields=[
                 ('key', models.CharField(max_length=64, primary_key=True, serialize=False)),
                 ('times', models.JSONField(default=list, help_text='Seconds since 1970.')),
                 ('until', models.DateTimeField(db_index=True, help_text='No limit looks at it after this.')),
             ],
             options={
-                'verbose_name_plural': 'tallies',
                 'ordering': ['until'],
             },
         ),

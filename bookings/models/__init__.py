@@ -3,7 +3,7 @@
 from .booking import REFERENCE_ALPHABET, Booking, BookingQuerySet, hashed_key, new_reference
 from .manage_link import ManageLink, ManageLinkQuerySet
 from .message import Heartbeat, Message, MessageQuerySet
-from .rate_count import Tally
+from .rate_count import RateCount
 
 __all__ = [
     "Booking",
@@ -16,5 +16,5 @@ __all__ = [
     "Heartbeat",
     "Message",
     "MessageQuerySet",
-    "Tally",
+    "RateCount",
 ]

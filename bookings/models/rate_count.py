@@ -3,7 +3,7 @@
 from django.db import models
 
 
-class Tally(models.Model):
+class RateCount(models.Model):
     """When one thing happened lately, oldest first: what bookings.rate_limits counts.
 
     The key is a keyed digest, so that no address, phone number or network can be read from it.
@@ -18,7 +18,6 @@ class Tally(models.Model):
 
     class Meta:
         ordering = ["until"]
-        verbose_name_plural = "tallies"
 
     def __str__(self):
         return f"{len(self.times)} until {self.until:%d %b %Y %H:%M}"

@@ -16,7 +16,7 @@ from bookings.lifecycle import answers as lifecycle_answers
 from bookings.messaging import outbox, queue
 from bookings.messaging.channels import TryAgain
 from bookings.messaging.channels import email as smtp
-from bookings.models import Booking, ManageLink, Message, Tally
+from bookings.models import Booking, ManageLink, Message, RateCount
 from clinic.models import Clinic
 from tests.bookings.conftest import FormClient
 from tests.bookings.guest import Guest
@@ -170,7 +170,7 @@ def test_the_answer_never_tells_whether_an_address_or_number_is_known(clock, way
         ManageLink.objects.all().delete()
         Message.objects.all().delete()
         Booking.objects.all().delete()
-        Tally.objects.all().delete()
+        RateCount.objects.all().delete()
     assert (302, "/book/done/") in stories[0]
     for told in stories[1:]:
         assert told == stories[0]
@@ -627,7 +627,7 @@ def test_switched_off_nobody_is_asked(clock, settings):
     for number in range(8):
         guest = Guest(clock, 1, pause=0, website="x")
         assert not asked(guest, start_number(number))
-    assert not Tally.objects.exists()
+    assert not RateCount.objects.exists()
 
 
 # --- proving --------------------------------------------------------------------------------------
@@ -788,9 +788,9 @@ def test_sixty_unknown_links_a_minute(clock):
 
 def test_a_tally_tells_nothing_and_goes_after_a_day(clock, settings):
     Guest(clock, 1).book(start_number(0))
-    kept = str(list(Tally.objects.values())) + str(list(Tally.objects.values_list("key")))
+    kept = str(list(RateCount.objects.values())) + str(list(RateCount.objects.values_list("key")))
     assert not re.search(r"guest1|example\.org|3235550001|198\.51", kept)
-    keys = set(Tally.objects.values_list("key", flat=True))
+    keys = set(RateCount.objects.values_list("key", flat=True))
     assert all(re.fullmatch(r"[0-9a-f]{64}", key) for key in keys)
     settings.SECRET_KEY = "another key of the same site, which makes other digests"  # noqa: S105
     assert rate_limits._key("mailbox", "guest1@example.org") not in keys

@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 from tests.browser.conftest import PHONE, Watched
 
 TABLES = (
-    "bookings_booking", "bookings_message", "bookings_managelink", "bookings_tally",
+    "bookings_booking", "bookings_message", "bookings_managelink", "bookings_ratecount",
     "clinic_auditevent",
 )  # fmt: skip
 AHEAD = {  # what browsers and mail scanners say when they fetch before anybody presses
@@ -124,7 +124,7 @@ def test_pages_of_a_booking_change_nothing_by_being_opened(reader, site, stage):
 def test_a_dead_link_leaves_a_count_and_nothing_else(reader, site, stage):
     open_profile, posted = reader
     path = stage("dead_link()")
-    before = rows(site, but=["bookings_tally"])
+    before = rows(site, but=["bookings_ratecount"])
     watched = open_profile()
     watched.page.clock.install()
     fetch(watched, path)
@@ -132,5 +132,5 @@ def test_a_dead_link_leaves_a_count_and_nothing_else(reader, site, stage):
     expect(watched.page.get_by_role("heading", level=1)).to_have_text(
         "This link does not open a booking"
     )
-    assert rows(site, but=["bookings_tally"]) == before
+    assert rows(site, but=["bookings_ratecount"]) == before
     assert posted == []

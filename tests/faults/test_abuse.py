@@ -253,7 +253,7 @@ def test_a_press_waits_longer_for_its_turn_than_for_a_row(guarded):
     assert callers[0].book().location == "/book/done/"  # so that there are counts to lock
     others = psycopg2.connect(guarded.env["DATABASE_URL"])
     try:
-        others.cursor().execute("SELECT 1 FROM bookings_tally FOR UPDATE")
+        others.cursor().execute("SELECT 1 FROM bookings_ratecount FOR UPDATE")
         with ThreadPoolExecutor(1) as pool:
             press = pool.submit(callers[1].book)
             time.sleep(4)  # the limit for one row is 3

@@ -34,7 +34,7 @@ def housekeeping(now):
     every("anchors", timedelta(days=1), now, lambda: audit.anchor(now))
     every("write log", timedelta(minutes=10), now, warn_of_long_write_log)
     every("account mails", timedelta(days=1), now, lambda: account_mails.purge(now))
-    every("tallies", timedelta(days=1), now, lambda: rate_limits.purge(now))
+    every("rate counts", timedelta(days=1), now, lambda: rate_limits.purge(now))
     return every("housekeeping", timedelta(days=1), now, lambda: call_command("clearsessions"))
 
 

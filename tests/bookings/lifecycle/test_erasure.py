@@ -16,7 +16,7 @@ from bookings import invariants, manage_links, rate_limits
 from bookings.lifecycle import answers, erasure, errors, offers, visits
 from bookings.management.commands import run_worker
 from bookings.messaging import outbox
-from bookings.models import Booking, Heartbeat, ManageLink, Message, Tally
+from bookings.models import Booking, Heartbeat, ManageLink, Message, RateCount
 from clinic import audit, personal_data
 from clinic.models import Actor, AuditEvent, Clinic
 from tests.factories import (
@@ -202,7 +202,7 @@ def test_no_trace_is_left_in_any_table(settings):
     for trace in (SECRET, "zzq", "5550188", "Istanbul"):
         assert trace not in text
     assert not ManageLink.objects.exists()
-    assert not Tally.objects.exists()
+    assert not RateCount.objects.exists()
     assert manage_links.look_up(secret, NOW) is None
     assert erased(offer)
     assert personal_data.values(booking) == personal_data.values(offer) == {}
@@ -228,7 +228,7 @@ def test_others_keep_theirs():
     other.refresh_from_db()
     assert personal_data.values(other) == before
     assert manage_links.look_up(link, NOW - 2 * DAY)
-    assert Tally.objects.count() == 1  # the limit of a mailbox that somebody still uses
+    assert RateCount.objects.count() == 1  # the limit of a mailbox that somebody still uses
 
 
 def test_a_request_that_nobody_answered_is_closed_with_it():
