@@ -14,7 +14,7 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 
 from bookings import manage_links, times
-from bookings.messaging.relevance import _offers
+from bookings.messaging.relevance import open_offers
 from bookings.models import Booking, Message
 from clinic import languages, mail_addresses
 
@@ -46,7 +46,7 @@ def _greeting_name(name):
     return "" if suspicious else plain
 
 
-def _render(name, context):
+def render_words(name, context):
     text = render_to_string(f"bookings/messages/{name}", context)
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
@@ -64,7 +64,7 @@ def _patient_zone(booking, clinic):
     return None if here.utcoffset() == there.utcoffset() else zone
 
 
-def _visit(booking, clinic):
+def _consultation(booking, clinic):
     """Date, time, place and person of one booking, in words; how to get there, if it takes place."""
     zone, who = _patient_zone(booking, clinic), booking.practitioner
     way, takes_place = booking.way, booking.status != Status.CANCELLED
@@ -83,7 +83,7 @@ def _change_until(booking, clinic, now):
     return _spoken(deadline, clinic.zone) if deadline > now else ""
 
 
-def _context(message, booking, clinic, now):
+def context_of(message, booking, clinic, now):
     """All a template may know: not the booking itself, which holds what nobody may mail."""
     context = {
         "clinic": clinic,
@@ -95,14 +95,14 @@ def _context(message, booking, clinic, now):
     }
     link_until = None
     if booking.starts_at:
-        context["visit"] = _visit(booking, clinic)
+        context["visit"] = _consultation(booking, clinic)
         at, zone = booking.starts_at, clinic.zone
         context["when_short"] = f"{times.when(at, zone)} ({times.zone_name(zone)})"
         context["change_until"] = _change_until(booking, clinic, now)
     if message.kind == Kind.OFFERED:
-        offers = _offers(booking, now)
+        offers = open_offers(booking, now)
         ends = [offer.hold_until for offer in offers] or [now]
-        context["offers"] = [_visit(offer, clinic) for offer in offers]
+        context["offers"] = [_consultation(offer, clinic) for offer in offers]
         context["hold_until"] = _spoken(min(ends), clinic.zone)
         link_until = max(ends)
     if message.kind == Kind.VERIFY:
@@ -139,10 +139,10 @@ def compose(message, booking, clinic, now):
     """
     language = languages.default() if message.to_desk else languages.spoken(booking.language)
     with translation.override(language):
-        context = _context(message, booking, clinic, now)
-        subject = _render(f"{message.kind}.subject.txt", context)
-        text = _render(f"{message.kind}.txt", context)
-        html = _render(f"{message.kind}.html", context)
+        context = context_of(message, booking, clinic, now)
+        subject = render_words(f"{message.kind}.subject.txt", context)
+        text = render_words(f"{message.kind}.txt", context)
+        html = render_words(f"{message.kind}.html", context)
     headers = {
         "Message-ID": message.message_id,
         "Auto-Submitted": "auto-generated",

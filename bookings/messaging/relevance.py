@@ -44,7 +44,7 @@ def _is_withheld(booking):
     return booking.verified_at is None and withheld.exists()
 
 
-def _offers(booking, now):
+def open_offers(booking, now):
     """The times that the clinic offers and still holds, soonest first."""
     return list(booking.offers.open_offers(now).select_related("practitioner"))
 
@@ -57,7 +57,7 @@ def still_makes_sense(message, booking, now):
     if kind in (Kind.REMINDER, Kind.CANCELLED, Kind.FOLLOW_UP) and _is_withheld(booking):
         return False
     if kind == Kind.OFFERED:  # also after the time that was asked for, which the offers replace
-        return bool(_offers(booking, now))
+        return bool(open_offers(booking, now))
     if booking.starts_at and booking.starts_at <= now:
         return kind == Kind.FOLLOW_UP or (
             message.key == message_key(booking, Kind.DESK_OUTCOME, _outcome_occasion(booking))
