@@ -134,7 +134,7 @@ class NoOverlap(BaseConstraint):
             raise ValidationError(self.get_violation_error_message(), code="overlap")
 
 
-class Frozen(BaseConstraint):
+class Immutable(BaseConstraint):
     """Once the ``when`` column is set, the listed columns of a row can never change again."""
 
     def __init__(self, *, fields, when, name, violation_error_message=None):
@@ -146,7 +146,7 @@ class Frozen(BaseConstraint):
         return path, args, kwargs | {"fields": self.fields, "when": self.when}
 
     def __eq__(self, other):
-        if isinstance(other, Frozen):
+        if isinstance(other, Immutable):
             return self.deconstruct() == other.deconstruct()
         return super().__eq__(other)
 

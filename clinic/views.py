@@ -88,9 +88,9 @@ def live(request):
 def ready(request, more=None):
     """Whether visitors can be served: 503 with the reasons when not; and notes for the operator."""
     checks = health.report(more)
-    well = all(state == "ok" for state in checks.values())
-    answer = {"status": "ok" if well else "not ready", "checks": checks, "notes": health.notes()}
-    return JsonResponse(answer, status=200 if well else 503)
+    healthy = all(state == "ok" for state in checks.values())
+    answer = {"status": "ok" if healthy else "not ready", "checks": checks, "notes": health.notes()}
+    return JsonResponse(answer, status=200 if healthy else 503)
 
 
 @require_safe

@@ -90,7 +90,7 @@ def emergency_signs(condition, language=None, *, or_general=False):
 def asked_in(edition_pk):
     """The EmergencySigns of an edition that was published, whatever became of it since."""
     published = Edition.objects.asking().exclude(published_at=None).filter(pk=edition_pk)
-    return _of(published.with_gate().defer("document").first())
+    return _of(published.with_asked().defer("document").first())
 
 
 def still_ask(asked, condition, *, or_general=False):
@@ -159,11 +159,11 @@ def _asking(condition):
 
 
 def _signs(editions, language):
-    return _of(_newest(editions.with_gate().defer("document"), language))
+    return _of(_newest(editions.with_asked().defer("document"), language))
 
 
 def _of(edition):
-    return EmergencySigns(edition, tuple(edition.gate)) if edition else EmergencySigns()
+    return EmergencySigns(edition, tuple(edition.asked)) if edition else EmergencySigns()
 
 
 def _newest(editions, language):

@@ -58,8 +58,12 @@ def _document(page, shared):
     numbers, references = _references(page)
     own_flags = list(condition.red_flags.all()) if condition else []
     # A guide carries the signs that are asked of people who do not know what their concern is.
-    gate = [flag.text for flag in (own_flags if condition else shared.flags) if flag.gate]
-    flags = [flag for flag in shared.flags if not flag.gate]
+    gate = [
+        flag.text
+        for flag in (own_flags if condition else shared.flags)
+        if flag.asked_before_booking
+    ]
+    flags = [flag for flag in shared.flags if not flag.asked_before_booking]
     return {
         "schema": None,
         "kind": page.kind,
@@ -303,7 +307,7 @@ def _finish(html, numbers, label):
 def _link(match, numbers):
     number = numbers.get(match[1])
     if number is None:
-        return match[0]  # lint reports it
+        return match[0]  # text_checks.gaps reports it
     name = escape(_("Reference %(number)s") % {"number": number})
     return f'<sup><a href="#ref-{number}" aria-label="{name}">[{number}]</a></sup>'
 

@@ -90,7 +90,9 @@ def make_gate(condition=None, signs=("chest pain",), **values):
     """
     number = next(_count)
     for text in signs:
-        RedFlag.objects.create(condition=condition, level="emergency", text=text, gate=True)
+        RedFlag.objects.create(
+            condition=condition, level="emergency", text=text, asked_before_booking=True
+        )
     page = values.pop("page", None) or Page.objects.create(
         kind=Page.Kind.CONDITION if condition else Page.Kind.GUIDE,
         slug=values.get("slug") or (condition.slug if condition else f"guide-{number}"),

@@ -223,11 +223,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='auditevent',
-            constraint=clinic.constraints.Frozen(fields=('id', 'at', 'actor', 'actor_label', 'action', 'object_type', 'object_key', 'details'), name='audit_event_is_frozen', violation_error_message='The record cannot be changed.', when='at'),
+            constraint=clinic.constraints.Immutable(fields=('id', 'at', 'actor', 'actor_label', 'action', 'object_type', 'object_key', 'details'), name='audit_event_is_frozen', violation_error_message='The record cannot be changed.', when='at'),
         ),
         migrations.AddConstraint(
             model_name='auditseal',
-            constraint=clinic.constraints.Frozen(fields=('id', 'number', 'event', 'digest', 'sealed_at'), name='audit_seal_is_frozen', violation_error_message='A seal cannot be changed.', when='sealed_at'),
+            constraint=clinic.constraints.Immutable(fields=('id', 'number', 'event', 'digest', 'sealed_at'), name='audit_seal_is_frozen', violation_error_message='A seal cannot be changed.', when='sealed_at'),
         ),
         migrations.AddConstraint(
             model_name='openinghours',

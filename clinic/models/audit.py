@@ -5,7 +5,7 @@ from enum import StrEnum
 from django.conf import settings
 from django.db import models
 
-from ..constraints import Frozen
+from ..constraints import Immutable
 
 
 class Actor(StrEnum):
@@ -136,7 +136,7 @@ class AuditEvent(models.Model):
         ordering = ["-at", "-pk"]
         indexes = [models.Index(fields=["object_type", "object_key"], name="audit_of_object")]
         constraints = [
-            Frozen(
+            Immutable(
                 fields=[
                     "id",
                     "at",
@@ -174,7 +174,7 @@ class AuditSeal(models.Model):
         default_permissions = ()
         ordering = ["number"]
         constraints = [
-            Frozen(
+            Immutable(
                 fields=["id", "number", "event", "digest", "sealed_at"],
                 when="sealed_at",
                 name="audit_seal_is_frozen",

@@ -52,7 +52,7 @@ class RedFlagInline(admin.TabularInline):
     model = RedFlag
     formset = PositionedFormSet
     extra = 0
-    fields = ["level", "text", "gate", "position"]
+    fields = ["level", "text", "asked_before_booking", "position"]
 
 
 @admin.register(Condition)
@@ -151,8 +151,8 @@ class SharedFaqAdmin(SharedTextMixin, NonceMediaMixin, admin.ModelAdmin):
 class SharedRedFlagAdmin(SharedTextMixin, admin.ModelAdmin):
     """Only the signs after an injection; the others live on their condition."""
 
-    fields = ["level", "text", "gate", "position"]
-    list_display = ["text", "level", "gate", "position"]
+    fields = ["level", "text", "asked_before_booking", "position"]
+    list_display = ["text", "level", "asked_before_booking", "position"]
     list_filter = ["level"]
 
     def get_queryset(self, request):

@@ -183,7 +183,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('level', models.CharField(choices=[('emergency', 'Emergency'), ('urgent', 'Urgent, the same day'), ('see_doctor', 'See a doctor')], max_length=12)),
                 ('text', models.CharField(help_text='Continues “Call 911 if you have …”.', max_length=300)),
-                ('gate', models.BooleanField(default=False, verbose_name='ask before booking')),
+                ('asked_before_booking', models.BooleanField(default=False, verbose_name='ask before booking')),
                 ('position', models.PositiveSmallIntegerField(default=0)),
                 ('condition', models.ForeignKey(blank=True, help_text='Empty: shown on every page, as a sign after an injection.', null=True, on_delete=django.db.models.deletion.CASCADE, related_name='red_flags', to='conditions.condition')),
             ],
@@ -269,11 +269,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='edition',
-            constraint=clinic.constraints.Frozen(fields=('page', 'number', 'kind', 'slug', 'language', 'document', 'card', 'digest', 'signed_at', 'signed_by', 'signed_digest', 'signed_as', 'published_at'), name='edition_published_is_frozen', violation_error_message='A published edition cannot be changed. Make a new one.', when='published_at'),
+            constraint=clinic.constraints.Immutable(fields=('page', 'number', 'kind', 'slug', 'language', 'document', 'card', 'digest', 'signed_at', 'signed_by', 'signed_digest', 'signed_as', 'published_at'), name='edition_published_is_frozen', violation_error_message='A published edition cannot be changed. Make a new one.', when='published_at'),
         ),
         migrations.AddConstraint(
             model_name='redflag',
-            constraint=models.CheckConstraint(condition=models.Q(('gate', False), ('level', 'emergency'), _connector='OR'), name='red_flag_gate_is_emergency', violation_error_message='Only emergency signs are asked before booking.'),
+            constraint=models.CheckConstraint(condition=models.Q(('asked_before_booking', False), ('level', 'emergency'), _connector='OR'), name='red_flag_asked_is_emergency', violation_error_message='Only emergency signs are asked before booking.'),
         ),
         migrations.AddConstraint(
             model_name='page',

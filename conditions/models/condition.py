@@ -197,7 +197,7 @@ class SigningRight(models.Model):
 class RedFlag(models.Model):
     """A typed warning sign. Without a condition it is shared by all pages.
 
-    A shared one is a sign after an injection; with ``gate`` it is instead asked before booking of
+    A shared one is a sign after an injection; with ``asked_before_booking`` it is instead asked before booking of
     people who are not sure what their concern is.
     """
 
@@ -216,7 +216,7 @@ class RedFlag(models.Model):
     )
     level = models.CharField(max_length=12, choices=Level.choices)
     text = models.CharField(max_length=300, help_text="Continues “Call 911 if you have …”.")
-    gate = models.BooleanField("ask before booking", default=False)
+    asked_before_booking = models.BooleanField("ask before booking", default=False)
     position = models.PositiveSmallIntegerField(default=0)
 
     PERSONAL = ()
@@ -225,8 +225,8 @@ class RedFlag(models.Model):
         ordering = ["position", "pk"]
         constraints = [
             models.CheckConstraint(
-                condition=Q(gate=False) | Q(level="emergency"),
-                name="red_flag_gate_is_emergency",
+                condition=Q(asked_before_booking=False) | Q(level="emergency"),
+                name="red_flag_asked_is_emergency",
                 violation_error_message="Only emergency signs are asked before booking.",
             )
         ]

@@ -5,7 +5,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from clinic import languages
-from clinic.constraints import Frozen
+from clinic.constraints import Immutable
 from clinic.models import Practitioner
 
 from .page import Page
@@ -45,9 +45,9 @@ class EditionQuerySet(models.QuerySet):
         """Signed ones that name at least one emergency sign to ask about before booking."""
         return self.signed().filter(document__gate__0__isnull=False)
 
-    def with_gate(self):
-        """With the emergency signs to ask about as ``gate``, so that the document can stay unread."""
-        return self.annotate(gate=F("document__gate"))
+    def with_asked(self):
+        """With the emergency signs to ask about as ``asked``, so that the document can stay unread."""
+        return self.annotate(asked=F("document__gate"))
 
 
 class Edition(models.Model):
@@ -111,7 +111,7 @@ class Edition(models.Model):
                 condition=Q(signed_at=None, signed_by=None) | Q(signed_at__isnull=False, signed_by__isnull=False),
                 name="edition_signature_is_whole",
             ),
-            Frozen(
+            Immutable(
                 fields=["page", "number", "kind", "slug", "language", "document", "card", "digest",
                         "signed_at", "signed_by", "signed_digest", "signed_as", "published_at"],
                 when="published_at",

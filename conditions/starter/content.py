@@ -124,7 +124,10 @@ def _load_shared(shared):
         )
     # These have no key, so they are made once, all together.
     if not RedFlag.objects.filter(condition=None).exists():
-        general = [{"level": "emergency", "gate": True, **sign} for sign in shared["gate"]]
+        general = [
+            {"level": "emergency", "asked_before_booking": True, **sign}
+            for sign in shared["asked_before_booking"]
+        ]
         make_flags(None, shared["after_treatment"] + general)
     if not Faq.objects.filter(page=None).exists():
         make_faqs(None, shared["faqs"])
@@ -203,7 +206,7 @@ def make_flags(condition, entries):
             condition=condition,
             level=entry["level"],
             text=entry["text"],
-            gate=entry.get("gate", False),
+            asked_before_booking=entry.get("asked_before_booking", False),
             position=position,
         )
         for position, entry in enumerate(entries)

@@ -135,7 +135,10 @@ def _digest(says):
 # --- what the release says ------------------------------------------------------------------------
 def _texts():
     shared, conditions, guides = starter_content.read()
-    general = [{"level": "emergency", "gate": True, **sign} for sign in shared["gate"]]
+    general = [
+        {"level": "emergency", "asked_before_booking": True, **sign}
+        for sign in shared["asked_before_booking"]
+    ]
     flags = list(RedFlag.objects.filter(condition=None))
     signs = _signs_of(shared["after_treatment"] + general)
     yield Text("signs", "Signs after an injection, and before booking", flags or None, signs, True)
@@ -185,7 +188,10 @@ def _plain(value):
 
 
 def _signs_of(entries):
-    return [[entry["level"], entry.get("gate", False), entry["text"]] for entry in entries]
+    return [
+        [entry["level"], entry.get("asked_before_booking", False), entry["text"]]
+        for entry in entries
+    ]
 
 
 def _faqs_of(entries):
@@ -213,7 +219,7 @@ def _says(text):
     kind, row = text.key.partition(":")[0], text.row
     if kind == "signs":
         flags = row if isinstance(row, list) else row.red_flags.all()
-        return [[flag.level, flag.gate, flag.text] for flag in flags]
+        return [[flag.level, flag.asked_before_booking, flag.text] for flag in flags]
     if kind == "record":
         return [_plain(getattr(row, field)) for field in RECORD_FIELDS]
     if kind == "block":
@@ -240,7 +246,10 @@ def _write(text):
     if kind == "signs":
         condition = None if isinstance(row, list) else row
         RedFlag.objects.filter(condition=condition).delete()
-        entries = [dict(zip(("level", "gate", "text"), sign, strict=True)) for sign in text.says]
+        entries = [
+            dict(zip(("level", "asked_before_booking", "text"), sign, strict=True))
+            for sign in text.says
+        ]
         starter_content.make_flags(condition, entries)
     elif kind == "faqs":
         Faq.objects.filter(page=None).delete()

@@ -318,7 +318,7 @@ def told(desk):
 
 @pytest.mark.parametrize(("step", "save"), [("details", "book"), ("call", "book_call")])
 def test_the_phone_script_reads_what_is_signed(desk, concern, step, save):
-    concern.red_flags.create(level="emergency", text="UNSIGNED WORDS", gate=True)
+    concern.red_flags.create(level="emergency", text="UNSIGNED WORDS", asked_before_booking=True)
     script = phone(desk, step).content.decode()
     assert re.findall(r"<li>(No air|A stroke)</li>", script) == ["No air", "A stroke"]
     assert "UNSIGNED" not in script

@@ -42,7 +42,11 @@ def make_page(*, condition=None, **values):
     make_shared()
     condition = condition or make_condition(name="Sore jaw")
     RedFlag.objects.create(
-        condition=condition, level="emergency", text="chest pain", gate=True, position=1
+        condition=condition,
+        level="emergency",
+        text="chest pain",
+        asked_before_booking=True,
+        position=1,
     )
     RedFlag.objects.create(condition=condition, level="urgent", text="a locked jaw", position=2)
     values = {

@@ -46,7 +46,7 @@ def everything():
     """Every danger sign and every sentence of the starter, as (place, level, words)."""
     for flag in SHARED["after_treatment"]:
         yield "after treatment", flag["level"], flag["text"]
-    for flag in SHARED["gate"]:
+    for flag in SHARED["asked_before_booking"]:
         yield "gate", EMERGENCY, flag["text"]
     for block in SHARED["blocks"]:
         yield from ((block["key"], *found) for found in in_prose(block["body"]))
@@ -130,7 +130,7 @@ def test_the_same_sign_never_has_two_levels():
     for flag in [
         *flags,
         *SHARED["after_treatment"],
-        *({"level": EMERGENCY} | g for g in SHARED["gate"]),
+        *({"level": EMERGENCY} | g for g in SHARED["asked_before_booking"]),
     ]:
         assert seen.setdefault(flag["text"], flag["level"]) == flag["level"], flag["text"]
 

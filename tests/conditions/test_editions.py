@@ -63,7 +63,9 @@ def test_they_are_found_by_the_pages_concern_whatever_the_addresses():
 def test_only_signed_live_signs_are_asked(about, values):
     condition = make_condition() if about == "concern" else None
     make_gate(condition, **({"signs": ["No air"]} | values))
-    RedFlag.objects.create(condition=condition, level="emergency", text="of the desk", gate=True)
+    RedFlag.objects.create(
+        condition=condition, level="emergency", text="of the desk", asked_before_booking=True
+    )
     assert not emergency_signs(condition)
     assert editions.why_not_bookable(condition)
     assert editions.bookable() == []
@@ -97,7 +99,7 @@ def test_what_can_be_booked_is_named_as_it_was_signed():
 
 def make_general(text="no air"):
     make_shared()
-    RedFlag.objects.create(level="emergency", text=text, gate=True)
+    RedFlag.objects.create(level="emergency", text=text, asked_before_booking=True)
 
 
 def test_the_last_general_signs_cannot_be_withdrawn_without_a_successor():
@@ -122,7 +124,7 @@ def test_the_last_general_signs_cannot_be_replaced_by_none():
     make_general()
     page = make_guide()
     live = put_live(page, editor=editor, reviewer=reviewer)
-    RedFlag.objects.filter(gate=True).delete()
+    RedFlag.objects.filter(asked_before_booking=True).delete()
     with pytest.raises(PublishingError, match="general emergency signs"):
         put_live(page, editor=editor, reviewer=reviewer)
     assert emergency_signs(None).edition == live

@@ -110,7 +110,7 @@ def test_a_guide_carries_the_boxed_warning_alone():
 
 def test_the_gate_asks_the_signs_of_the_condition():
     page = make_page()
-    RedFlag.objects.create(level="emergency", text="your throat swells", gate=True)
+    RedFlag.objects.create(level="emergency", text="your throat swells", asked_before_booking=True)
     document = snapshot.build_document(page)
     assert document["gate"] == ["chest pain"]
     assert document["red_flags"]["urgent"] == ["a locked jaw"]

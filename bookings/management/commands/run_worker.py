@@ -27,15 +27,15 @@ BEAT = timedelta(seconds=20)  # the health check expects one every 30 seconds
 
 def housekeeping(now):
     """What is due by the clock, each done by whichever worker comes first."""
-    every("lapsed", timedelta(minutes=1), now, lambda: requests.free_all_lapsed(now))
-    every("reminders", timedelta(minutes=10), now, lambda: queue.replan_reminders(now))
+    run_every("lapsed", timedelta(minutes=1), now, lambda: requests.free_all_lapsed(now))
+    run_every("reminders", timedelta(minutes=10), now, lambda: queue.replan_reminders(now))
     recent = now - timedelta(days=2)  # older ones that were missed wait for the day's anchor
-    every("seals", timedelta(minutes=1), now, lambda: audit.seal(now, since=recent))
-    every("anchors", timedelta(days=1), now, lambda: audit.anchor(now))
-    every("write log", timedelta(minutes=10), now, warn_of_long_write_log)
-    every("account mails", timedelta(days=1), now, lambda: account_mails.purge(now))
-    every("rate counts", timedelta(days=1), now, lambda: rate_limits.purge(now))
-    return every("housekeeping", timedelta(days=1), now, lambda: call_command("clearsessions"))
+    run_every("seals", timedelta(minutes=1), now, lambda: audit.seal(now, since=recent))
+    run_every("anchors", timedelta(days=1), now, lambda: audit.anchor(now))
+    run_every("write log", timedelta(minutes=10), now, warn_of_long_write_log)
+    run_every("account mails", timedelta(days=1), now, lambda: account_mails.purge(now))
+    run_every("rate counts", timedelta(days=1), now, lambda: rate_limits.purge(now))
+    return run_every("housekeeping", timedelta(days=1), now, lambda: call_command("clearsessions"))
 
 
 def warn_of_long_write_log():
@@ -44,7 +44,7 @@ def warn_of_long_write_log():
         log.warning("%s", problem)
 
 
-def every(name, pause, now, job):
+def run_every(name, pause, now, job):
     """Run ``job`` when ``pause`` has gone by since any worker last did; says whether it ran.
 
     So much ahead of now it last ran before the clock was put back.
@@ -107,7 +107,7 @@ class Command(BaseCommand):
     def _erase(self, now):
         """One small step of the day's erasing, so that no message waits long for it."""
         if self.erasing is None:
-            every("erasing", timedelta(hours=1), now, lambda: self._begin_erasing(now))
+            run_every("erasing", timedelta(hours=1), now, lambda: self._begin_erasing(now))
         try:
             if self.erasing and next(self.erasing, None) is None:
                 self.erasing = None

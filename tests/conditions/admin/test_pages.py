@@ -485,7 +485,7 @@ def test_the_reviewer_sees_how_many_dangerous_changes_there_are_beside_the_signa
 
 def _demote():
     sign = RedFlag.objects.get(condition__slug="overactive-bladder", text__startswith="heavy ble")
-    sign.level, sign.gate = "urgent", False
+    sign.level, sign.asked_before_booking = "urgent", False
     sign.save()
 
 

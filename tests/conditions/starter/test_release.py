@@ -72,7 +72,7 @@ def test_what_editors_changed_since_is_theirs(site):
     [
         (a_sign, "signs:"),
         (lambda s, c, g: c[0]["red_flags"].pop(), "signs:"),
-        (lambda s, c, g: s["gate"].append({"text": SIGN}), "signs"),
+        (lambda s, c, g: s["asked_before_booking"].append({"text": SIGN}), "signs"),
         (lambda s, c, g: s["after_treatment"][0].update(level="urgent", text=SIGN), "signs"),
         (lambda s, c, g: s["blocks"][0].update(body="<p>Changed</p>"), "block:boxed-warning"),
         (lambda s, c, g: s["faqs"].pop(), "faqs"),

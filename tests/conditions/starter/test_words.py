@@ -102,9 +102,9 @@ def test_sections_come_in_the_order_of_the_page(content):
 @every_condition
 def test_warning_signs_of_every_level(content):
     levels = [flag["level"] for flag in content["red_flags"]]
-    gate = [flag for flag in content["red_flags"] if flag["gate"]]
-    assert 4 <= len(gate) <= 7
-    assert {flag["level"] for flag in gate} == {"emergency"}
+    asked = [flag for flag in content["red_flags"] if flag["asked_before_booking"]]
+    assert 4 <= len(asked) <= 7
+    assert {flag["level"] for flag in asked} == {"emergency"}
     assert levels.count("urgent") >= 2
     assert levels.count("see_doctor") >= 2
 
