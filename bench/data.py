@@ -172,7 +172,7 @@ def _row(number, status, practitioner, start, asked, condition):
         "ends_at": end,
         "busy_from": start,
         "busy_until": end,
-        "promised_times": clock_times(start, ZONE, ZONE) if start else {},
+        "promised_times": clock_times(start, ZONE, ZONE),
         "name": name_of(number),
         "email": f"patient{number}@example.org",
         "phone": f"+1323555{number % 10_000:04}",

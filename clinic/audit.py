@@ -41,11 +41,13 @@ def record(
     Nobody named is the system. ``details`` is a small dict of codes and UTC times in ISO form; it
     must hold nothing that a patient typed.
     """
-    is_user = isinstance(by, User)
+    user = by if isinstance(by, User) else None
     return AuditEvent.objects.create(
         at=at or timezone.now(),
-        actor=by if is_user else None,
-        actor_label=(by.get_full_name() or by.get_username()) if is_user else (by or Actor.SYSTEM),
+        actor=user,
+        actor_label=(user.get_full_name() or user.get_username())
+        if user
+        else str(by or Actor.SYSTEM),
         action=action,
         object_type=subject._meta.label_lower,
         object_key=str(getattr(subject, "reference", None) or subject.pk),
@@ -187,24 +189,24 @@ def _events(keys: list[int]) -> dict[int, AuditEvent | None]:
 
 
 def _chain(anchors: Iterable[Anchor]) -> Iterator[str]:
-    noted = {}
+    noted: dict[int, set[str]] = {}
     for line, (number, digest) in enumerate(anchors, 1):
         if number:
             noted.setdefault(number, set()).add(digest)
         else:
             yield f"line {line} of the anchors is not an anchor: {digest[:40]}"
-    last, before = 0, ""
+    last = 0
+    before: str | None = ""
     while rows := list(AuditSeal.objects.filter(number__gt=last).order_by("number")[:BATCH]):
         events = _events([row.event_id for row in rows])
         for row in rows:
             if row.number != last + 1:
                 yield f"seals are missing between {last} and {row.number}"
                 before = None
+            event = events.get(row.event_id)
             if row.event_id not in events:
                 yield f"event {row.event_id} is missing (seal {row.number})"
-            elif events[row.event_id] is None or (
-                before is not None and not _fits(row, events[row.event_id], before)
-            ):
+            elif event is None or (before is not None and not _fits(row, event, before)):
                 yield f"event {row.event_id} or its seal {row.number} was changed"
             if noted.pop(row.number, {row.digest}) != {row.digest}:
                 yield f"seal {row.number} is not the one that was anchored"

@@ -24,8 +24,7 @@ Kind = Message.Kind
 def confirm(booking: Booking, *, by: User | Actor, now: datetime | None = None) -> Booking:
     """The clinic says yes to a pending request. Raises NotAllowed, or SlotTaken if its hold lapsed."""
     now = now or timezone.now()
-    if booking.practitioner_id:
-        locking.lock_practitioners([booking.practitioner])
+    locking.lock_practitioners([booking.practitioner])
     booking = locking.lock_booking(booking)
     transitions.CONFIRM.require(booking, now=now, by=by)
     locking.cancel_offers(booking, by=by, now=now)
@@ -105,7 +104,7 @@ def reschedule(
             at=now,
             details={
                 "from": before.isoformat() if before else None,
-                "to": booking.starts_at.isoformat(),
+                "to": slot.starts_at.isoformat(),
             },
         )
         manage_links.revoke_links_of(booking, now=now, keep=link)

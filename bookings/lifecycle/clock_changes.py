@@ -28,9 +28,11 @@ class Shift:
 
 
 def clock_times(
-    at: datetime, clinic_zone: ZoneInfo, patient_zone: ZoneInfo
+    at: datetime | None, clinic_zone: ZoneInfo, patient_zone: ZoneInfo
 ) -> dict[str, dict[str, str]]:
     """What clinic and patient are told of the instant ``at``: their zone and its clock, as JSON."""
+    if at is None:
+        return {}
     zones = {CLINIC: clinic_zone, PATIENT: patient_zone}
     return {
         whose: {"zone": zone.key, "clock": f"{at.astimezone(zone):{_WALL}}"}
@@ -39,13 +41,15 @@ def clock_times(
 
 
 def shifts(
-    promised_times: dict[str, dict[str, str]], at: datetime, clinic_zone: ZoneInfo
+    promised_times: dict[str, dict[str, str]], at: datetime | None, clinic_zone: ZoneInfo
 ) -> list[Shift]:
     """The Shifts between what was told and what the clocks show at ``at``. Pure but for zone data.
 
     The clinic's clock is that of the zone it has now; a patient's that of the zone they chose.
     """
-    found = []
+    found: list[Shift] = []
+    if at is None:
+        return found
     for whose, words in promised_times.items():
         zone = clinic_zone if whose == CLINIC else times.known_zone(words["zone"], clinic_zone)
         if f"{at.astimezone(zone):{_WALL}}" != words["clock"]:

@@ -73,7 +73,8 @@ def correct(
     for field, value in changes.items():
         setattr(booking, field, value)
     booking.save(update_fields=list(changes))
-    names = [capfirst(Booking._meta.get_field(field).verbose_name) for field in changes]
+    labels = {field.name: capfirst(field.verbose_name) for field in Booking._meta.fields}
+    names = [labels[name] for name in changes]
     audit.record(audit.Action.BOOKING_CHANGED, booking, by=by, at=now, details={"fields": names})
     if not {"email", "phone"}.isdisjoint(changes):
         _reach_anew(booking, by=by, now=now)

@@ -67,7 +67,7 @@ def erase_on(
         return None
     if booking.status in Booking.LIVE:
         kept, current = booking.kept_days_after_visit, clinic.retention_days_after_visit
-        ended = booking.ends_at
+        ended = booking.ends_at or booking.created_at
     else:
         kept, current = booking.kept_days_after_cancelled, clinic.retention_days_after_cancelled
         ended = booking.cancelled_at or booking.ends_at or booking.created_at
@@ -80,7 +80,7 @@ def is_ahead(booking: Booking, now: datetime) -> bool:
     """Whether its visit or its answer is still to come."""
     if booking.status == Status.WAITLIST:
         return True
-    return booking.holds_time and booking.ends_at > now
+    return booking.holds_time and booking.ends_at is not None and booking.ends_at > now
 
 
 def _attempts(bookings: Iterable[Booking]) -> dict[int, datetime]:
@@ -102,7 +102,10 @@ def _due(bookings: Iterable[Booking], clinic: Clinic, now: datetime) -> list[Boo
     """Those whose day has come."""
     over = [row for row in bookings if (on := erase_on(row, clinic)) and on <= now]
     attempts = _attempts(over)
-    return [row for row in over if erase_on(row, clinic, attempted_at=attempts.get(row.pk)) <= now]
+    return [
+        row for row in over
+        if (on := erase_on(row, clinic, attempted_at=attempts.get(row.pk))) and on <= now
+    ]  # fmt: skip
 
 
 def windows(now: datetime) -> Iterator[list[Booking]]:
@@ -286,7 +289,7 @@ def _note(bookings: list[Booking], now: datetime) -> None:
 
 def read_erasures(path: Path) -> list[UUID]:
     """The uids of a file of erasures; raises ValueError, naming the line, for what is none."""
-    found = {}
+    found: dict[UUID, None] = {}
     for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
         try:
             found[UUID(line.split()[1])] = None

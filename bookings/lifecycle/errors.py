@@ -1,6 +1,11 @@
 """Why a verb refuses, in words for people."""
 
+from typing import TYPE_CHECKING
+
 from django.utils.translation import gettext_lazy as _
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrPromise
 
 
 class SchedulingError(Exception):
@@ -8,7 +13,7 @@ class SchedulingError(Exception):
 
     default = _("That cannot be done.")
 
-    def __init__(self, message=""):
+    def __init__(self, message: "str | _StrPromise" = "") -> None:
         self.message = str(message or self.default)
         super().__init__(self.message)
 

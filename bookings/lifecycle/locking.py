@@ -52,9 +52,9 @@ def lock_booking(booking: Booking) -> Booking:
     return Booking.objects.select_for_update().get(pk=booking.pk)
 
 
-def lock_practitioners(candidates: Iterable[Practitioner]) -> list[Practitioner]:
-    """Lock practitioners in the order of their keys, so that two verbs never wait crosswise."""
-    keys = sorted({candidate.pk for candidate in candidates})
+def lock_practitioners(candidates: Iterable[Practitioner | None]) -> list[Practitioner]:
+    """Lock those who are named in the order of their keys, so that two verbs never wait crosswise."""
+    keys = sorted({candidate.pk for candidate in candidates if candidate})
     return list(Practitioner.objects.select_for_update().filter(pk__in=keys).order_by("pk"))
 
 
@@ -150,7 +150,8 @@ def confirm_locked(
     booking.hold_until = None
     booking.sequence += 1
     save_or_slot_taken(booking)
-    details = {"from": before, "starts_at": booking.starts_at.isoformat()}
+    starts_at = booking.starts_at and booking.starts_at.isoformat()
+    details = {"from": before, "starts_at": starts_at}
     audit.record(action, booking, by=by, at=now, details=details)
     queue.enqueue(booking, Kind.CONFIRMED)
     queue.plan_reminders(booking, now)

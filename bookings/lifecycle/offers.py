@@ -52,9 +52,8 @@ def offer(
     people = [person for _start, person in times if person]
     if len(people) < len(times):  # "anybody": all of them at once, in one order
         people += Practitioner.objects.bookable(current.visit_type)
-    own = [current.practitioner] if current.practitioner else []
-    for person in locking.lock_practitioners([*people, *own]):
-        locking.free_lapsed_of(person, now)  # the request itself may be among them
+    for locked in locking.lock_practitioners([*people, current.practitioner]):
+        locking.free_lapsed_of(locked, now)  # the request itself may be among them
     booking = locking.lock_booking(booking)
     transitions.OFFER.require(booking, now=now, by=by)
     booking.hold_until = None
@@ -100,7 +99,7 @@ def choose(
     if ours is None:
         raise SlotTaken(ENDED)
     current = Booking.objects.get(pk=booking.pk)
-    locking.lock_practitioners([p for p in (ours.practitioner, current.practitioner) if p])
+    locking.lock_practitioners([ours.practitioner, current.practitioner])
     booking, ours = locking.lock_booking(booking), locking.lock_booking(ours)
     same_time = (booking.starts_at, booking.practitioner_id) == (
         ours.starts_at,
@@ -109,7 +108,7 @@ def choose(
     if booking.status == Status.BOOKED and same_time:
         return booking
     transitions.CHOOSE.require(booking, now=now, by=by)
-    if ours.status != Status.PROPOSED or ours.hold_until <= now:
+    if ours.status != Status.PROPOSED or ours.hold_is_over(now):
         raise SlotTaken(ENDED)
     locking.cancel_offers(booking, by=by, now=now)
     locking.assign_slot(booking, ours, Clinic.objects.current())

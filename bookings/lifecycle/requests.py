@@ -92,7 +92,9 @@ def request(
     booked or other signs are signed now, SlotTaken when nobody is free then, KeyReused when the key
     came with other answers.
     """
-    now = now or timezone.now()
+    now, start = now or timezone.now(), wanted.start
+    if start is None:
+        raise ValueError("A request is for a time; without one it is a call-back.")
 
     def make() -> Booking:
         clinic = Clinic.objects.current()
@@ -100,7 +102,7 @@ def request(
         search = SlotSearch.for_booking(
             booking, practitioner=wanted.practitioner, now=now, clinic=clinic
         )
-        slot = locking.lock_free_slot(search, wanted.start)
+        slot = locking.lock_free_slot(search, start)
         # A second click waits for the lock behind the first one, and finds its booking now.
         if made := _already_made(person, wanted):
             return made
@@ -112,7 +114,7 @@ def request(
             booking,
             by=by,
             at=now,
-            details={"starts_at": booking.starts_at.isoformat(), "source": wanted.source},
+            details={"starts_at": slot.starts_at.isoformat(), "source": wanted.source},
         )
         if verify_within:
             queue.enqueue(booking, Kind.VERIFY)
@@ -207,8 +209,7 @@ def verify_email(
     Raises NotAllowed when its time has been given back meanwhile.
     """
     now = now or timezone.now()
-    if booking.practitioner_id:
-        locking.lock_practitioners([booking.practitioner])
+    locking.lock_practitioners([booking.practitioner])
     booking = locking.lock_booking(booking)
     transitions.VERIFY.require(booking, now=now, by=by)
     if not booking.is_unverified:

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext_lazy as _
 
@@ -18,6 +19,9 @@ from bookings.models import Booking, Message
 from clinic.models import Action, Actor, Clinic, User
 
 from . import clock_changes
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrPromise
 
 Status = Booking.Status
 Kind = Message.Kind
@@ -86,15 +90,17 @@ class Transition:
     from_: tuple[Status, ...]
     to: Status | None  # None: the status stays
     by: tuple[Actor, ...]
-    doing: str  # "so it cannot be …"; empty: ``words`` say it all
+    doing: "str | _StrPromise"  # "so it cannot be …"; empty: ``words`` say it all
     when: Callable[[Booking, datetime, Clinic | None], bool] | None = None
-    words: str = ""  # when it is not so
-    lapsed: str = NEVER_VERIFIED  # words when its hold ran out; empty: it may be all the same
+    words: "str | _StrPromise" = ""  # when it is not so
+    lapsed: "str | _StrPromise" = (
+        NEVER_VERIFIED  # when its hold ran out; empty: it may all the same
+    )
     error: type[SchedulingError] = NotAllowed
     owes: tuple[Kind, ...] = ()
     recorded_as: Action | None = None  # what tells of the new status
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for kind in self.owes:
             if not set(self.after) <= set(Message.TRUE_WHILE[kind]):
                 raise ValueError(f"{self.name} owes {kind}, which would be dropped")
@@ -239,7 +245,7 @@ def news_of(status: Status) -> set[Kind]:
 
 def statuses_after() -> dict[Action, set[Status]]:
     """The statuses that a booking can have right after each audit action that tells of a new one."""
-    found = defaultdict(set)
+    found: dict[Action, set[Status]] = defaultdict(set)
     for row in TABLE:
         if row.recorded_as:
             found[row.recorded_as].update(row.after)

@@ -45,7 +45,10 @@ def record_outcome(
     """
     now = now or timezone.now()
     booking = locking.lock_booking(booking)
-    rows = {Status.FULFILLED: transitions.SEE, Status.NOSHOW: transitions.MISS}
+    rows: dict[str, Transition] = {
+        Status.FULFILLED: transitions.SEE,
+        Status.NOSHOW: transitions.MISS,
+    }
     if outcome not in rows:
         raise NotAllowed("The outcome is either “seen” or “did not come”.")
     rows[outcome].require(booking, now=now, by=by)
@@ -57,9 +60,10 @@ def record_outcome(
 
 def _set_status(booking: Booking, row: Transition, *, by: User | Actor, now: datetime) -> Booking:
     before = booking.status
-    booking.status = row.to
+    booking.status = row.to or before
     locking.save_or_slot_taken(booking)
-    audit.record(row.recorded_as, booking, by=by, at=now, details={"from": before})
+    if row.recorded_as:
+        audit.record(row.recorded_as, booking, by=by, at=now, details={"from": before})
     return booking
 
 
@@ -70,8 +74,7 @@ def undo(booking: Booking, *, by: User | Actor, now: datetime | None = None) -> 
     Raises SlotTaken when somebody else has taken the time meanwhile.
     """
     now = now or timezone.now()
-    if booking.practitioner_id:
-        locking.lock_practitioners([booking.practitioner])
+    locking.lock_practitioners([booking.practitioner])
     booking = locking.lock_booking(booking)
     transitions.UNDO.require(booking, now=now, by=by)
     return _set_status(booking, transitions.UNDO, by=by, now=now)
