@@ -36,7 +36,7 @@ def queue(mail, kind, now=None):
 
 
 def compose(row):
-    """The stored mail as it is sent."""
+    """Return the stored mail as it is sent."""
     content = json.loads(decrypt(row.content, PURPOSE))
     mail = EmailMultiAlternatives(
         subject=content["subject"],

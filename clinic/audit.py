@@ -101,7 +101,7 @@ def anchors_file() -> Path:
 
 
 def read_anchors(path: Path) -> list[Anchor]:
-    """The (number, digest) of each line of a file of anchors, (0, line) where there is none."""
+    """Return (number, digest) of each line of a file of anchors, (0, line) where there is none."""
     lines = path.read_text(errors="replace").splitlines() if path.exists() else []
     return [_parse_anchor(line) for line in lines]
 
@@ -120,7 +120,7 @@ def verify(anchors: Iterable[Anchor] = (), *, now: datetime | None = None) -> It
 
 
 def broken(anchors: Iterable[Anchor] = ()) -> Iterator[str]:
-    """What verify() finds in the chain, whatever the clock says."""
+    """Yield what verify() finds in the chain, whatever the clock says."""
     try:
         yield from _chain(anchors)
     except (AttributeError, TypeError, ValueError):  # text in a column of numbers or instants
@@ -155,7 +155,7 @@ def _seal(keys: list[int], now: datetime) -> int:
 
 
 def _text(row: AuditSeal, event: AuditEvent, before: str) -> str:
-    """What a seal covers: its place in the chain, and its event in one canonical spelling.
+    """Return what a seal covers: its place in the chain, and its event in one spelling.
 
     Empty columns are left out, so that a column added later does not void the seals before it.
     """

@@ -248,7 +248,7 @@ def database_is_not_from_before(app_configs, databases=None, **kwargs):
 
 @register(Tags.database)
 def database_reads_committed_rows(app_configs, databases=None, **kwargs):
-    """The booking verbs lock a row and read again: under a stricter level that read is stale."""
+    """Warn of a strict isolation level: a booking verb's second read would be stale."""
     problems = []
     for alias in databases or []:
         connection = connections[alias]

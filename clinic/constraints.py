@@ -14,7 +14,7 @@ def _is_postgresql(schema_editor):
 
 
 def _statement(model, schema_editor, template):
-    """SQL with its table as a Table part, so that Django renames it when it rebuilds a table."""
+    """Return SQL with its table as a Table part, so that Django renames it on a rebuild."""
     table = Table(model._meta.db_table, schema_editor.quote_name)
     return Statement(template, table=table)
 

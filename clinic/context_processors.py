@@ -16,7 +16,7 @@ def _clinic():
 
 
 def clinic(request):
-    """The clinic's identity, the languages of this page, and whether a demo account is signed in."""
+    """Give the clinic, the languages of this page, and whether a demo account is signed in."""
     user = getattr(request, "user", None)
     return {
         "clinic": SimpleLazyObject(_clinic),

@@ -184,7 +184,7 @@ def _moves_on():
 
 
 def _who_writes(name):
-    """The process that holds the lock for writing; None if nobody does, or the system hides it.
+    """Return who holds the lock for writing; None if nobody does, or the system hides it.
 
     The lock is byte 120 of the shared memory (SQLite, "WAL-Index File Format"). It is looked up in
     Linux's list of locks: opening the file ourselves and closing it would drop SQLite's own locks.

@@ -12,7 +12,7 @@ def encrypt(text, purpose):
 
 
 def decrypt(text, purpose):
-    """Raises cryptography.fernet.InvalidToken for what no key of ours wrote."""
+    """Raise cryptography.fernet.InvalidToken for what no key of ours wrote."""
     return _cipher(purpose).decrypt(text.encode()).decode()
 
 

@@ -17,13 +17,13 @@ def remember_phone(clinic):
 
 
 def error_page(template, status):
-    """An error page that needs no database; it names the clinic's number if that is known."""
+    """Return an error page without the database; it names the clinic's number if known."""
     context = {"phone": caches["memory"].get("phone")}
     return HttpResponse(loader.render_to_string(template, context), status=status)
 
 
 def unavailable(error):
-    """The 503 page for a database that fails: honest, never a confirmation. None for other errors.
+    """Return the 503 page for a database that fails: honest, never a confirmation; else None.
 
     Rule violations (IntegrityError) are bugs of ours and stay errors.
     """
@@ -36,7 +36,7 @@ def unavailable(error):
 
 
 def server_error(request):
-    """The page for an error that nobody caught; a failing database gets its own."""
+    """Answer an error that nobody caught; a failing database gets its own page."""
     return unavailable(sys.exc_info()[1]) or error_page("500.html", 500)
 
 

@@ -33,7 +33,7 @@ def merge(periods):
 
 
 def subtract(periods, holes):
-    """What of the half-open periods lies in none of the holes; merged and in order."""
+    """Return what of the half-open periods lies in none of the holes; merged, in order."""
     holes = merge(holes)
     left = []
     first = 0
@@ -54,7 +54,7 @@ def subtract(periods, holes):
 
 
 def intersect(a, b):
-    """What lies in a period of ``a`` and in a period of ``b``; merged and in order."""
+    """Return what lies in a period of ``a`` and in a period of ``b``; merged, in order."""
     a, b = merge(a), merge(b)
     both = []
     i = j = 0
@@ -70,13 +70,13 @@ def intersect(a, b):
 
 
 def day_start(day, zone):
-    """The first instant of a local date, in UTC."""
+    """Return the first instant of a local date, in UTC."""
     return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
 
 
 @lru_cache(maxsize=2048)
 def stretches(day: date, zone: ZoneInfo):
-    """The parts of a local date between changes of the UTC offset: (start, end, midnight), in UTC.
+    """Return (start, end, midnight) in UTC of each part of a day between changes of the offset.
 
     ``midnight`` is the instant at which a clock with that part's offset shows the date's 00:00, so
     ``midnight + timedelta(hours=9)`` shows 09:00. Nearly every date has one part; a date that
@@ -101,7 +101,7 @@ def stretches(day: date, zone: ZoneInfo):
 
 
 def _changes(since, until, zone):
-    """The instants between two whole hours of UTC at which the zone's offset changes."""
+    """Return the instants between two whole hours of UTC at which the zone's offset changes."""
     changes = []
     while since < until:
         offset, low, high = since.astimezone(zone).utcoffset(), since, since + HOUR

@@ -14,7 +14,7 @@ def default() -> str:
 
 
 def active() -> str:
-    """The code of the language of this request or mail."""
+    """Return the code of the language of this request or mail."""
     return get_language() or default()
 
 
@@ -24,17 +24,17 @@ def spoken(code: str) -> str:
 
 
 def codes() -> list[str]:
-    """The codes of all languages that the site speaks."""
+    """Return the codes of all languages that the site speaks."""
     return [code for code, _name in settings.LANGUAGES]
 
 
 def others() -> list[str]:
-    """The codes that stand in addresses: of all languages but the default one."""
+    """Return the codes that stand in addresses: of all languages but the default one."""
     return [code for code in codes() if code != default()]
 
 
 def reserved() -> list[str]:
-    """The codes whose addresses lead to the default language for as long as it is not spoken."""
+    """Return codes whose addresses lead to the default language while they are not spoken."""
     return [code for code in settings.RESERVED_LANGUAGES if code not in codes()]
 
 

@@ -25,7 +25,7 @@ NOT_A_LOCAL_PART = _(
 
 
 def normal(address):
-    """The one spelling of an address: its domain in ASCII and in small letters.
+    """Return the one spelling of an address: its domain in ASCII and in small letters.
 
     Raises ValidationError for whatever is not one plain address.
     """

@@ -72,7 +72,7 @@ def refuse_hostile_requests(get_response):
 
 
 def database_trouble(get_response):
-    """A view whose database fails answers 503; clinic.errors.server_error does it for the rest."""
+    """Answer 503 for a view whose database fails; clinic.errors.server_error does the rest."""
 
     def middleware(request):
         return get_response(request)
@@ -94,7 +94,7 @@ def staff_sessions(get_response):
 
 
 def refused_pages(get_response):
-    """An admin page that somebody who is signed in may not open is in the record, with who."""
+    """Record who opened an admin page that they may not open."""
 
     def middleware(request):
         response = get_response(request)
@@ -124,7 +124,7 @@ _OPEN_BEFORE_OPENING = ("/admin/", "/account/", "/health/", "/robots.txt")
 
 
 def opening_soon(get_response):
-    """A public site that its manager has not opened yet shows one page, to all but its staff."""
+    """Show one page, to all but staff, until a manager has opened a public site."""
 
     def middleware(request):
         if settings.ON_LOOPBACK or request.path_info.startswith(_OPEN_BEFORE_OPENING):
@@ -142,7 +142,7 @@ def opening_soon(get_response):
 
 
 def second_factor_for_staff(get_response):
-    """The admin opens only to a session that proved a second factor.
+    """Open the admin only to a session that proved a second factor.
 
     allauth's ``secure_admin_login`` moves the sign-in page but does not require one.
     """

@@ -27,7 +27,7 @@ class Opening:
 
 
 def read(*, clinic=None, now=None):
-    """The Opening of the whole clinic at ``now``, or None while it has no opening hours."""
+    """Return the Opening of the whole clinic at ``now``, or None while it has no opening hours."""
     clinic = clinic or Clinic.objects.current()
     now = now or timezone.now()
     today = timezone.localdate(now, clinic.zone)
@@ -41,7 +41,7 @@ def read(*, clinic=None, now=None):
 
 
 def describe(rules, closures, zone, now, *, city=""):
-    """The Opening that weekly ``rules`` minus ``closures`` make at the instant ``now``."""
+    """Return the Opening that weekly ``rules`` minus ``closures`` make at the instant ``now``."""
     today = timezone.localdate(now, zone)
     days = [today + timedelta(offset) for offset in range(LOOK_AHEAD + 1)]
     periods = {day: hours.open_periods(day, rules, closures, zone) for day in days}

@@ -55,7 +55,7 @@ def answer(request, template, version, context):
 
 @lru_cache(maxsize=1)
 def release():
-    """A hash of the code, templates, drawings and static names that pages are rendered with."""
+    """Return a hash of the code, templates, drawings and static names of this release."""
     total = hashlib.sha256(getattr(staticfiles_storage, "manifest_hash", "").encode())
     for folder in ("templates", "clinic", "conditions", "bookings"):
         for path in sorted((settings.BASE_DIR / folder).rglob("*")):

@@ -31,17 +31,17 @@ ELSEWHERE = {
 
 
 def columns(model):
-    """The names of its personal columns, in the order in which they are declared."""
+    """Return the names of its personal columns, in the order in which they are declared."""
     return getattr(model, "PERSONAL", None) or ELSEWHERE.get(model._meta.label_lower, ())
 
 
 def blank(model):
-    """What each personal column holds once it is erased, by name."""
+    """Return what each personal column holds once it is erased, by name."""
     return {name: model._meta.get_field(name).get_default() for name in columns(model)}
 
 
 def values(row):
-    """What the personal columns of a row say, as text by name; empty ones are left out."""
+    """Return what the personal columns of a row say, as text by name; empty ones are left out."""
     fields = (row._meta.get_field(name) for name in columns(type(row)))
     return {
         field.name: field.value_to_string(row)
@@ -51,9 +51,9 @@ def values(row):
 
 
 def pointing_to(model):
-    """The other models with personal columns whose rows belong to a row of ``model``.
+    """Yield the other models with personal columns whose rows belong to a row of ``model``.
 
-    Yields (model, name of its foreign key).
+    Each as (model, name of its foreign key).
     """
     for relation in model._meta.related_objects:
         if relation.related_model is not model and columns(relation.related_model):

@@ -50,7 +50,7 @@ def _allowed_hosts():
 
 
 def _secret_key():
-    """The key from SECRET_KEY, or one made once and kept in var/, readable by its owner alone."""
+    """Return SECRET_KEY, or one made once and kept in var/, readable by its owner alone."""
     path = VAR_DIR / "secret_key"
     if not path.exists():
         try:
@@ -201,7 +201,7 @@ DATABASES = {"default": _database()}
 
 
 def _web_database_options():
-    """What holds in web processes alone: a migration, an erasure or a dump may take its time."""
+    """Limit web processes alone: a migration, an erasure or a dump may take its time."""
     options = DATABASES["default"]["OPTIONS"]
     if DATABASES["default"]["ENGINE"].endswith("postgresql"):
         return {"options": f"{options['options']} -c statement_timeout=5s"}
@@ -346,7 +346,7 @@ PLAIN_PORT, STARTTLS_PORT, TLS_PORT = 25, 587, 465
 
 
 def _mail_server():
-    """What EMAIL_URL says. The two ports that are encrypted by their meaning (RFC 8314) are that,
+    """Read EMAIL_URL. The two ports that are encrypted by their meaning (RFC 8314) are that,
     whatever the scheme; a login never travels in the clear to another machine.
     """
     try:

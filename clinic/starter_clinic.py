@@ -187,7 +187,7 @@ def begin_empty(*, now=None):
 
 
 def thanksgiving(today):
-    """The next fourth Thursday of November, today included."""
+    """Return the next fourth Thursday of November, today included."""
     for year in (today.year, today.year + 1):
         first = date(year, 11, 1)
         fourth = first + timedelta((THU - first.isoweekday()) % 7 + 21)

@@ -79,7 +79,7 @@ def change_password(request):
 @never_cache
 @require_safe
 def live(request):
-    """The process answers; nothing else is asked."""
+    """Answer: the process lives. Nothing else is asked."""
     return JsonResponse({"status": "ok"})
 
 

@@ -57,7 +57,7 @@ class Place:
 
 
 def places(editions: Iterable[Edition]) -> list[Place]:
-    """The Place of each of these editions of conditions that has one, top down."""
+    """Return the Place of each of these editions of conditions that has one, top down."""
     found = []
     for edition in editions:
         at = edition.page.condition

@@ -9,7 +9,7 @@ from .models import Condition, Edition
 
 @register(Tags.database)
 def emergency_signs_are_signed(app_configs, databases=None, **kwargs):
-    """A concern without signed emergency signs on the site cannot be booked; say which."""
+    """Name concerns that cannot be booked: none of their emergency signs are signed and live."""
     if "default" not in (databases or []):
         return []
     tables = {model._meta.db_table for model in (Condition, Edition)}

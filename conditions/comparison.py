@@ -39,7 +39,7 @@ _NUMBER = re.compile(r"\d[\d,.]*")
 
 
 def compare(old, new):
-    """The parts of two documents that differ, as a list of Difference, the most dangerous first.
+    """Return the parts that differ as a list of Difference, the most dangerous first.
 
     Empty only for documents with the same digest.
     """
@@ -108,7 +108,7 @@ def _at(document, keys):
 
 
 def _named(parts):
-    """The same parts, those of a group by what their records are known by, not by their place."""
+    """Return the parts, those of a group by what their records are known by, not their place."""
     found, seen = {}, Counter()
     for (path, _place), part in parts.items():
         known_by = part.values.get(f"{path}.{part.group.key}") if part.group else None
@@ -123,7 +123,7 @@ def _sources(document):
 
 
 def _with_sources(html, sources):
-    """A citation by what it cites: its number changes with each source before it."""
+    """Name a citation by what it cites: its number changes with each source before it."""
     return re.sub(
         r'<sup><a href="#ref-(\d+)" aria-label="[^"]*">\[\1\]</a></sup>',
         lambda match: f" [{sources.get(match[1], match[1])}]",
@@ -185,7 +185,7 @@ def _compare_part(old, new):
 
 
 def _value_lines(field, old, new):
-    """The marked lines of one changed value."""
+    """Return the marked lines of one changed value."""
     before, after = _lines(field, old), _lines(field, new)
     if before == after:  # what differs is in the markup alone
         before, after = _raw(old), _raw(new)
@@ -212,7 +212,7 @@ def _raw(value):
 
 
 def _risk(field, marked, old, new):
-    """A field's own risk, or a higher one for words of danger, numbers; a lower for mere order."""
+    """Return the field's risk, a higher one for words of danger or numbers, a lower for order."""
     if isinstance(old, list) and isinstance(new, list) and Counter(old) == Counter(new):
         return Risk.ORDER
     if field.risk is not Risk.WORDS or not field.medical or field.kind not in {
@@ -265,7 +265,7 @@ _SIGN = {"li": "• ", "h3": "### ", "h4": "#### ", "dt": "— "}
 
 
 def outline(html):
-    """Cleaned HTML as lines of words that show what a reader could miss: bold, links, cells."""
+    """Turn cleaned HTML into lines that show what a reader could miss: bold, links, cells."""
     html = re.sub(r"<li>\s*<p>", "<li>", re.sub(r"</?strong>", "**", html))
     html = re.sub(r'<a\b[^>]*?href="([^"]*)"[^>]*>(.*?)</a>', r"\2 (link to \1)", html, flags=re.S)
     html = re.sub(r"</t[hd]>\s*(?=<t[hd])", " | ", html)

@@ -213,18 +213,18 @@ def newest_schema():
 
 
 def field_at(path):
-    """The Field of ``path``. One that nobody declared counts as the most dangerous of words."""
+    """Return the Field of ``path``; one that nobody declared counts as the most dangerous."""
     return FIELDS.get(path) or Field(path, path, "Not declared", risk=Risk.DANGER)
 
 
 @cache
 def group_of(path):
-    """The Group to which the leaf at ``path`` belongs, or None."""
+    """Return the Group to which the leaf at ``path`` belongs, or None."""
     return next((g for start, g in GROUPS.items() if path.startswith(f"{start}.")), None)
 
 
 def names(path, schema=None):
-    """The names that a record at ``path`` has ("" is the whole document), in declared order.
+    """Return the names in a record at ``path`` ("" is the whole document), in declared order.
 
     Without ``schema`` those that it has in any.
     """
@@ -252,7 +252,7 @@ def leaves(document):
 
 
 def mapped(document, change):
-    """A copy of ``document`` in which each leaf is ``change(field, value)``."""
+    """Return a copy of ``document`` in which each leaf is ``change(field, value)``."""
     return _mapped(document, "", change)
 
 

@@ -65,20 +65,20 @@ class Concern:
 
 
 def live_document(condition, language=None):
-    """The document of the condition's live page, as signed; None without one."""
+    """Return the document of the condition's live page, as signed; None without one."""
     edition = _newest(Edition.objects.live().signed().about(condition), language)
     return edition.document if edition else None
 
 
 def live_card(condition, language=None):
-    """The card of the condition's live page, as signed; None without one."""
+    """Return the card of the condition's live page, as signed; None without one."""
     editions = Edition.objects.live().signed().about(condition).defer("document")
     edition = _newest(editions, language)
     return edition.card if edition else None
 
 
 def emergency_signs(condition, language=None, *, or_general=False):
-    """The EmergencySigns of a condition, or the general ones for None.
+    """Return the EmergencySigns of a condition, or the general ones for None.
 
     In ``language`` (the active one, if not given), else in English. With ``or_general`` a condition
     that has none of its own is asked the general ones: for staff, who read them out.
@@ -88,7 +88,7 @@ def emergency_signs(condition, language=None, *, or_general=False):
 
 
 def asked_in(edition_pk):
-    """The EmergencySigns of an edition that was published, whatever became of it since."""
+    """Return the EmergencySigns of an edition that was published, whatever became of it."""
     published = Edition.objects.asking().exclude(published_at=None).filter(pk=edition_pk)
     return _of(published.with_asked().defer("document").first())
 
@@ -131,7 +131,7 @@ def why_not_bookable(condition):
 
 
 def condition_at(slug):
-    """The condition that an address means: of a live page, else by its own slug; None for neither."""
+    """Return the condition that an address means: of a live page, else by its own slug; or None."""
     pages = Edition.objects.live().filter(kind=Page.Kind.CONDITION, slug=slug)
     return (
         Condition.objects.filter(pages__editions__in=pages).first()
@@ -140,7 +140,7 @@ def condition_at(slug):
 
 
 def lost_general_signs():
-    """The last guide that carried general signs, if none on the site does any more."""
+    """Yield the last guide that carried general signs, if none on the site does any more."""
     ours = Edition.objects.asking().about(None).filter(language=languages.default())
     if not ours.live().exists():
         last = ours.exclude(published_at=None).defer("document").order_by("-published_at").first()
@@ -167,7 +167,7 @@ def _of(edition):
 
 
 def _newest(editions, language):
-    """The one published last in the language, else in the default one; None for neither."""
+    """Return the one published last in the language, else in the default one; None for neither."""
     language = language or languages.active()
     found = editions.filter(language__in={language, languages.default()}).exclude(published_at=None)
     return max(found, key=lambda e: (e.language == language, e.published_at, e.pk), default=None)
@@ -184,7 +184,7 @@ class Checked(NamedTuple):
 
 
 def who_checked(edition):
-    """Checked from the signature of this very edition; None while nobody has signed it."""
+    """Return who signed this very edition and when; None while nobody has."""
     if edition.signed_at is None:
         return None
     signer, fictitious = edition.signed_by, edition.signed_as == STARTER_SIGNATURE

@@ -53,7 +53,7 @@ def record_change(subject, *, by, fields=()):
 
 
 def pages_showing(subject):
-    """The pages whose text a change of ``subject`` changes."""
+    """Return the pages whose text a change of ``subject`` changes."""
     if isinstance(subject, Page):
         return [subject]
     if isinstance(subject, Condition):
@@ -94,7 +94,7 @@ def submit(page, *, by):
 
 @transaction.atomic
 def sign(edition, *, by):
-    """A clinician other than the authors puts their name to exactly this text.
+    """Put the name of a clinician other than the authors to exactly this text.
 
     Raises PublishingError for a missing permission or qualification, for an author, and for a
     page that has changed since it was sent.
@@ -247,7 +247,7 @@ def publish_starter(page):
 
 
 def signed_page_step():
-    """The opening of a new site waits for one page that a clinician of the clinic signed."""
+    """Let the opening of a site wait for one page that a clinician of the clinic signed."""
     signed = Edition.objects.live().exclude(signed_as=STARTER_SIGNATURE).exclude(signed_at=None)
     where = reverse("admin:conditions_page_changelist")
     return setup.Step("One medical page, signed and published", signed.exists(), where)
@@ -255,7 +255,7 @@ def signed_page_step():
 
 # --- what the verbs share -----------------------------------------------------------------------
 def _locked(page, *, with_other_guides=False):
-    """The page, fresh, locked until the transaction ends; its verbs then run one after another.
+    """Return the page, fresh and locked until the transaction ends: its verbs run in turn.
 
     ``with_other_guides`` locks every guide with a guide: the general signs stand in all of them.
     """
@@ -287,7 +287,7 @@ def _require(by, permission, act):
 
 
 def _qualified(user, page):
-    """The practitioner behind ``user``, if they may put their name to this page."""
+    """Return the practitioner behind ``user``, if they may put their name to this page."""
     practitioner = Practitioner.objects.filter(user=user, archived=False).first()
     if practitioner is None:
         raise PublishingError(

@@ -26,7 +26,7 @@ _ROW = re.compile(r"<tr>.*?</tr>", re.DOTALL)
 
 
 def build_document(page, schema=None):
-    """The whole of ``page`` as a JSON-ready dict, with its shared texts. Reads, never writes.
+    """Return the whole of ``page`` as a JSON-ready dict, with its shared texts. Write nothing.
 
     ``schema`` is the newest unless the document is for comparison with an older one. Raises
     UndeclaredError for what document.py does not declare.
@@ -102,7 +102,7 @@ def has_changed(page, edition):
 
 
 def that_differ(editions):
-    """The keys of those ``editions`` whose page says something else by now, in few queries."""
+    """Return keys of the ``editions`` whose page says something else by now, in few queries."""
     editions, shared = list(editions), _shared()
     pages = Page.objects.whole().in_bulk({edition.page_id for edition in editions})
     built = {key: _built(page, shared) for key, page in pages.items()}
@@ -121,7 +121,7 @@ def _says_more(built, edition):
 
 
 def build_card(document):
-    """What lists show of a page; kept beside the document so that a list reads no documents."""
+    """Return what lists show of a page; kept beside it so that a list reads no documents."""
     if document["condition"] is None:
         return {key: document[key] for key in ("slug", "title", "summary")}
     values = document["condition"] | {key: document[key] for key in ("slug", "title")}
@@ -156,7 +156,7 @@ def _cleaned(field, value):
 
 
 def plain_text(html):
-    """The words of cleaned HTML, one block a line, without the numbers of references."""
+    """Return the words of cleaned HTML, one block a line, without the numbers of references."""
     html = re.sub(r"<sup>.*?</sup>", "", html)
     html = re.sub(r"<br>|</(?:p|li|h3|h4|dt|dd|th|td|tr|div)>", "\n", html)
     lines = (" ".join(line.split()) for line in unescape(strip_tags(html)).splitlines())
@@ -263,7 +263,7 @@ def _by_level(flags, levels):
 
 
 def _safety(condition, blocks):
-    """The shared blocks of this kind of page, the boxed warning first; guides carry only that."""
+    """Return the shared blocks of this page, the boxed warning first; guides carry only that."""
     blocks = sorted(blocks, key=lambda block: block.key != BOXED_WARNING)
     return [
         {"key": block.key, "title": block.title, "body": _finish(block.body, {}, block.title)}

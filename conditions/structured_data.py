@@ -13,7 +13,7 @@ _ESCAPES = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 
 
 def page_data(document, checked, *, path, clinic):
-    """The page, and who checked it, as a <script type="application/ld+json"> element: a data block, never run."""
+    """Return the page and who checked it as a JSON-LD script element: data, never run."""
     url = f"{settings.SITE_URL}{path}"
     graph = [_web_page(document, checked, url, clinic)]
     if document["faqs"]:
@@ -22,7 +22,7 @@ def page_data(document, checked, *, path, clinic):
 
 
 def as_script(data):
-    """``data`` as a JSON script element in which no text can close the element."""
+    """Return ``data`` as a JSON script element that no text can close."""
     text = json.dumps(data, ensure_ascii=False).translate(_ESCAPES)
     return format_html('<script type="application/ld+json">{}</script>', mark_safe(text))
 

@@ -63,7 +63,7 @@ def guide(request, slug):
 
 @require_safe
 def preview(request, signed):
-    """A draft or an edition for whoever was given the link; 410 when it is older than 7 days."""
+    """Show a draft or an edition to whoever was given the link; 410 when it is 7 days old."""
     try:
         what, key = signing.loads(signed, salt=PREVIEW_SALT, max_age=PREVIEW_DAYS * 24 * 3600)
     except signing.SignatureExpired:
@@ -84,7 +84,7 @@ def preview(request, signed):
 
 
 def preview_path(subject):
-    """The path of a preview link for an Edition, or for a Page as it then stands."""
+    """Return the path of a preview link for an Edition, or for a Page as it then stands."""
     signed = signing.dumps([subject._meta.model_name, subject.pk], salt=PREVIEW_SALT)
     return reverse("conditions:preview", args=[signed])
 

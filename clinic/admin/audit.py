@@ -42,7 +42,7 @@ class RecordsChanges:
 
 
 def _fields(message):
-    """The names of changed fields in a change message of the admin, inline rows included."""
+    """Return the names of changed fields in an admin's change message, inline rows included."""
     names = []
     for part in message if isinstance(message, list) else []:
         for what, detail in part.items():

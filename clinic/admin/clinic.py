@@ -93,7 +93,7 @@ class ClinicAdmin(RecordsChanges, admin.ModelAdmin):
         return [path("opening/", opening, name="clinic_opening"), *super().get_urls()]
 
     def opening(self, request):
-        """What is missing, a test mail, and the button that opens the site."""
+        """Show what is missing, a test mail, and the button that opens the site."""
         if not self.has_change_permission(request):
             raise PermissionDenied
         acts = {"mail": self._send_test_mail, "code": self._take_code, "open": self._open}

@@ -24,7 +24,7 @@ def _tell_to_look(request):
 
 
 def _tell_who_signs_in(request, practitioner, ended=None):
-    """What archiving or bringing back did to the sign-in, and where to change that."""
+    """Say what archiving or bringing back did to the sign-in, and where to change that."""
     user = practitioner.user
     if user is None:
         return

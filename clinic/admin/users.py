@@ -132,7 +132,7 @@ class StaffAdmin(RecordsChanges, UserAdmin):
             sessions.end(obj, by=request.user)  # for good: also when the sign-in is given back
 
     def save_related(self, request, form, formsets, change):
-        """Groups that the form could not show must survive it."""
+        """Keep the groups that the form could not show."""
         user, field = form.instance, form.fields.get("groups")
         hidden = []
         if change and field is not None:

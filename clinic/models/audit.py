@@ -107,7 +107,7 @@ class Action(models.TextChoices):
 
     @classmethod
     def words(cls, text):
-        """The words for what a row says; an action that nobody knows speaks for itself."""
+        """Return the words for what a row says; an action that nobody knows speaks for itself."""
         return _WORDS.get(text, text)
 
 

@@ -54,7 +54,7 @@ CRISIS_LINES = {"US": "988"}
 
 class ClinicManager(models.Manager):
     def current(self):
-        """The one clinic; made with neutral values when a fresh database has none yet."""
+        """Return the one clinic; a fresh database gets one with neutral values."""
         clinic = self.first()
         return clinic or self.get_or_create(pk=1)[0]
 

@@ -39,7 +39,7 @@ def migrations():
 
 @functools.cache
 def _newest_known():
-    """The name of the newest migration of each app in this code."""
+    """Return the name of the newest migration of each app in this code."""
     newest = {}
     for app, name in MigrationLoader(None).disk_migrations:
         newest[app] = max(name, newest.get(app, ""))
@@ -65,7 +65,7 @@ def newer_schema():
 
 
 def cache():
-    """The rate limits live in this table."""
+    """Look into the table that holds the rate limits."""
     caches["default"].get("health")
 
 
@@ -77,7 +77,7 @@ def disk():
 
 
 def write_log():
-    """The database file's write-ahead log; the site works with a long one, so it is no check of
+    """Warn of a long write-ahead log; the site works with one, so it is no check of
     readiness. A database without a file has none here.
     """
     file = Path(f"{settings.DATABASES['default']['NAME']}-wal")
@@ -95,7 +95,7 @@ CHECKS = {"database": database, "migrations": migrations, "cache": cache, "disk"
 
 
 def notes():
-    """What an operator should know though the site can be used, in words; none if it fails."""
+    """Return what an operator should know though the site can be used; none if it fails."""
     try:
         found = newer_schema()
     except DatabaseError:  # the checks say so
@@ -104,7 +104,7 @@ def notes():
 
 
 def report(more=None):
-    """The state of each check by name: "ok" or what is wrong; ``more`` adds checks by name."""
+    """Return the state of each check by name: "ok" or what is wrong; ``more`` adds checks."""
     state = {}
     for name, check in (CHECKS | (more or {})).items():
         try:

@@ -26,7 +26,7 @@ def address(request):
 
 @login_required
 def confirm_address(request, token):
-    """The link in the mail to the new address; pressing the button makes it count."""
+    """Open the link in the mail to the new address; pressing the button makes it count."""
     new = addresses.asked(token, request.user)
     if new and request.method == "POST":
         try:

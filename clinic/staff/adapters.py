@@ -26,11 +26,11 @@ class StaffAccounts(CarefulSignIn):
         return False
 
     def clean_email(self, email):
-        """What the sign-in library's forms take; see clinic.mail_addresses."""
+        """Check an address as the sign-in library's forms take it; see clinic.mail_addresses."""
         return mail_addresses.normal(email)
 
     def get_from_email(self):
-        """The clinic, as on every mail of ours; allauth's own default is nobody."""
+        """Return the clinic, as on every mail of ours; allauth's own default is nobody."""
         return Clinic.objects.current().sender
 
     def send_mail(self, template_prefix, email, context):

@@ -28,7 +28,7 @@ class AddressTaken(Exception):
 
 
 def owners(address):
-    """The active accounts with this address, whatever the case of its letters."""
+    """Return the active accounts with this address, whatever the case of its letters."""
     return list(User.objects.filter(email__iexact=address, is_active=True)) if address else []
 
 
@@ -75,7 +75,7 @@ def mirror(user):
 
 
 def disagreements():
-    """The names of accounts whose rows say otherwise than the account, or whose address is shared."""
+    """Return names of accounts that differ from their rows, or whose address is shared."""
     rows = EmailAddress.objects.select_related("user")
     wrong = {
         row.user.username
@@ -101,7 +101,7 @@ def ask(user, address):
 
 
 def asked(token, user):
-    """The address that ``user`` asked for by this link, or None: it ended, or is another's.
+    """Return the address that ``user`` asked for by this link, or None: it ended, or is another's.
 
     It ends with every change of the account's address or password.
     """

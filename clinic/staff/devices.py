@@ -16,7 +16,7 @@ _SALT = "clinic.staff.devices"
 
 
 def bucket(request, users):
-    """The name under which tries of one of ``users`` from this browser count; None if unknown."""
+    """Return the name under which tries of ``users`` from this browser count; None if unknown."""
     device, known = _read(request)
     return next((f"{user.pk}:{device}" for user in users if user.pk in known), None)
 

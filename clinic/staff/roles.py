@@ -11,7 +11,7 @@ REVIEWER = "Clinical reviewer"
 
 
 def _rows(app, *models, may):
-    """The permissions to do each word of ``may`` ("view add") with each model of ``app``."""
+    """Return permissions to do each word of ``may`` ("view add") with each model of ``app``."""
     return {f"{app}.{verb}_{model}" for model in models for verb in may.split()}
 
 
@@ -80,7 +80,7 @@ def apply_roles():
 
 
 def names_of(user):
-    """The names of a user's groups, read once for each user object (once a request)."""
+    """Return the names of a user's groups, read once for each user object (once a request)."""
     if not hasattr(user, "_role_names"):
         user._role_names = frozenset(user.groups.values_list("name", flat=True))
     return user._role_names
@@ -92,7 +92,7 @@ def sees_every_practitioner(user):
 
 
 def grantable_by(user):
-    """The roles that ``user`` may give and take: all of the table for a manager, else none.
+    """Return the roles that ``user`` may give and take: all of the table for a manager, else none.
 
     Never the group of demo accounts, whose members may skip the second factor.
     """

@@ -32,7 +32,7 @@ _SYSTEMS = {
 
 
 def device(agent):
-    """A coarse name for a browser, such as “Firefox on Windows”, enough to know one's own by."""
+    """Name a browser coarsely, such as “Firefox on Windows”: enough to know one's own by."""
     browser = _first(_BROWSERS, agent, "A browser")
     return f"{browser} on {_first(_SYSTEMS, agent, 'an unknown system')}"
 
@@ -59,7 +59,7 @@ def note(request):
 
 
 def of(user):
-    """The open sessions of ``user``, the latest used first."""
+    """Return the open sessions of ``user``, the latest used first."""
     return StaffSession.objects.filter(user=user, session__expire_date__gt=timezone.now())
 
 

@@ -22,7 +22,7 @@ REFUSING_TAKES = 0.05
 
 
 def accounts(credentials):
-    """The accounts that somebody may mean by what they typed as user name or address."""
+    """Return the accounts that somebody may mean by what they typed as name or address."""
     names = {credentials.get(kind) for kind in ("username", "email")} - {None, ""}
     found = Q()
     for name in names:
@@ -91,7 +91,7 @@ class CarefulSignIn(DefaultAccountAdapter):
         return False
 
     def get_reauthentication_methods(self, user):
-        """The second factor first, where there is one; a key before codes, without an app."""
+        """Ask for the second factor first, if there is one; a key before codes, without an app."""
         ways = super().get_reauthentication_methods(user)
         key_first = not is_mfa_enabled(user, [Authenticator.Type.TOTP])
         order = {"mfa_reauthenticate:webauthn": 0 if key_first else 2, "reauthenticate": 3}

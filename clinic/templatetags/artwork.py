@@ -33,13 +33,13 @@ def _inline(name, css_class):
 
 @register.simple_tag(name="icon")
 def icon_tag(name, **attributes):
-    """A small line icon from artwork/ui/; `class` adds to the class "icon"."""
+    """Draw a small line icon from artwork/ui/; `class` adds to the class "icon"."""
     return _inline(f"ui/{name}", f"icon {attributes.get('class', '')}".strip())
 
 
 @register.simple_tag(name="art")
 def art_tag(slug, **attributes):
-    """The drawing of a condition; a condition without a drawing of its own gets a neutral one."""
+    """Draw a condition; one without a drawing of its own gets a neutral one."""
     name = f"conditions/{slug}"
     if name not in _files():
         name = "conditions/other"
@@ -48,19 +48,19 @@ def art_tag(slug, **attributes):
 
 @register.simple_tag(name="mark")
 def mark_tag():
-    """The clinic's leaf."""
+    """Draw the clinic's leaf."""
     return _inline("mark", "mark")
 
 
 @register.simple_tag(name="signal")
 def signal_tag(**attributes):
-    """A muscle signal that goes from spasm to rest."""
+    """Draw a muscle signal that goes from spasm to rest."""
     return _inline("signal", f"signal {attributes.get('class', '')}".strip())
 
 
 @register.simple_tag(name="body")
 def body_tag():
-    """The standing figure of the body map, without its marks."""
+    """Draw the standing figure of the body map, without its marks."""
     return _inline("body", "map__body")
 
 

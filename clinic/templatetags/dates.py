@@ -9,5 +9,5 @@ register = template.Library()
 
 @register.filter
 def iso_date(text):
-    """The date written as YYYY-MM-DD, or None for an empty text. Raises ValueError otherwise."""
+    """Return the date written as YYYY-MM-DD, or None for an empty text; else ValueError."""
     return date.fromisoformat(text) if text else None

@@ -7,7 +7,7 @@ register = template.Library()
 
 @register.filter
 def unless_told(signs, told):
-    """The ``signs`` after an injection that the page's own signs, ``told``, do not tell already.
+    """Leave out those ``signs`` after an injection that the page's own, ``told``, tell already.
 
     Its own signs continue "if you have", those after an injection "if".
     """

@@ -129,7 +129,7 @@ class EditionAdmin(ReadOnly, admin.ModelAdmin):
         return redirect("admin:conditions_edition_change", pk)
 
     def compare(self, request, pk):
-        """What this edition changes, beside the live one or the one before it."""
+        """Say what this edition changes, beside the live one or the one before it."""
         edition = self._edition(request, pk)
         other = self._other(edition)
         context = {
@@ -143,7 +143,7 @@ class EditionAdmin(ReadOnly, admin.ModelAdmin):
         return render(request, "admin/conditions/edition/compare.html", context)
 
     def _other(self, edition):
-        """The live edition, for its successor; else the one before."""
+        """Return the live edition, for its successor; else the one before."""
         others = Edition.objects.filter(page=edition.page_id).exclude(pk=edition.pk)
         before = others.filter(number__lt=edition.number).order_by("-number")
         return others.filter(live=True).first() or before.first()

@@ -147,7 +147,7 @@ class PageAdmin(RecordsOnPages, NonceMediaMixin, admin.ModelAdmin):
 
     # --- saving ---
     def get_readonly_fields(self, request, obj=None):
-        """What was published about one concern can never be asked of those with another."""
+        """Keep kind and condition: what was published about one must not be asked about another."""
         fixed = ["kind", "condition"] if obj and obj.editions.exists() else []
         return [*super().get_readonly_fields(request, obj), *fixed]
 
@@ -205,7 +205,7 @@ class PageAdmin(RecordsOnPages, NonceMediaMixin, admin.ModelAdmin):
         ]
 
     def compare(self, request, pk):
-        """What the saved page would change on the site."""
+        """Show what the saved page would change on the site."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         page = get_object_or_404(Page.objects.select_related("condition", "reviewer"), pk=pk)
@@ -257,12 +257,12 @@ def _since(page, edition):
 
 
 def _fresh(page):
-    """The page as the database has it, not as a half-valid form left it."""
+    """Return the page as the database has it, not as a half-valid form left it."""
     return Page.objects.select_related("condition", "reviewer").get(pk=page.pk)
 
 
 def _changes(page, document):
-    """What ``document`` changes on the site; nothing while the page is not there."""
+    """Say what ``document`` changes on the site; nothing while the page is not there."""
     live = page.editions.filter(live=True).first()
     if live is None or not snapshot.has_changed(page, live):
         return []

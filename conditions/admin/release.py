@@ -15,7 +15,7 @@ DONE = {
 
 
 def corrections(model_admin, request):
-    """The list; POST with ``key`` and ``act`` ("take" or "keep") decides about one."""
+    """List corrections; POST with ``key`` and ``act`` ("take" or "keep") decides about one."""
     if not model_admin.has_change_permission(request):
         raise PermissionDenied
     if request.method == "POST":

@@ -13,7 +13,7 @@ from .page import Page
 
 class EditionQuerySet(models.QuerySet):
     def live(self):
-        """What the public sees: published and not withdrawn."""
+        """Keep what the public sees: published and not withdrawn."""
         return self.filter(live=True)
 
     def conditions(self):

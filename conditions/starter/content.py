@@ -42,7 +42,7 @@ class StarterContentError(Exception):
 
 
 def read(folder=FOLDER):
-    """The files as (shared, conditions, guides): one dict, and two lists of dicts in order."""
+    """Return the files as (shared, conditions, guides): one dict, two lists of dicts in order."""
 
     def parsed(pattern):
         files = [tomllib.loads(path.read_text("utf-8")) for path in sorted(folder.glob(pattern))]
@@ -83,7 +83,7 @@ def load(stdout=None, *, as_drafts=False):
 
 
 def _of_nobody(contents):
-    """The texts without the fictitious people and their reviews."""
+    """Return the texts without the fictitious people and their reviews."""
     unread = {"reviewer": None, "last_reviewed": None, "next_review_due": None}
     return [
         content | {"practitioners": [], "signers": [], "page": content["page"] | unread}

@@ -67,7 +67,7 @@ class Correction(NamedTuple):
 
 
 def corrections():
-    """What the release says otherwise than this site, danger signs first, as Corrections.
+    """Return what the release says otherwise than this site, danger signs first, as Corrections.
 
     Left out: what somebody has decided about, and what this site no longer has.
     """

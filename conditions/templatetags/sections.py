@@ -11,7 +11,7 @@ REST = {Section.Kind.NEXT_STEPS, Section.Kind.ALTERNATIVES, Section.Kind.TEXT}
 
 @register.filter
 def before_help(document):
-    """The sections before the signs that need help; of a guide, all."""
+    """Return the sections before the signs that need help; of a guide, all."""
     return [one for one in document["sections"] if not _is_rest(document, one)]
 
 

@@ -10,7 +10,7 @@ def form_of(document):
 
 
 def base_language(code: str) -> str:
-    """The language of a code that may also name a country: "pt" of "pt-br"."""
+    """Return the language of a code that may also name a country: "pt" of "pt-br"."""
     return code.partition("-")[0]
 
 
@@ -35,7 +35,7 @@ def seen_texts(document):
 
 
 def _form_at(document, leaf):
-    """A card of another page stands for that page, whose use may be approved where this is not."""
+    """Return the form where a leaf stands: a card of another page stands for that page."""
     if leaf.keys[0] == "related":
         return document["related"][leaf.keys[1]].get("form", "guide")
     return form_of(document)

@@ -123,7 +123,7 @@ def _review_gaps(document):
 
 
 def months_after(day, months):
-    """The same day of the month ``months`` later, or the last day of a shorter month."""
+    """Return the same day of the month ``months`` later, or the last day of a shorter month."""
     year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
     for last in (day.day, 30, 29, 28):
         try:

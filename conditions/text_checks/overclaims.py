@@ -195,7 +195,7 @@ def overclaims(text: str, form: str, language: str = "en") -> list[Overclaim]:
 
 
 def _phrases(sentence: str, matches: list[re.Match]) -> list[str]:
-    """The claimed words in their order, each told once, however many patterns know them."""
+    """Return the claimed words in order, each once, however many patterns know them."""
     spans: list[tuple[int, int]] = []
     for start, end in sorted(match.span() for match in matches):
         if spans and start < spans[-1][1]:
@@ -206,7 +206,7 @@ def _phrases(sentence: str, matches: list[re.Match]) -> list[str]:
 
 
 def claims(text: str) -> list[str]:
-    """The phrases of an overclaim in words that no page's evidence stands beside."""
+    """Return the phrases of an overclaim in words that no page's evidence stands beside."""
     language = base_language(languages.default())
     return [claim.phrase for claim in overclaims(text, "off_label", language)]
 

@@ -127,7 +127,7 @@ def refuse_busy_port(host, port):
 
 
 def static_fingerprint():
-    """A digest of name, size and time of every static source file."""
+    """Return a digest of name, size and time of every static source file."""
     digest = hashlib.sha256(settings.STORAGES["staticfiles"]["BACKEND"].encode())
     for finder in get_finders():
         for path, storage in finder.list(ignore_patterns=None):
@@ -150,7 +150,7 @@ def collect_static_files(say):
 
 
 def commands(host, port):
-    """The command line of each child by name."""
+    """Return the command line of each child by name."""
     return {
         "web server": [
             sys.executable, "-m", "granian", "clinic.wsgi:application",
@@ -166,7 +166,7 @@ def commands(host, port):
 
 
 def environment(address):
-    """The children's environment: ours, with the address of the site where none is set."""
+    """Return the children's environment: ours, with the site's address where none is set."""
     return os.environ | {
         "SITE_URL": os.environ.get("SITE_URL") or address,
         "VAR_DIR": str(settings.VAR_DIR),
@@ -175,7 +175,7 @@ def environment(address):
 
 
 def _end_with_parent():
-    """Runs in the child: Linux ends it when this process is killed."""
+    """Let Linux end this child when the process that started it is killed."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
