@@ -222,3 +222,18 @@ def test_no_page_names_another_host():
             if url.startswith(("http:", "https:", "//")):
                 wrong.append(f"{name_of(path)}: {url}")
     assert wrong == []
+
+
+def test_tests_share_factories_and_conftest_and_never_each_other():
+    shared = re.compile(r"^(from|import) tests\.(\w+\.)*test_|^from tests[.\w]* import test_", re.M)
+    files = sorted((ROOT / "tests").rglob("*.py"))
+    assert [name_of(path) for path in files if shared.search(path.read_text())] == []
+
+
+MOST_LINES = 300
+
+
+def test_a_long_file_says_why_it_is_one():
+    long = [path for path in sources() if path.read_text().count("\n") > MOST_LINES]
+    says = {path: ast.get_docstring(ast.parse(path.read_text())) or "" for path in long}
+    assert [name_of(path) for path, words in says.items() if "One file" not in words] == []

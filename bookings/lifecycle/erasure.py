@@ -10,9 +10,8 @@ brought up to date.
 """
 
 import logging
-import os
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -27,7 +26,7 @@ from bookings.models import Booking, Heartbeat, Message
 from clinic import audit, personal_data
 from clinic.models import Actor, Clinic, User
 
-from . import errors, locking
+from . import erasures_file, errors, locking
 
 log = logging.getLogger(__name__)
 
@@ -209,7 +208,7 @@ def _erase(bookings: list[Booking], *, by: User | Actor, reason: str, now: datet
     for booking in bookings:
         details = {"reason": str(reason)}
         audit.record(audit.Action.BOOKING_ERASED, booking, by=by, at=now, details=details)
-    _note(bookings, now)
+    erasures_file.note(bookings, now)
 
 
 def _forget_traces(booking: Booking, now: datetime) -> None:
@@ -267,35 +266,7 @@ def forget_mail_files(is_theirs: Callable[[Path], bool]) -> None:
             log.error("a file of mails could not be removed: %s", type(error).__name__)
 
 
-# --- the file -------------------------------------------------------------------------------------
-
-
-def erasures_file() -> Path:
-    """Where this machine notes what was erased, for the day on which a backup is restored."""
-    return settings.VAR_DIR / "erasures"
-
-
-def _note(bookings: list[Booking], now: datetime) -> None:
-    """Append instant and uid of each, before the transaction ends: rather one too many than one
-    that a restored backup brings back.
-    """
-    at = f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-    handle = os.open(erasures_file(), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    with os.fdopen(handle, "w") as file:
-        file.write("".join(f"{at} {booking.uid}\n" for booking in bookings))
-        file.flush()
-        os.fsync(handle)
-
-
-def read_erasures(path: Path) -> list[UUID]:
-    """The uids of a file of erasures; raises ValueError, naming the line, for what is none."""
-    found: dict[UUID, None] = {}
-    for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
-        try:
-            found[UUID(line.split()[1])] = None
-        except (IndexError, ValueError):
-            raise ValueError(f"Line {number} is not an erasure.") from None
-    return list(found)
+# --- after a backup came back ---------------------------------------------------------------------
 
 
 def repeat(uids: Iterable[UUID], now: datetime | None = None) -> int:

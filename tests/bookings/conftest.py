@@ -24,3 +24,19 @@ def _no_limits(settings):
 @pytest.fixture
 def client():
     return FormClient()
+
+
+# One value for each column that names or describes a person.
+FILLED = {
+    "name": "ZZQ Name",
+    "email": "zzq@canary.example",
+    "phone": "+13235550188",
+    "message": "ZZQ message",
+    "call_when": "ZZQ evenings",
+    "spoken_language": "ZZQ tongue",
+    "time_zone": "Europe/Istanbul",
+    "promised_times": {"patient": {"zone": "ZZQ"}},
+    "cancel_reason": "ZZQ reason",
+    "staff_note": "ZZQ note",
+    "request_digest": "ZZQ" * 20,
+}

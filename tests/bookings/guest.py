@@ -7,6 +7,33 @@ from bookings import manage_links
 from bookings.models import ManageLink
 from tests.bookings.conftest import FormClient
 
+NINE = "2027-01-04T17:00:00Z"
+PERSON = {
+    "name": "Ayşe Demir",
+    "email": "ayse@example.org",
+    "phone": "+1 323 555 0119",
+    "language": "English",
+    "message": "",
+    "consent": "on",
+}
+
+
+def answer(client, *, start=NINE, person=PERSON, until="check", condition="jaw-pain"):
+    """Go through the steps before ``until``."""
+    client.post("/book/", {"condition": condition, "visit_type": "in_person"})
+    client.post("/book/signs/", {"signs": "none"})
+    if until == "time":
+        return client.get("/book/time/")
+    client.post("/book/time/", {"start": start})
+    if until == "details":
+        return client.get("/book/details/")
+    client.post("/book/details/", person)
+    return client.get("/book/check/")
+
+
+def key_of(page):
+    return re.search(r'name="key"\s+value="([^"]+)"', page.content.decode()).group(1)
+
 
 class Guest:
     """Somebody at a browser: their network, who they are, and how long they take."""

@@ -19,7 +19,7 @@ from conditions import editions
 from conditions.editions import EmergencySigns
 from conditions.models import Condition, Edition
 from tests.bookings.conftest import FormClient
-from tests.bookings.views.test_booking import NINE, PERSON, answer, key_of
+from tests.bookings.guest import NINE, PERSON, answer, key_of
 from tests.factories import (
     asked_of,
     make_clinic,

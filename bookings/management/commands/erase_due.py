@@ -6,7 +6,7 @@ from pathlib import Path
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from bookings.lifecycle import erasure
+from bookings.lifecycle import erasure, erasures_file
 from bookings.models import Booking
 
 
@@ -36,7 +36,7 @@ class Command(BaseCommand):
 
     def _repeat(self, path, dry_run, now):
         try:
-            uids = erasure.read_erasures(path)
+            uids = erasures_file.read(path)
         except (OSError, ValueError) as error:
             raise CommandError(f"{path}: {error}") from error
         if dry_run:

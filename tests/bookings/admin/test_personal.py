@@ -15,7 +15,7 @@ from clinic import personal_data
 from clinic.models import AuditEvent
 from clinic.staff import roles
 from clinic.staff.adapters import DEMO_GROUP
-from tests.bookings.lifecycle.test_erasure import FILLED
+from tests.bookings.conftest import FILLED
 from tests.factories import make_booking, make_clinic, make_condition, make_user, queue_message
 
 pytestmark = pytest.mark.django_db

@@ -13,12 +13,13 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from bookings import invariants, manage_links, rate_limits
-from bookings.lifecycle import answers, erasure, errors, offers, visits
+from bookings.lifecycle import answers, erasure, erasures_file, errors, offers, visits
 from bookings.management.commands import run_worker
 from bookings.messaging import outbox
 from bookings.models import Booking, Heartbeat, ManageLink, Message, RateCount
 from clinic import audit, personal_data
 from clinic.models import Actor, AuditEvent, Clinic
+from tests.bookings.conftest import FILLED
 from tests.factories import (
     asked_of,
     make_booking,
@@ -36,19 +37,6 @@ pytestmark = pytest.mark.django_db
 NOW = datetime(2027, 1, 4, 12, tzinfo=UTC)  # a Monday
 DAY = timedelta(days=1)
 SECRET = "ZZQ"
-FILLED = {
-    "name": "ZZQ Name",
-    "email": "zzq@canary.example",
-    "phone": "+13235550188",
-    "message": "ZZQ message",
-    "call_when": "ZZQ evenings",
-    "spoken_language": "ZZQ tongue",
-    "time_zone": "Europe/Istanbul",
-    "promised_times": {"patient": {"zone": "ZZQ"}},
-    "cancel_reason": "ZZQ reason",
-    "staff_note": "ZZQ note",
-    "request_digest": "ZZQ" * 20,
-}
 
 
 @pytest.fixture(autouse=True)
@@ -383,8 +371,8 @@ def test_what_cannot_be_noted_is_not_erased(settings, tmp_path):
 def test_a_restored_backup_is_brought_up_to_date(tmp_path):
     booking, ahead = past(1), filled(starts_at=NOW + DAY)
     for row in (booking, ahead):
-        erasure._note([row], NOW)
-    erasure._note([SimpleNamespace(uid=uuid.uuid4())], NOW)
+        erasures_file.note([row], NOW)
+    erasures_file.note([SimpleNamespace(uid=uuid.uuid4())], NOW)
     copy = tmp_path / "copy"
     copy.write_text(2 * (tmp_path / "erasures").read_text())
     out = StringIO()

@@ -8,7 +8,7 @@ from django.db import connection
 from bookings.availability.search import SlotSearch
 from bookings.lifecycle import answers, errors, offers, requests, visits
 from bookings.models import Booking, Message
-from tests.bookings.lifecycle.test_requests import HALF, NINE, NOW, actions, ask, call_me, kinds
+from tests.bookings.lifecycle.conftest import HALF, NINE, NOW, actions, ask, call_me, kinds
 from tests.factories import make_clinic, make_hours, make_practitioner, make_user
 
 pytestmark = pytest.mark.django_db

@@ -11,6 +11,7 @@ from bookings.availability.search import SlotSearch
 from bookings.lifecycle import answers, errors, visits
 from bookings.models import Booking, Message
 from clinic.models import Actor, AuditEvent
+from tests.bookings.lifecycle.conftest import HALF, NINE, NOW, actions, ask, call_me, kinds
 from tests.factories import (
     asked_of,
     make_booking,
@@ -18,15 +19,10 @@ from tests.factories import (
     make_condition,
     make_hours,
     make_practitioner,
-    make_request,
     make_user,
 )
 
 pytestmark = pytest.mark.django_db
-
-NOW = datetime(2027, 1, 4, 12, tzinfo=UTC)  # Monday 04:00 in Los Angeles
-NINE = datetime(2027, 1, 4, 17, tzinfo=UTC)
-HALF = timedelta(minutes=30)
 
 
 @pytest.fixture
@@ -38,43 +34,6 @@ def clinic():
 @pytest.fixture
 def doctor(clinic):
     return make_practitioner()
-
-
-def ask(**changes):
-    values = {
-        "start": NINE,
-        "visit_type": "in_person",
-        "name": "Pat Example",
-        "email": "pat@example.org",
-        "phone": "+13235550119",
-        "consent_version": "1",
-        "asked": changes.get("asked") or asked_of(changes.get("condition")),
-        "now": NOW,
-    }
-    return make_request(**(values | changes))
-
-
-def call_me(**changes):
-    values = {
-        "visit_type": "phone",
-        "name": "Pat Example",
-        "phone": "+13235550119",
-        "email": "pat@example.org",
-        "call_when": "Mornings",
-        "consent_version": "1",
-        "asked": changes.get("asked") or asked_of(changes.get("condition")),
-        "now": NOW,
-    }
-    return make_request(**(values | changes))
-
-
-def kinds(booking):
-    return sorted(booking.messages.values_list("kind", flat=True))
-
-
-def actions(booking):
-    events = AuditEvent.objects.filter(object_key=booking.reference).order_by("pk")
-    return list(events.values_list("action", flat=True))
 
 
 # --- request --------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from bookings.messaging import email as mails
 from bookings.models import Booking, Message
 from clinic.models import Clinic, Practitioner
 from clinic.plain_text import clean_text
+from tests.bookings.guest import NINE, PERSON, answer, key_of
 from tests.factories import (
     make_booking,
     make_clinic,
@@ -30,15 +31,6 @@ from tests.factories import (
 pytestmark = pytest.mark.django_db
 
 NOW = datetime(2027, 1, 4, 12, tzinfo=UTC)  # Monday 04:00 in Los Angeles
-NINE = "2027-01-04T17:00:00Z"
-PERSON = {
-    "name": "Ayşe Demir",
-    "email": "ayse@example.org",
-    "phone": "+1 323 555 0119",
-    "language": "English",
-    "message": "",
-    "consent": "on",
-}
 
 
 @pytest.fixture(autouse=True)
@@ -55,23 +47,6 @@ def concern():
     condition = make_concern(slug="jaw-pain", name="Jaw pain")
     condition.practitioners.add(make_practitioner(slug="doctor"))
     return condition
-
-
-def answer(client, *, start=NINE, person=PERSON, until="check", condition="jaw-pain"):
-    """Go through the steps before ``until``."""
-    client.post("/book/", {"condition": condition, "visit_type": "in_person"})
-    client.post("/book/signs/", {"signs": "none"})
-    if until == "time":
-        return client.get("/book/time/")
-    client.post("/book/time/", {"start": start})
-    if until == "details":
-        return client.get("/book/details/")
-    client.post("/book/details/", person)
-    return client.get("/book/check/")
-
-
-def key_of(page):
-    return re.search(r'name="key"\s+value="([^"]+)"', page.content.decode()).group(1)
 
 
 def book(client, **steps):
