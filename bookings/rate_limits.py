@@ -19,6 +19,8 @@ request is answered alike whatever is known of these: the page never tells, only
 
 Each count is a row of instants (RateCount), locked from the look to the end of the transaction: the
 limits hold exactly, over any stretch of time, whatever arrives at the same moment.
+
+One file: whoever changes a limit sees all of them.
 """
 
 import ipaddress

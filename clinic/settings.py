@@ -2,6 +2,8 @@
 
 Every variable has a default that is safe on one machine's loopback address, so a fresh clone runs
 with none of them set; docs/running.md lists them. A mistyped value stops the start (environs).
+
+One file: whoever asks what a setting is looks in one place.
 """
 
 import os

@@ -5,6 +5,8 @@ document, and the test of the templates, derive from it, so what is not declared
 built nor overlooked. To add a field: give it ``since`` one above the newest schema, and let
 snapshot.py build it. To end one: give it ``until``, and keep building it, so that older documents
 can still be compared. Documents of an older schema stay as they are: see ``at_schema``.
+
+One file: the declaration and what reads it.
 """
 
 import hashlib

@@ -4,6 +4,8 @@ A page becomes a numbered Edition (submit), a clinician signs exactly that text 
 live (publish). A signature holds for one digest: any later change of the page, of its clinical
 record or of a shared text means a new edition. ``by`` is a staff user, or "system" for the starter
 content.
+
+One file: each verb says what the others may find, and they share their guards.
 """
 
 from django.db import transaction

@@ -1,4 +1,7 @@
-"""From the rows that editors change to the JSON document that a public page is rendered from."""
+"""From the rows that editors change to the JSON document that a public page is rendered from.
+
+One file: it is read beside a page, from its title to its references.
+"""
 
 import re
 from html import unescape

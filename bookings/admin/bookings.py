@@ -2,6 +2,8 @@
 
 Staff type into contact fields only. Status, time and practitioner change through the verbs of
 bookings.lifecycle, which the buttons and list actions call.
+
+One file: the list, the page and their addresses are one class of the admin.
 """
 
 from functools import partial

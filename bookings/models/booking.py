@@ -1,4 +1,7 @@
-"""A booking, and the named groups of bookings."""
+"""A booking, and the named groups of bookings.
+
+One file: a group, the columns it asks for and the index that answers it are read together.
+"""
 
 import hashlib
 import secrets

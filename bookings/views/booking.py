@@ -1,4 +1,7 @@
-"""The steps of booking, and the pages that show free times. Each works without JavaScript."""
+"""The steps of booking, and the pages that show free times. Each works without JavaScript.
+
+One file: each step is a few lines, and all lead to the next and back.
+"""
 
 import uuid
 from contextlib import suppress

@@ -4,6 +4,8 @@ Opening the link trades its secret for a short-lived cookie and a clean address.
 GET. Name, contact and concern stay hidden, and nothing can be changed, until a second fact is given:
 it gives access, as making the booking does (bookings.manage_links), and "Sign out" ends it.
 A request that waits for proof of its mailbox shows one button, and nothing else can be done with it.
+
+One file: every page asks the same cookie first and leads back to the same page.
 """
 
 import time

@@ -4,6 +4,8 @@ A later release may correct a danger sign. On an existing site nothing of it is 
 editors see what the release says and what their site says, and take it as a draft, which a
 clinician then signs like any other text, or keep their own. What was decided is remembered by the
 digest of the release's text, so that each correction is asked about once.
+
+One file: what the release says and what the site says are written in the same order.
 """
 
 import difflib
