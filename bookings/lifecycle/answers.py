@@ -59,6 +59,7 @@ def cancel(
     return booking
 
 
+@transaction.atomic
 def reschedule(
     booking: Booking,
     *,
@@ -76,41 +77,35 @@ def reschedule(
     """
     now = now or timezone.now()
     by_patient = transitions.actor_of(by) is Actor.PATIENT
-    with transaction.atomic():
-        clinic = Clinic.objects.current()
-        current = Booking.objects.select_related("practitioner").get(pk=booking.pk)
-        search = SlotSearch.for_booking(
-            current, moving=current, practitioner=practitioner, now=now, clinic=clinic
-        )
-        slot = locking.lock_free_slot(search, start)
-        booking = locking.lock_booking(booking)
-        row = transitions.MOVE_ONLINE if by_patient else transitions.MOVE
-        row.require(booking, now=now, by=by, clinic=clinic)
-        if booking.starts_at == slot.starts_at and booking.practitioner_id == slot.practitioner.pk:
-            return booking
-        before = booking.starts_at
-        locking.cancel_offers(booking, by=by, now=now)
-        locking.assign_slot(booking, slot, clinic)
-        at_once = clinic.confirm_at_once or not by_patient
-        booking.status = Status.BOOKED if at_once else Status.PENDING
-        booking.confirmed_at = now if at_once else None
-        booking.hold_until = None
-        booking.sequence += 1
-        locking.save_or_slot_taken(booking)
-        audit.record(
-            audit.Action.BOOKING_RESCHEDULED,
-            booking,
-            by=by,
-            at=now,
-            details={
-                "from": before.isoformat() if before else None,
-                "to": slot.starts_at.isoformat(),
-            },
-        )
-        manage_links.revoke_links_of(booking, now=now, keep=link)
-        queue.enqueue(booking, Kind.CHANGED if at_once else Kind.RECEIVED)
-        if at_once:
-            queue.plan_reminders(booking, now)
-        if by_patient:
-            queue.enqueue(booking, Kind.DESK_CHANGED)
+    clinic = Clinic.objects.current()
+    current = Booking.objects.select_related("practitioner").get(pk=booking.pk)
+    search = SlotSearch.for_booking(
+        current, moving=current, practitioner=practitioner, now=now, clinic=clinic
+    )
+    slot = locking.lock_free_slot(search, start)
+    booking = locking.lock_booking(booking)
+    row = transitions.MOVE_ONLINE if by_patient else transitions.MOVE
+    row.require(booking, now=now, by=by, clinic=clinic)
+    if booking.starts_at == slot.starts_at and booking.practitioner_id == slot.practitioner.pk:
         return booking
+    before = booking.starts_at
+    locking.cancel_offers(booking, by=by, now=now)
+    locking.assign_slot(booking, slot, clinic)
+    at_once = clinic.confirm_at_once or not by_patient
+    booking.status = Status.BOOKED if at_once else Status.PENDING
+    booking.confirmed_at = now if at_once else None
+    booking.hold_until = None
+    booking.sequence += 1
+    locking.save_or_slot_taken(booking)
+    details = {
+        "from": before.isoformat() if before else None,
+        "to": slot.starts_at.isoformat(),
+    }
+    audit.record(audit.Action.BOOKING_RESCHEDULED, booking, by=by, at=now, details=details)
+    manage_links.revoke_links_of(booking, now=now, keep=link)
+    queue.enqueue(booking, Kind.CHANGED if at_once else Kind.RECEIVED)
+    if at_once:
+        queue.plan_reminders(booking, now)
+    if by_patient:
+        queue.enqueue(booking, Kind.DESK_CHANGED)
+    return booking

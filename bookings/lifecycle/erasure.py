@@ -190,9 +190,7 @@ def _erase_due(keys: list[int], now: datetime) -> int:
 def _erase(bookings: list[Booking], *, by: User | Actor, reason: str, now: datetime) -> None:
     for booking in bookings:
         if booking.status in Booking.WAITING or is_ahead(booking, now):
-            locking.cancel_locked(
-                booking, by=by, cancelled_by=Booking.CancelledBy.SYSTEM, reason="", now=now
-            )
+            locking.cancel_locked(booking, by=by, now=now)
     keys = [booking.pk for booking in bookings]
     Booking.objects.filter(Q(pk__in=keys) | Q(offered_for__in=keys)).update(
         **personal_data.blank(Booking), erased_at=now

@@ -62,9 +62,7 @@ def free_lapsed_of(practitioner: Practitioner, now: datetime) -> None:
     """Free what was held only until a moment that has passed (an offer, an unverified request)."""
     lapsed = Booking.objects.lapsed(now).filter(practitioner=practitioner)
     for booking in lapsed.select_for_update():
-        cancel_locked(
-            booking, by=Actor.SYSTEM, cancelled_by=Booking.CancelledBy.SYSTEM, reason="", now=now
-        )
+        cancel_locked(booking, by=Actor.SYSTEM, now=now)
 
 
 def assign_slot(booking: Booking, slot: Slot | Booking, clinic: Clinic) -> None:
@@ -116,7 +114,12 @@ def lock_free_slot(search: SlotSearch, start: datetime) -> Slot:
 
 
 def cancel_locked(
-    booking: Booking, *, by: User | Actor, cancelled_by: str, reason: str, now: datetime
+    booking: Booking,
+    *,
+    by: User | Actor,
+    now: datetime,
+    cancelled_by: str = Booking.CancelledBy.SYSTEM,
+    reason: str = "",
 ) -> None:
     """Cancel a locked booking: its time is free. The caller tells people."""
     before = booking.status
@@ -127,13 +130,8 @@ def cancel_locked(
     booking.hold_until = None
     booking.sequence += 1
     booking.save()
-    audit.record(
-        audit.Action.BOOKING_CANCELLED,
-        booking,
-        by=by,
-        at=now,
-        details={"from": before, "cancelled_by": cancelled_by},
-    )
+    details = {"from": before, "cancelled_by": cancelled_by}
+    audit.record(audit.Action.BOOKING_CANCELLED, booking, by=by, at=now, details=details)
 
 
 def confirm_locked(
@@ -161,4 +159,4 @@ def cancel_offers(booking: Booking, *, by: User | Actor, now: datetime) -> None:
     """Give back every time that is still offered for this request."""
     offers = Booking.objects.filter(offered_for=booking, status=Status.PROPOSED)
     for offer_row in offers.select_for_update():
-        cancel_locked(offer_row, by=by, cancelled_by=Booking.CancelledBy.SYSTEM, reason="", now=now)
+        cancel_locked(offer_row, by=by, now=now)

@@ -109,13 +109,8 @@ def request(
         booking.hold_until = now + verify_within if verify_within else None
         locking.assign_slot(booking, slot, clinic)
         locking.save_or_slot_taken(booking)
-        audit.record(
-            audit.Action.BOOKING_REQUESTED,
-            booking,
-            by=by,
-            at=now,
-            details={"starts_at": slot.starts_at.isoformat(), "source": wanted.source},
-        )
+        details = {"starts_at": slot.starts_at.isoformat(), "source": wanted.source}
+        audit.record(audit.Action.BOOKING_REQUESTED, booking, by=by, at=now, details=details)
         if verify_within:
             queue.enqueue(booking, Kind.VERIFY)
         else:
