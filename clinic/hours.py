@@ -4,22 +4,25 @@ An instant is open when the clock on the clinic's wall then shows a time inside 
 every closure. So a missing hour holds nothing, and a doubled hour counts twice, whatever the zone.
 """
 
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from itertools import pairwise
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
-Period = tuple[datetime, datetime]
+Moment = TypeVar("Moment", datetime, timedelta)  # an instant, or the time since midnight
+Period = tuple[Moment, Moment]
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
 SECOND = timedelta(seconds=1)
 
 
-def merge(periods):
+def merge(periods: Iterable[Period[Moment]]) -> list[Period[Moment]]:
     """Half-open periods in order, with touching and overlapping ones joined, empty ones dropped."""
-    merged = []
-    last = None
+    merged: list[Period[Moment]] = []
+    last: Moment | None = None
     for start, end in sorted(periods):
         if end <= start:
             continue
@@ -32,10 +35,12 @@ def merge(periods):
     return merged
 
 
-def subtract(periods, holes):
+def subtract(
+    periods: Iterable[Period[Moment]], holes: Iterable[Period[Moment]]
+) -> list[Period[Moment]]:
     """Return what of the half-open periods lies in none of the holes; merged, in order."""
     holes = merge(holes)
-    left = []
+    left: list[Period[Moment]] = []
     first = 0
     for start, end in merge(periods):
         while first < len(holes) and holes[first][1] <= start:
@@ -53,10 +58,10 @@ def subtract(periods, holes):
     return left
 
 
-def intersect(a, b):
+def intersect(a: Iterable[Period[Moment]], b: Iterable[Period[Moment]]) -> list[Period[Moment]]:
     """Return what lies in a period of ``a`` and in a period of ``b``; merged, in order."""
     a, b = merge(a), merge(b)
-    both = []
+    both: list[Period[Moment]] = []
     i = j = 0
     while i < len(a) and j < len(b):
         start, end = max(a[i][0], b[j][0]), min(a[i][1], b[j][1])
@@ -69,13 +74,13 @@ def intersect(a, b):
     return both
 
 
-def day_start(day, zone):
+def day_start(day: date, zone: ZoneInfo) -> datetime:
     """Return the first instant of a local date, in UTC."""
     return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
 
 
 @lru_cache(maxsize=2048)
-def stretches(day: date, zone: ZoneInfo):
+def stretches(day: date, zone: ZoneInfo) -> tuple[tuple[datetime, datetime, datetime], ...]:
     """Return (start, end, midnight) in UTC of each part of a day between changes of the offset.
 
     ``midnight`` is the instant at which a clock with that part's offset shows the date's 00:00, so
@@ -93,22 +98,26 @@ def stretches(day: date, zone: ZoneInfo):
     first, last = midnight - DAY, midnight + 2 * DAY
     parts = []
     for since, until in pairwise([first, *_changes(first, last, zone), last]):
-        shows_midnight = midnight - since.astimezone(zone).utcoffset()
+        shows_midnight = midnight - _offset(since, zone)
         start, end = max(since, shows_midnight), min(until, shows_midnight + DAY)
         if start < end:
             parts.append((start, end, shows_midnight))
     return tuple(parts)
 
 
-def _changes(since, until, zone):
+def _offset(at: datetime, zone: ZoneInfo) -> timedelta:
+    return at.astimezone(zone).utcoffset() or timedelta()
+
+
+def _changes(since: datetime, until: datetime, zone: ZoneInfo) -> list[datetime]:
     """Return the instants between two whole hours of UTC at which the zone's offset changes."""
     changes = []
     while since < until:
-        offset, low, high = since.astimezone(zone).utcoffset(), since, since + HOUR
-        if high.astimezone(zone).utcoffset() != offset:
+        offset, low, high = _offset(since, zone), since, since + HOUR
+        if _offset(high, zone) != offset:
             while high - low > SECOND:
                 middle = low + (high - low) // 2 // SECOND * SECOND
-                if middle.astimezone(zone).utcoffset() == offset:
+                if _offset(middle, zone) == offset:
                     low = middle
                 else:
                     high = middle
@@ -117,7 +126,9 @@ def _changes(since, until, zone):
     return changes
 
 
-def open_periods(day, hours, closures, zone):
+def open_periods(
+    day: date, hours: Iterable[Any], closures: Iterable[Any], zone: ZoneInfo
+) -> list[Period[datetime]]:
     """When one local date is open: weekly rules less closures, as merged UTC periods in order.
 
     ``hours`` and ``closures`` are OpeningHours and Closure rows, or anything with their fields;
@@ -148,7 +159,7 @@ def open_periods(day, hours, closures, zone):
     )
 
 
-def _since_midnight(time):
+def _since_midnight(time: time) -> timedelta:
     return timedelta(
         hours=time.hour,
         minutes=time.minute,

@@ -7,20 +7,36 @@ said of equal documents only.
 import json
 import re
 from collections import Counter
+from collections.abc import Iterator
 from difflib import SequenceMatcher
 from html import unescape
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.utils.html import strip_tags
 
-from .document import FIELDS, GROUPS, QUICK_FACTS, Kind, Risk, digest, field_at, group_of, leaves
+from .document import (
+    FIELDS,
+    GROUPS,
+    QUICK_FACTS,
+    Document,
+    Field,
+    Group,
+    Kind,
+    Risk,
+    digest,
+    field_at,
+    group_of,
+    leaves,
+)
+
+Line = tuple[str, str]  # its mark, its text
 
 
 class Difference(NamedTuple):
     """One part of a page; ``lines`` are (mark, text) with mark "added", "removed" or "same"."""
 
     heading: str
-    lines: list
+    lines: list[Line]
     risk: Risk = Risk.WORDS
     medical: bool = True
 
@@ -38,7 +54,7 @@ _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 _NUMBER = re.compile(r"\d[\d,.]*")
 
 
-def compare(old, new):
+def compare(old: Document, new: Document) -> list[Difference]:
     """Return the parts that differ as a list of Difference, the most dangerous first.
 
     Empty only for documents with the same digest.
@@ -66,21 +82,25 @@ class _Part(NamedTuple):
     """``values`` is {path of a leaf: (field, value)}; a list of plain words is one value."""
 
     heading: str
-    group: object
-    values: dict
+    group: Group | None
+    values: dict[str, tuple[Field, Any]]
 
 
-def _where_they_differ(old, new):
+Key = tuple  # what two documents know a part by
+
+
+def _where_they_differ(old: Document, new: Document) -> tuple[Document, Document]:
     """Both documents without what is the same in both; sources are what the texts cite."""
     if old.get("references") != new.get("references"):
         return old, new
     same = {name for name in old if name in new and old[name] == new[name]} - {"references"}
-    return [{name: one[name] for name in one if name not in same} for one in (old, new)]
+    before, after = ({name: one[name] for name in one if name not in same} for one in (old, new))
+    return before, after
 
 
-def _parts(document, sources):
+def _parts(document: Document, sources: dict[str, str]) -> dict[Key, _Part]:
     """{key: _Part} in page order. A key is (path of the group, which of it) or (part's name, 0)."""
-    parts = {}
+    parts: dict[tuple, _Part] = {}
     for leaf in leaves(document):
         field = leaf.field
         group = group_of(field.path)
@@ -101,15 +121,16 @@ def _parts(document, sources):
     return _named(parts)
 
 
-def _at(document, keys):
+def _at(document: Any, keys: tuple) -> Any:
     for key in keys:
         document = document[key]
     return document
 
 
-def _named(parts):
+def _named(parts: dict[tuple, _Part]) -> dict[Key, _Part]:
     """Return the parts, those of a group by what their records are known by, not their place."""
-    found, seen = {}, Counter()
+    found: dict[Key, _Part] = {}
+    seen: Counter[tuple] = Counter()
     for (path, _place), part in parts.items():
         known_by = part.values.get(f"{path}.{part.group.key}") if part.group else None
         name = (path, known_by[1] if known_by else "")
@@ -118,11 +139,11 @@ def _named(parts):
     return found
 
 
-def _sources(document):
+def _sources(document: Document) -> dict[str, str]:
     return {str(entry["number"]): entry["key"] for entry in document.get("references") or []}
 
 
-def _with_sources(html, sources):
+def _with_sources(html: str, sources: dict[str, str]) -> str:
     """Name a citation by what it cites: its number changes with each source before it."""
     return re.sub(
         r'<sup><a href="#ref-(\d+)" aria-label="[^"]*">\[\1\]</a></sup>',
@@ -131,7 +152,7 @@ def _with_sources(html, sources):
     )
 
 
-def _join_renamed(before, after):
+def _join_renamed(before: dict[Key, _Part], after: dict[Key, _Part]) -> None:
     """Give a section or question that only got another name the key of its new one."""
     gone = [key for key in before if key not in after and before[key].group]
     come = [key for key in after if key not in before and after[key].group]
@@ -149,14 +170,16 @@ def _join_renamed(before, after):
             before.update((best if key == old else key, part) for key, part in order)
 
 
-def _words(part):
+def _words(part: _Part) -> list[str]:
     return " ".join(str(value) for _field, value in part.values.values()).split()
 
 
 # --- one part -------------------------------------------------------------------------------------
-def _compare_part(old, new):
+def _compare_part(old: _Part | None, new: _Part | None) -> tuple[Difference | None, list[Line]]:
     """(Difference or None, lines of what only follows from other changes)."""
     part = new or old
+    if part is None:
+        return None, []
     before, after = (old.values if old else {}), (new.values if new else {})
     lines, follows, risks, medical = [], [], [], False
     name = f"{part.group.path}.{part.group.key}" if part.group else ""
@@ -184,7 +207,7 @@ def _compare_part(old, new):
     return Difference(part.heading, lines, min(risks), medical), follows
 
 
-def _value_lines(field, old, new):
+def _value_lines(field: Field, old: Any, new: Any) -> list[Line]:
     """Return the marked lines of one changed value."""
     before, after = _lines(field, old), _lines(field, new)
     if before == after:  # what differs is in the markup alone
@@ -197,7 +220,7 @@ def _value_lines(field, old, new):
     return [(mark, f"{field.label}: {text}") for mark, text in marked]
 
 
-def _lines(field, value):
+def _lines(field: Field, value: Any) -> list[str]:
     if value is None:
         return []
     if isinstance(value, list):
@@ -205,13 +228,13 @@ def _lines(field, value):
     return outline(value) if field.kind is Kind.HTML else (str(value).splitlines() or [str(value)])
 
 
-def _raw(value):
+def _raw(value: Any) -> list[str]:
     if isinstance(value, str):
         return re.sub(r"(?<=>)(?=<)", "\n", value).splitlines()
     return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False).splitlines()
 
 
-def _risk(field, marked, old, new):
+def _risk(field: Field, marked: list[Line], old: Any, new: Any) -> Risk:
     """Return the field's risk, a higher one for words of danger or numbers, a lower for order."""
     if isinstance(old, list) and isinstance(new, list) and Counter(old) == Counter(new):
         return Risk.ORDER
@@ -230,9 +253,9 @@ def _risk(field, marked, old, new):
     return Risk.EVIDENCE if numbers[0] != numbers[1] else Risk.WORDS
 
 
-def _marked(before, after):
+def _marked(before: list[str], after: list[str]) -> list[Line]:
     """Two lists of lines as (mark, line), without what is far from any change."""
-    lines = []
+    lines: list[Line] = []
     matcher = SequenceMatcher(None, before, after, autojunk=False)
     for opcodes in matcher.get_grouped_opcodes(NEAR):
         for what, a, b, c, d in opcodes:
@@ -245,7 +268,7 @@ def _marked(before, after):
 
 
 # --- order ----------------------------------------------------------------------------------------
-def _orders(before, after):
+def _orders(before: dict[Key, _Part], after: dict[Key, _Part]) -> Iterator[Difference]:
     """Where records that both documents have stand in another order."""
     for path, group in GROUPS.items():
         old = [key for key in before if key[0] == path and key in after]
@@ -255,7 +278,7 @@ def _orders(before, after):
             yield Difference(f"Order of the {group.plural}", lines, Risk.ORDER, medical=False)
 
 
-def _name(part):
+def _name(part: _Part) -> str:
     return part.heading.partition(": ")[2]
 
 
@@ -264,7 +287,7 @@ _BLOCK = re.compile(r"<(/?)(p|li|h3|h4|dt|dd|tr|div|ul|ol|dl|table|br)\b[^>]*>")
 _SIGN = {"li": "• ", "h3": "### ", "h4": "#### ", "dt": "— "}
 
 
-def outline(html):
+def outline(html: str) -> list[str]:
     """Turn cleaned HTML into lines that show what a reader could miss: bold, links, cells."""
     html = re.sub(r"<li>\s*<p>", "<li>", re.sub(r"</?strong>", "**", html))
     html = re.sub(r'<a\b[^>]*?href="([^"]*)"[^>]*>(.*?)</a>', r"\2 (link to \1)", html, flags=re.S)

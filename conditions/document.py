@@ -11,11 +11,14 @@ One file: the declaration and what reads it.
 
 import hashlib
 import json
+from collections.abc import Callable, Iterator
 from enum import IntEnum, StrEnum
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.utils.translation import gettext_lazy as _
+
+Document = dict[str, Any]  # as JSON has it
 
 
 class Kind(StrEnum):
@@ -40,7 +43,7 @@ class Risk(IntEnum):
     DERIVED = 5
 
     @property
-    def words(self):
+    def words(self) -> str:
         return {
             Risk.DANGER: "Danger signs and safety",
             Risk.EVIDENCE: "Approval, evidence and numbers",
@@ -69,11 +72,11 @@ class Field(NamedTuple):
     since: int = 1
     until: int | None = None
 
-    def is_in(self, schema):
+    def is_in(self, schema: int) -> bool:
         return self.since <= schema <= (self.until or schema)
 
     @property
-    def place(self):
+    def place(self) -> str:
         """The part of the page where an editor mends it."""
         top = self.path.partition(".")[0].removesuffix("[]")
         return "red_flags" if top == "gate" else top
@@ -206,31 +209,32 @@ class Leaf(NamedTuple):
 
     field: Field
     keys: tuple
-    value: object
+    value: Any
 
 
-def newest_schema():
+def newest_schema() -> int:
     ended = (field.until + 1 for field in FIELDS.values() if field.until)
     return max(*ended, *(field.since for field in FIELDS.values()))
 
 
-def field_at(path):
+def field_at(path: str) -> Field:
     """Return the Field of ``path``; one that nobody declared counts as the most dangerous."""
     return FIELDS.get(path) or Field(path, path, "Not declared", risk=Risk.DANGER)
 
 
 @cache
-def group_of(path):
+def group_of(path: str) -> Group | None:
     """Return the Group to which the leaf at ``path`` belongs, or None."""
     return next((g for start, g in GROUPS.items() if path.startswith(f"{start}.")), None)
 
 
-def names(path, schema=None):
+def names(path: str, schema: int | None = None) -> list[str]:
     """Return the names in a record at ``path`` ("" is the whole document), in declared order.
 
     Without ``schema`` those that it has in any.
     """
-    prefix, found = f"{path}." if path else "", {}
+    prefix = f"{path}." if path else ""
+    found: dict[str, None] = {}
     for field in FIELDS.values():
         if field.path.startswith(prefix) and (schema is None or field.is_in(schema)):
             rest = field.path.removeprefix(prefix)
@@ -238,7 +242,7 @@ def names(path, schema=None):
     return list(found)
 
 
-def at_schema(built, schema=None):
+def at_schema(built: Document, schema: int | None = None) -> Document:
     """``built`` as a document of ``schema``: without the fields that came later or had ended.
 
     So a signed text can be compared with what its page builds today, whatever was added to the
@@ -248,27 +252,27 @@ def at_schema(built, schema=None):
     return _kept(built, "", schema) | {"schema": schema}
 
 
-def leaves(document):
+def leaves(document: Document) -> Iterator[Leaf]:
     """Every leaf of ``document``, in its order; those that nobody declared, too."""
     yield from _leaves(document, "", ())
 
 
-def mapped(document, change):
+def mapped(document: Document, change: Callable[[Field, Any], Any]) -> Document:
     """Return a copy of ``document`` in which each leaf is ``change(field, value)``."""
     return _mapped(document, "", change)
 
 
-def digest(document):
+def digest(document: Document) -> str:
     """SHA-256 of the document's canonical JSON, as 64 hexadecimal digits."""
     canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _below(path, name):
+def _below(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
-def _leaves(value, path, keys):
+def _leaves(value: Any, path: str, keys: tuple) -> Iterator[Leaf]:
     if isinstance(value, dict):
         for name, inner in value.items():
             yield from _leaves(inner, _below(path, name), (*keys, name))
@@ -279,7 +283,7 @@ def _leaves(value, path, keys):
         yield Leaf(field_at(path), keys, value)
 
 
-def _mapped(value, path, change):
+def _mapped(value: Any, path: str, change: Callable[[Field, Any], Any]) -> Any:
     if isinstance(value, dict):
         return {name: _mapped(inner, _below(path, name), change) for name, inner in value.items()}
     if isinstance(value, list):
@@ -287,7 +291,7 @@ def _mapped(value, path, change):
     return value if value is None and path not in FIELDS else change(field_at(path), value)
 
 
-def _kept(value, path, schema):
+def _kept(value: Any, path: str, schema: int) -> Any:
     if isinstance(value, dict):
         declared, wanted = names(path), names(path, schema)
         unknown, missing = set(value) - set(declared), set(wanted) - set(value)

@@ -5,15 +5,19 @@ slugs of their own. ``condition`` None means that somebody is not sure what thei
 general signs for them stand in every guide.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from django.db.models import QuerySet
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from clinic import languages
 
 from .models import Condition, Edition, Page
+from .models.edition import EditionQuerySet
 
 STARTER_SIGNATURE = "Starter content: fictitious reviewer"
 LICENSE = ", license "  # in a signature, what stands before the number
@@ -43,11 +47,11 @@ class EmergencySigns:
     edition: Edition | None = None
     signs: tuple[str, ...] = ()
 
-    def __bool__(self):
+    def __bool__(self) -> bool:
         return bool(self.signs)
 
     @property
-    def are_general(self):
+    def are_general(self) -> bool:
         return self.edition is not None and self.edition.kind == Page.Kind.GUIDE
 
 
@@ -60,24 +64,20 @@ class Concern:
     summary: str
 
     @property
-    def slug(self):
+    def slug(self) -> str:
         return self.condition.slug
 
 
-def live_document(condition, language=None):
-    """Return the document of the condition's live page, as signed; None without one."""
-    edition = _newest(Edition.objects.live().signed().about(condition), language)
-    return edition.document if edition else None
-
-
-def live_card(condition, language=None):
+def live_card(condition: Condition | None, language: str | None = None) -> dict | None:
     """Return the card of the condition's live page, as signed; None without one."""
     editions = Edition.objects.live().signed().about(condition).defer("document")
     edition = _newest(editions, language)
     return edition.card if edition else None
 
 
-def emergency_signs(condition, language=None, *, or_general=False):
+def emergency_signs(
+    condition: Condition | None, language: str | None = None, *, or_general: bool = False
+) -> EmergencySigns:
     """Return the EmergencySigns of a condition, or the general ones for None.
 
     In ``language`` (the active one, if not given), else in English. With ``or_general`` a condition
@@ -87,21 +87,23 @@ def emergency_signs(condition, language=None, *, or_general=False):
     return found or _signs(_asking(None), language) if or_general else found
 
 
-def asked_in(edition_pk):
+def asked_in(edition_pk: int | None) -> EmergencySigns:
     """Return the EmergencySigns of an edition that was published, whatever became of it."""
     published = Edition.objects.asking().exclude(published_at=None).filter(pk=edition_pk)
     return _of(published.with_asked().defer("document").first())
 
 
-def still_ask(asked, condition, *, or_general=False):
+def still_ask(
+    asked: EmergencySigns | None, condition: Condition | None, *, or_general: bool = False
+) -> bool:
     """Whether the signs that somebody was asked are still those of today."""
-    if not asked:
+    if not asked or asked.edition is None:
         return False
     now = emergency_signs(condition, asked.edition.language, or_general=or_general)
     return now.signs == asked.signs
 
 
-def bookable(language=None):
+def bookable(language: str | None = None) -> list[Concern]:
     """Every Concern that can be booked, in order: it takes bookings and its signs can be asked."""
     language = language or languages.active()
     rows = (
@@ -114,14 +116,14 @@ def bookable(language=None):
         .defer("document")
         .order_by("published_at", "pk")
     )
-    found = {}
+    found: dict[int, Concern] = {}
     for row in sorted(rows, key=lambda row: row.language == language):
         condition = row.page.condition
         found[condition.pk] = Concern(condition, row.card["title"], row.card["summary"])
     return sorted(found.values(), key=lambda c: (c.condition.position, c.condition.name))
 
 
-def why_not_bookable(condition):
+def why_not_bookable(condition: Condition | None) -> str | Promise:
     """In words for patients why nothing can be booked for this concern; "" when it can."""
     if condition and not condition.accepts_bookings:
         return NOT_TAKEN
@@ -130,7 +132,7 @@ def why_not_bookable(condition):
     return NO_SIGNS if condition else NO_GENERAL_SIGNS
 
 
-def condition_at(slug):
+def condition_at(slug: str) -> Condition | None:
     """Return the condition that an address means: of a live page, else by its own slug; or None."""
     pages = Edition.objects.live().filter(kind=Page.Kind.CONDITION, slug=slug)
     return (
@@ -139,7 +141,7 @@ def condition_at(slug):
     )
 
 
-def lost_general_signs():
+def lost_general_signs() -> Iterator[str]:
     """Yield the last guide that carried general signs, if none on the site does any more."""
     ours = Edition.objects.asking().about(None).filter(language=languages.default())
     if not ours.live().exists():
@@ -147,26 +149,26 @@ def lost_general_signs():
         yield from [str(last)] if last else []
 
 
-def not_asked_about():
+def not_asked_about() -> QuerySet[Condition]:
     """Conditions that should take bookings and cannot: none of their signs are signed and live."""
     asking = Edition.objects.live().asking().filter(kind=Page.Kind.CONDITION)
     taking = Condition.objects.filter(accepts_bookings=True)
     return taking.exclude(pages__in=asking.values("page"))
 
 
-def _asking(condition):
+def _asking(condition: Condition | None) -> EditionQuerySet:
     return Edition.objects.live().asking().about(condition)
 
 
-def _signs(editions, language):
+def _signs(editions: EditionQuerySet, language: str | None) -> EmergencySigns:
     return _of(_newest(editions.with_asked().defer("document"), language))
 
 
-def _of(edition):
+def _of(edition: Any) -> EmergencySigns:
     return EmergencySigns(edition, tuple(edition.asked)) if edition else EmergencySigns()
 
 
-def _newest(editions, language):
+def _newest(editions: EditionQuerySet, language: str | None) -> Edition | None:
     """Return the one published last in the language, else in the default one; None for neither."""
     language = language or languages.active()
     found = editions.filter(language__in={language, languages.default()}).exclude(published_at=None)
@@ -183,11 +185,11 @@ class Checked(NamedTuple):
     fictitious: bool
 
 
-def who_checked(edition):
+def who_checked(edition: Edition) -> Checked | None:
     """Return who signed this very edition and when; None while nobody has."""
-    if edition.signed_at is None:
-        return None
     signer, fictitious = edition.signed_by, edition.signed_as == STARTER_SIGNATURE
+    if edition.signed_at is None or signer is None:
+        return None
     if fictitious:
         name, credentials = signer.name, signer.credentials
     else:

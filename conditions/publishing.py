@@ -8,7 +8,11 @@ content.
 One file: each verb says what the others may find, and they share their guards.
 """
 
-from django.db import transaction
+from collections.abc import Iterable
+from datetime import date
+from typing import Any
+
+from django.db import models, transaction
 from django.db.models import Max, Q
 from django.urls import reverse
 from django.utils import timezone
@@ -18,9 +22,10 @@ from clinic.models import Actor, AuditEvent, Clinic, Practitioner, User
 from clinic.operations import setup
 
 from . import snapshot
+from .document import Document
 from .editions import LICENSE, STARTER_SIGNATURE
 from .models import Condition, Edition, Page, Reference, SigningRight
-from .text_checks import gaps as text_checks_gaps
+from .text_checks.gaps import LONGEST_REVIEW_MONTHS, Gap, gaps, months_after
 
 LICENSE_CHECK_MONTHS = 24
 CHANGED = audit.Action.PAGE_CHANGED
@@ -29,20 +34,20 @@ CHANGED = audit.Action.PAGE_CHANGED
 class PublishingError(Exception):
     """A rule was not met. ``message`` is for people; ``gaps`` lists what is missing."""
 
-    def __init__(self, message, gaps=()):
+    def __init__(self, message: str, gaps: Iterable[Gap] = ()):
         super().__init__(message)
         self.message, self.gaps = message, list(gaps)
 
 
 # --- changes ------------------------------------------------------------------------------------
 @transaction.atomic
-def record_change(subject, *, by, fields=()):
+def record_change(subject: models.Model, *, by: User, fields: Iterable[str] = ()) -> None:
     """Note that ``by`` changed ``subject``, on every page whose text it is part of.
 
     ``subject`` is a Page, a Condition, a Reference, or a shared block, question or red flag.
     Signing asks these rows who wrote the text.
     """
-    details = {"fields": sorted(fields)}
+    details: dict[str, Any] = {"fields": sorted(fields)}
     if isinstance(subject, Page):
         subject.updated_by = by
         subject.save(update_fields=["updated_by", "updated_at"])
@@ -54,7 +59,7 @@ def record_change(subject, *, by, fields=()):
         audit.record(CHANGED, page, by=by, details=details)
 
 
-def pages_showing(subject):
+def pages_showing(subject: models.Model) -> list[Page]:
     """Return the pages whose text a change of ``subject`` changes."""
     if isinstance(subject, Page):
         return [subject]
@@ -68,7 +73,7 @@ def pages_showing(subject):
 
 # --- verbs --------------------------------------------------------------------------------------
 @transaction.atomic
-def submit(page, *, by):
+def submit(page: Page, *, by: User) -> Edition:
     """Freeze the page's text as its next edition, for review. Returns the Edition.
 
     Raises PublishingError with the gaps, or when this very text waits or is live already.
@@ -76,7 +81,7 @@ def submit(page, *, by):
     _require(by, "conditions.submit_page", "send a page for review")
     page = _locked(page)
     document = snapshot.build_document(page)
-    missing = text_checks_gaps.gaps(document)
+    missing = gaps(document)
     if missing:
         raise PublishingError("The page is not complete.", missing)
     mark = snapshot.digest(document)
@@ -95,7 +100,7 @@ def submit(page, *, by):
 
 
 @transaction.atomic
-def sign(edition, *, by):
+def sign(edition: Edition, *, by: User) -> Edition:
     """Put the name of a clinician other than the authors to exactly this text.
 
     Raises PublishingError for a missing permission or qualification, for an author, and for a
@@ -120,7 +125,7 @@ def sign(edition, *, by):
 
 
 @transaction.atomic
-def send_back(edition, *, by, note):
+def send_back(edition: Edition, *, by: User, note: str) -> Edition:
     """Return an edition to its editor with a reason; a signature on it is void."""
     _require(by, "conditions.sign_edition", "send a page back")
     _locked(edition.page)
@@ -135,7 +140,7 @@ def send_back(edition, *, by, note):
 
 
 @transaction.atomic
-def publish(edition, *, by):
+def publish(edition: Edition, *, by: User) -> Edition:
     """Make a signed edition what the public sees, in place of the live one.
 
     Raises PublishingError unless it is signed, the signature is for this text, whoever signed may
@@ -157,14 +162,14 @@ def publish(edition, *, by):
             "somebody who may."
         )
     _refuse_stale(page, edition)
-    missing = text_checks_gaps.gaps(edition.document)
+    missing = gaps(edition.document)
     if missing:
         raise PublishingError("The page is not complete.", missing)
     return _go_live(edition, by=by)
 
 
 @transaction.atomic
-def withdraw(edition, *, by):
+def withdraw(edition: Edition, *, by: User) -> Edition:
     """Take the live edition off the site. The page can come back only as a new edition.
 
     Raises PublishingError for the last guide that carries the general emergency signs.
@@ -182,7 +187,7 @@ def withdraw(edition, *, by):
 
 
 @transaction.atomic
-def mark_reviewed(page, *, by, on, next_due):
+def mark_reviewed(page: Page, *, by: User, on: date, next_due: date) -> Page:
     """Record that a clinician read the whole page on ``on`` (a date) and when it is next due.
 
     Only this sets the two dates and the reviewer. Raises PublishingError for a date ahead, for
@@ -194,11 +199,7 @@ def mark_reviewed(page, *, by, on, next_due):
     _refuse_authors(page, by)
     if on > timezone.localdate():
         raise PublishingError("A review cannot lie in the future.")
-    if (
-        not on
-        < next_due
-        <= text_checks_gaps.months_after(on, text_checks_gaps.LONGEST_REVIEW_MONTHS)
-    ):
+    if not on < next_due <= months_after(on, LONGEST_REVIEW_MONTHS):
         raise PublishingError("The next review comes after this one, within 36 months.")
     page.reviewer, page.last_reviewed, page.next_review_due = practitioner, on, next_due
     page.save(update_fields=["reviewer", "last_reviewed", "next_review_due", "updated_at"])
@@ -208,7 +209,7 @@ def mark_reviewed(page, *, by, on, next_due):
 
 
 @transaction.atomic
-def let_sign(practitioner, condition, *, by):
+def let_sign(practitioner: Practitioner, condition: Condition | None, *, by: User) -> SigningRight:
     """Let ``practitioner`` sign the pages about ``condition``; about None, the guides."""
     _require(by, "conditions.add_signingright", "say who may sign")
     right, made = SigningRight.objects.get_or_create(practitioner=practitioner, condition=condition)
@@ -220,7 +221,7 @@ def let_sign(practitioner, condition, *, by):
 
 
 @transaction.atomic
-def take_right(right, *, by):
+def take_right(right: SigningRight, *, by: User) -> None:
     """End a SigningRight; what was signed under it and is on the site stays."""
     _require(by, "conditions.delete_signingright", "say who may sign")
     audit.record(
@@ -230,7 +231,7 @@ def take_right(right, *, by):
 
 
 @transaction.atomic
-def publish_starter(page):
+def publish_starter(page: Page) -> Edition:
     """Publish a page of the starter content, signed by its fictitious reviewer.
 
     Raises PublishingError when the text has gaps or the page has editions already.
@@ -239,7 +240,7 @@ def publish_starter(page):
     if page.editions.exists():
         raise PublishingError(f"{page} has editions already.")
     document = snapshot.build_document(page)
-    missing = text_checks_gaps.gaps(document)
+    missing = gaps(document)
     if missing:
         raise PublishingError(f"{page} is not complete: {missing[0].message}", missing)
     edition = _new_edition(page, document, by=None)
@@ -248,7 +249,7 @@ def publish_starter(page):
     return _go_live(edition, by=Actor.SYSTEM)
 
 
-def signed_page_step():
+def signed_page_step() -> setup.Step:
     """Let the opening of a site wait for one page that a clinician of the clinic signed."""
     signed = Edition.objects.live().exclude(signed_as=STARTER_SIGNATURE).exclude(signed_at=None)
     where = reverse("admin:conditions_page_changelist")
@@ -256,7 +257,7 @@ def signed_page_step():
 
 
 # --- what the verbs share -----------------------------------------------------------------------
-def _locked(page, *, with_other_guides=False):
+def _locked(page: Page, *, with_other_guides: bool = False) -> Page:
     """Return the page, fresh and locked until the transaction ends: its verbs run in turn.
 
     ``with_other_guides`` locks every guide with a guide: the general signs stand in all of them.
@@ -267,14 +268,14 @@ def _locked(page, *, with_other_guides=False):
     return pages.get(pk=page.pk)
 
 
-def _keep_general_signs(page, instead=None):
+def _keep_general_signs(page: Page, instead: Edition | None = None) -> None:
     """Raise PublishingError if the site would lose its last general emergency signs.
 
     They go with what is live of ``page``, unless the edition ``instead`` carries them too.
     """
     live = Edition.objects.live().asking().about(None).filter(language=languages.default())
-    carries = instead and instead.kind == Page.Kind.GUIDE and instead.document["gate"]
-    if carries and instead.language == languages.default():
+    here = instead and (instead.kind, instead.language) == (Page.Kind.GUIDE, languages.default())
+    if instead and here and instead.document["gate"]:
         return
     if live.filter(page=page).exists() and not live.exclude(page=page).exists():
         raise PublishingError(
@@ -283,12 +284,12 @@ def _keep_general_signs(page, instead=None):
         )
 
 
-def _require(by, permission, act):
+def _require(by: User, permission: str, act: str) -> None:
     if not by.has_perm(permission):
         raise PublishingError(f"You do not have the right to {act}.")
 
 
-def _qualified(user, page):
+def _qualified(user: User, page: Page) -> Practitioner:
     """Return the practitioner behind ``user``, if they may put their name to this page."""
     practitioner = Practitioner.objects.filter(user=user, archived=False).first()
     if practitioner is None:
@@ -312,16 +313,16 @@ def _qualified(user, page):
     return practitioner
 
 
-def _lapses(checked):
-    return text_checks_gaps.months_after(checked, LICENSE_CHECK_MONTHS)
+def _lapses(checked: date) -> date:
+    return months_after(checked, LICENSE_CHECK_MONTHS)
 
 
-def _signature(practitioner):
+def _signature(practitioner: Practitioner) -> str:
     license_ = f"{LICENSE}{practitioner.license_number}" if practitioner.license_number else ""
     return f"{practitioner.name}, {practitioner.credentials}{license_}"
 
 
-def _refuse_authors(page, user, *, sent_by=None):
+def _refuse_authors(page: Page, user: User, *, sent_by: int | None = None) -> None:
     """Raise PublishingError if ``user`` wrote any of what is new since the last signed edition."""
     if not Clinic.objects.current().two_person_signoff:
         return
@@ -335,7 +336,7 @@ def _refuse_authors(page, user, *, sent_by=None):
         raise PublishingError("You wrote or changed this page, so somebody else has to sign it.")
 
 
-def _refuse_stale(page, edition):
+def _refuse_stale(page: Page, edition: Edition) -> None:
     if snapshot.is_stale(page, edition):
         raise PublishingError(
             "The page, or a text it shares, has changed since this edition was made. "
@@ -343,7 +344,7 @@ def _refuse_stale(page, edition):
         )
 
 
-def _new_edition(page, document, *, by):
+def _new_edition(page: Page, document: Document, *, by: User | None) -> Edition:
     number = (page.editions.aggregate(last=Max("number"))["last"] or 0) + 1
     condition = page.condition
     return Edition.objects.create(
@@ -361,7 +362,7 @@ def _new_edition(page, document, *, by):
     )
 
 
-def _close(edition, *, note):
+def _close(edition: Edition, *, note: str) -> None:
     """Send an unpublished edition back; what was signed on it no longer counts."""
     edition.sent_back_at, edition.sent_back_note = timezone.now(), note
     edition.signed_at = edition.signed_by = None
@@ -369,7 +370,7 @@ def _close(edition, *, note):
     edition.save()
 
 
-def _go_live(edition, *, by):
+def _go_live(edition: Edition, *, by: User | Actor) -> Edition:
     replaced = list(Edition.objects.filter(page=edition.page_id, live=True))
     at_address = Edition.objects.live().filter(
         kind=edition.kind, slug=edition.slug, language=edition.language

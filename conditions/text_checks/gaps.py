@@ -2,10 +2,11 @@
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from datetime import date
 from typing import NamedTuple
 
-from conditions.document import QUICK_FACTS
+from conditions.document import QUICK_FACTS, Document
 from conditions.snapshot import BOXED_WARNING, CITED
 from conditions.text_checks.documents import _form_at, base_language, form_of, seen_texts
 from conditions.text_checks.overclaims import overclaims
@@ -39,7 +40,7 @@ class Gap(NamedTuple):
 
 
 # --- gaps ---------------------------------------------------------------------------------------
-def gaps(document):
+def gaps(document: Document) -> list[Gap]:
     """Everything that stops this document from being published, as a list of Gap."""
     found = [
         *_missing_words(document),
@@ -60,7 +61,7 @@ def gaps(document):
     return list(dict.fromkeys(found))
 
 
-def _missing_words(document):
+def _missing_words(document: Document) -> Iterator[Gap]:
     names = {"title": "title", "description": "description", "lead": "lead"}
     for field, name in names.items():
         if not document[field].strip():
@@ -71,7 +72,7 @@ def _missing_words(document):
         yield Gap("The approval is not described.", "condition")
 
 
-def _missing_safety(document):
+def _missing_safety(document: Document) -> Iterator[Gap]:
     blocks = {block["key"] for block in document["safety"] if block["body"]}
     if BOXED_WARNING not in blocks:
         yield Gap("The boxed warning is missing.", "safety")
@@ -85,7 +86,7 @@ def _missing_safety(document):
         yield Gap("No emergency sign is asked before booking.", "red_flags")
 
 
-def _missing_evidence(document):
+def _missing_evidence(document: Document) -> Iterator[Gap]:
     if document["condition"]:
         for fact in document["condition"]["timing"]:
             if fact.get("source") == "":  # before schema 2 there was none
@@ -105,7 +106,7 @@ def _missing_evidence(document):
         yield Gap("A page needs at least two references.", "references")
 
 
-def _review_gaps(document):
+def _review_gaps(document: Document) -> Iterator[Gap]:
     if not document["reviewer"]:
         yield Gap("No reviewer is named.", "reviewer")
     last, due = document["last_reviewed"], document["next_review_due"]
@@ -122,7 +123,7 @@ def _review_gaps(document):
             yield Gap("The next review is more than 36 months after the last.", "next_review_due")
 
 
-def months_after(day, months):
+def months_after(day: date, months: int) -> date:
     """Return the same day of the month ``months`` later, or the last day of a shorter month."""
     year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
     for last in (day.day, 30, 29, 28):
@@ -133,7 +134,7 @@ def months_after(day, months):
     raise ValueError(f"no such day: {year}-{month + 1}")
 
 
-def _marks(text, field):
+def _marks(text: str, field: str) -> Iterator[Gap]:
     hidden = sorted(
         {f"U+{ord(c):04X}" for c in text if unicodedata.category(c) == "Cf"} - {"U+00AD"}
     )
@@ -148,7 +149,7 @@ def _marks(text, field):
 _DOSE = re.compile(r"\b\d[\d,.]*\s*(?:units?|IU|U|mg|mcg|micrograms?|µg)\b(?!\s*(?:/|per\b))", re.I)
 
 
-def _doses(document, text, field):
+def _doses(document: Document, text: str, field: str) -> Iterator[Gap]:
     if form_of(document) not in {"off_label", "advice"}:
         return
     for match in _DOSE.finditer(text):

@@ -1,9 +1,10 @@
 """Hints for plain words: long sentences, long paragraphs, percent signs."""
 
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from conditions.document import Kind
+from conditions.document import Document, Kind
 from conditions.text_checks.documents import base_language, seen_texts
 
 # What is no sentence of the page's own, so nobody is asked to make it plainer.
@@ -43,23 +44,23 @@ _SHORT_FORM = re.compile(r"\b(Dr|Mr|Ms|Mrs|vs|St|e\.g|i\.e|a\.m|p\.m|No)\.")
 _PERCENT = re.compile(r"\d\s*(?:%|percent\b)")
 
 
-def sentences(text):
+def sentences(text: str) -> list[str]:
     """Split plain text into sentences; a line that ends without a stop is one, too."""
     text = _SHORT_FORM.sub(r"\1", text)
     return [part.strip() for line in text.splitlines() for part in _END.split(line) if part.strip()]
 
 
-def word_count(text):
+def word_count(text: str) -> int:
     return len(re.findall(r"[^\W_]+(?:['’.,/-][^\W_]+)*", text))
 
 
-def average_sentence(texts_):
+def average_sentence(texts_: Iterable[str]) -> float:
     """Mean length in words of all sentences in the given plain texts; 0 for none."""
     lengths = [word_count(sentence) for text in texts_ for sentence in sentences(text)]
     return sum(lengths) / len(lengths) if lengths else 0
 
 
-def hints(document):
+def hints(document: Document) -> list[Hint]:
     """Where the words could be plainer, as a list of Hint. Never a reason to refuse."""
     own = [
         (leaf.field.place, text)
@@ -95,5 +96,5 @@ def hints(document):
     return found
 
 
-def _start(text):
+def _start(text: str) -> str:
     return text if len(text) <= 60 else f"{text[:57]}…"

@@ -35,7 +35,7 @@ def test_they_are_found_by_the_pages_concern_whatever_the_addresses():
     make_concern(signs=["Another's"], slug="other")
     Condition.objects.filter(pk=condition.pk).update(slug="renamed")
     assert emergency_signs(condition).signs == ("No air", "A stroke")
-    assert editions.live_document(condition)["gate"] == ["No air", "A stroke"]
+    assert Edition.objects.live().about(condition).get().document["gate"] == ["No air", "A stroke"]
     assert editions.condition_at("renamed") == editions.condition_at("twisted-neck") == condition
     assert editions.condition_at("nowhere") is None
 
