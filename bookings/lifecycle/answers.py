@@ -22,7 +22,7 @@ Kind = Message.Kind
 
 @transaction.atomic
 def confirm(booking: Booking, *, by: User | Actor, now: datetime | None = None) -> Booking:
-    """The clinic says yes to a pending request. Raises NotAllowed, or SlotTaken if its hold lapsed."""
+    """Say yes to a pending request. Raises NotAllowed, or SlotTaken if its hold has lapsed."""
     now = now or timezone.now()
     locking.lock_practitioners([booking.practitioner])
     booking = locking.lock_booking(booking)

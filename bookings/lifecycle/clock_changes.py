@@ -30,7 +30,7 @@ class Shift:
 def clock_times(
     at: datetime | None, clinic_zone: ZoneInfo, patient_zone: ZoneInfo
 ) -> dict[str, dict[str, str]]:
-    """What clinic and patient are told of the instant ``at``: their zone and its clock, as JSON."""
+    """Return the zones and clock times in which clinic and patient are told of an instant."""
     if at is None:
         return {}
     zones = {CLINIC: clinic_zone, PATIENT: patient_zone}
@@ -43,7 +43,7 @@ def clock_times(
 def shifts(
     promised_times: dict[str, dict[str, str]], at: datetime | None, clinic_zone: ZoneInfo
 ) -> list[Shift]:
-    """The Shifts between what was told and what the clocks show at ``at``. Pure but for zone data.
+    """List the Shifts between what was told and what the clocks show at ``at``.
 
     The clinic's clock is that of the zone it has now; a patient's that of the zone they chose.
     """
@@ -53,13 +53,13 @@ def shifts(
     for whose, words in promised_times.items():
         zone = clinic_zone if whose == CLINIC else times.known_zone(words["zone"], clinic_zone)
         if f"{at.astimezone(zone):{_WALL}}" != words["clock"]:
-            then = datetime.strptime(words["clock"], _WALL)  # noqa: DTZ007, a clock time has no zone
+            then = datetime.strptime(words["clock"], _WALL)  # noqa: DTZ007, it has no zone
             found.append(Shift(whose, zone, then, words["zone"]))
     return found
 
 
 def shifted_keys(rows: Iterable[tuple], clinic: Clinic) -> list[int]:
-    """The primary keys of those of availability's COMING_ROW tuples that have Shifts, in order."""
+    """List the primary keys of the COMING_ROW tuples that have Shifts, in order."""
     return [
         pk for pk, at, _end, _who, _archived, promised_times in rows
         if shifts(promised_times, at, clinic.zone)

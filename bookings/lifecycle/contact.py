@@ -21,7 +21,7 @@ Kind = Message.Kind
 
 @transaction.atomic
 def send_link(booking: Booking, *, by: User | Actor, now: datetime | None = None) -> None:
-    """Staff mail the patient a new manage link; the earlier ones stop working at once.
+    """Mail the patient a new manage link; the earlier ones stop working at once.
 
     Raises NotAllowed without an address, and when nothing is left to manage.
     """
@@ -34,7 +34,7 @@ def send_link(booking: Booking, *, by: User | Actor, now: datetime | None = None
 
 
 def _queue_new_link(booking: Booking, now: datetime) -> None:
-    """A link for a patient whose earlier ones have just died; one that waits to be sent will do."""
+    """Queue a link for a patient whose earlier ones were revoked, unless one waits to be sent."""
     if not booking.messages.waiting().filter(kind=Kind.LINK).exists():
         enqueue(booking, Kind.LINK, occasion=f"{now:%Y%m%dT%H%M%S%f}")
 
@@ -61,7 +61,7 @@ def mail_lost_links(
 def correct(
     booking: Booking, *, changes: dict[str, str], by: User | Actor, now: datetime | None = None
 ) -> Booking:
-    """Staff correct what is known of the patient: ``changes`` are new values by field name.
+    """Correct what is known of the patient: ``changes`` are new values by field name.
 
     Where the e-mail address or the phone number is among them, links that went to the old one die
     at once. The new one gets what did not reach the old, or else a new link, as far as there is
@@ -94,7 +94,7 @@ def _reach_anew(booking: Booking, *, by: User | Actor, now: datetime) -> None:
 def announce_new_time(
     booking: Booking, *, by: User | Actor, now: datetime | None = None
 ) -> Booking:
-    """The visit stays at its instant; its clock time of now is what counts, and the patient is told.
+    """Keep the visit at its instant and tell the patient its clock time of now, which counts.
 
     Harmless when nothing has shifted. Without an address staff have to phone. Raises nothing.
     """

@@ -38,7 +38,7 @@ FINISHED = "erased"  # name of the heartbeat that says when the last run came to
 
 
 class Reason(models.TextChoices):
-    """Why a booking was erased. Not free text: the record of changes must hold no patient's name."""
+    """Why a booking was erased. Not free text: the record of changes must name no patient."""
 
     PERIOD = "period", "The clinic's period was over"
     ASKED = "asked", "The person asked for it"
@@ -56,11 +56,11 @@ ON_REQUEST = (Reason.ASKED, Reason.MISTAKE, Reason.AUTHORITY)
 def erase_on(
     booking: Booking, clinic: Clinic, *, attempted_at: datetime | None = None
 ) -> datetime | None:
-    """The instant from which a booking is erased; None for an offer, which goes with its request.
+    """Return when a booking is to be erased; None for an offer, which goes with its request.
 
     Counted from the visit, or from the cancellation, the missed visit, the time that nobody
-    confirmed, the wish for a call or the last answer to it (``attempted_at``). The booking keeps the
-    period under which it was made, unless the clinic's present one is shorter. Pure.
+    confirmed, the wish for a call or the last answer to it (``attempted_at``). The booking keeps
+    the period under which it was made, unless the clinic's present one is shorter. Pure.
     """
     if booking.offered_for_id:
         return None
@@ -76,14 +76,14 @@ def erase_on(
 
 
 def is_ahead(booking: Booking, now: datetime) -> bool:
-    """Whether its visit or its answer is still to come."""
+    """Return whether its visit or its answer is still to come."""
     if booking.status == Status.WAITLIST:
         return True
     return booking.holds_time and booking.ends_at is not None and booking.ends_at > now
 
 
 def _attempts(bookings: Iterable[Booking]) -> dict[int, datetime]:
-    """When times were last offered for each of those that wait, by key."""
+    """Return when times were last offered for each of those that wait, by key."""
     waiting = [booking.pk for booking in bookings if booking.status in Booking.WAITING]
     if not waiting:
         return {}
@@ -92,13 +92,13 @@ def _attempts(bookings: Iterable[Booking]) -> dict[int, datetime]:
 
 
 def planned(booking: Booking, clinic: Clinic) -> datetime | None:
-    """erase_on() of a booking as it is in the database, with what was tried since."""
+    """Return erase_on() of a booking in the database, with what was tried since."""
     attempted_at = _attempts([booking]).get(booking.pk)
     return erase_on(booking, clinic, attempted_at=attempted_at)
 
 
 def _due(bookings: Iterable[Booking], clinic: Clinic, now: datetime) -> list[Booking]:
-    """Those whose day has come."""
+    """List those whose day has come."""
     over = [row for row in bookings if (on := erase_on(row, clinic)) and on <= now]
     attempts = _attempts(over)
     return [
@@ -108,7 +108,7 @@ def _due(bookings: Iterable[Booking], clinic: Clinic, now: datetime) -> list[Boo
 
 
 def windows(now: datetime) -> Iterator[list[Booking]]:
-    """All bookings whose day has come, in lists that may be empty: a bounded read for each.
+    """Yield all bookings whose day has come, in lists that may be empty: a bounded read for each.
 
     It walks along the keys, because the day depends on the row; an index would serve one period.
     """
@@ -125,7 +125,7 @@ def windows(now: datetime) -> Iterator[list[Booking]]:
 
 
 def overdue(now: datetime | None = None) -> Iterator[str]:
-    """References of bookings that should have been erased, once nothing has run for LATE."""
+    """Yield references of bookings that should have been erased, once nothing has run for LATE."""
     now = now or timezone.now()
     if not Heartbeat.objects.filter(name=FINISHED, at__gt=now - LATE).exists():
         for rows in windows(now - LATE):
@@ -134,7 +134,7 @@ def overdue(now: datetime | None = None) -> Iterator[str]:
 
 
 def remains() -> Iterable[str]:
-    """References of erased bookings of which something personal is left."""
+    """List references of erased bookings of which something personal is left."""
     left = Q()
     for name, value in personal_data.blank(Booking).items():
         left |= ~Q(**{name: value})
@@ -210,7 +210,7 @@ def _erase(bookings: list[Booking], *, by: User | Actor, reason: str, now: datet
 
 
 def _forget_traces(booking: Booking, now: datetime) -> None:
-    """What a booking of the last hours leaves elsewhere; of an older one it has gone by itself."""
+    """Remove what a recent booking leaves elsewhere; of an older one it has gone by itself."""
     locking.cancel_offers(booking, by=Actor.SYSTEM, now=now)
     rate_limits.forget(booking)
     if booking.created_at > now - timedelta(seconds=settings.SESSION_COOKIE_AGE):
@@ -238,14 +238,14 @@ def run(now: datetime | None = None) -> Iterator[int]:
 
 
 def is_time(now: datetime) -> bool:
-    """Whether a day has gone by since a run came to its end, or the clock was put back since."""
+    """Return whether the last run ended a day ago, or the clock was put back since."""
     day = timedelta(days=1)
     done = Heartbeat.objects.filter(name=FINISHED, at__gt=now - day, at__lte=now + day)
     return not done.exists()
 
 
 def _forget_old_copies(now: datetime) -> None:
-    """Files of mails that are older than the shortest period, and what lingers in the write log."""
+    """Remove mail files older than the shortest period, and what lingers in the write log."""
     clinic = Clinic.objects.current()
     days = min(clinic.retention_days_after_visit, clinic.retention_days_after_cancelled)
     oldest = (now - timedelta(days=days)).timestamp()

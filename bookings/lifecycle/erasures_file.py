@@ -11,7 +11,7 @@ from bookings.models import Booking
 
 
 def path() -> Path:
-    """Where this machine notes what was erased, for the day on which a backup is restored."""
+    """Return where this machine notes what was erased, for the day a backup is restored."""
     return settings.VAR_DIR / "erasures"
 
 
@@ -28,7 +28,7 @@ def note(bookings: list[Booking], now: datetime) -> None:
 
 
 def read(file: Path) -> list[UUID]:
-    """The uids of a file of erasures; raises ValueError, naming the line, for what is none."""
+    """Read the uids in a file of erasures; raise ValueError, naming the line, for what is none."""
     found: dict[UUID, None] = {}
     for number, line in enumerate(file.read_text(errors="replace").splitlines(), 1):
         try:

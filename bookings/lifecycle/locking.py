@@ -48,12 +48,12 @@ def require_asked(condition: Condition | None, asked: EmergencySigns, *, source:
 
 
 def lock_booking(booking: Booking) -> Booking:
-    """The booking as it is now, locked until the transaction ends."""
+    """Return the booking as it is now, locked until the transaction ends."""
     return Booking.objects.select_for_update().get(pk=booking.pk)
 
 
 def lock_practitioners(candidates: Iterable[Practitioner | None]) -> list[Practitioner]:
-    """Lock those who are named in the order of their keys, so that two verbs never wait crosswise."""
+    """Lock those who are not None in the order of their keys, so that no two verbs deadlock."""
     keys = sorted({candidate.pk for candidate in candidates if candidate})
     return list(Practitioner.objects.select_for_update().filter(pk__in=keys).order_by("pk"))
 

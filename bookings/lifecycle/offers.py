@@ -37,11 +37,11 @@ def offer(
     hold: timedelta = OFFER_HOLD,
     now: datetime | None = None,
 ) -> Booking:
-    """The clinic offers up to three times for a request and holds them until ``now + hold``.
+    """Offer up to three times for a request and hold them until ``now + hold``.
 
     ``times`` are (start, practitioner) pairs; a practitioner of None means any who is free.
-    Earlier offers for the request are given back, and a request that nobody verified yet stands: the
-    clinic believes it. Raises NotAllowed, or SlotTaken when one of the times is not free; then
+    Earlier offers for the request are given back, and a request that nobody verified yet stands:
+    the clinic believes it. Raises NotAllowed, or SlotTaken when one of the times is not free; then
     nothing is held.
     """
     now = now or timezone.now()
@@ -89,7 +89,7 @@ def choose(
     link: ManageLink | None = None,
     now: datetime | None = None,
 ) -> Booking:
-    """The patient takes one of the offered times; the others are free at once. It is confirmed.
+    """Take one of the offered times for the patient: it is confirmed, the others are free at once.
 
     Harmless when repeated. ``link`` is the patient's own, see manage_links.revoke_links_of. Raises
     SlotTaken when the offer has ended, NotAllowed when the request has been answered otherwise.

@@ -40,7 +40,7 @@ class Person:
 
     @classmethod
     def of(cls, answers: dict, **more: str) -> "Person":
-        """Take the answers to one of the forms that ask for a person, also as a session keeps them."""
+        """Take the answers to a form that asks for a person, also as a session keeps them."""
         names = ("name", "email", "phone", "message", "call_when")
         said = {name: str(answers.get(name, "")) for name in names}
         return cls(spoken_language=answers["language"], **said, **more)
@@ -64,7 +64,7 @@ class Request:
     key: UUID | None = None
 
     def digest(self, person: Person) -> str:
-        """SHA-256 of all that was posted, so that a reused key with other answers is noticed."""
+        """Return the SHA-256 of what was posted, by which a key with other answers is noticed."""
         posted = vars(person) | vars(self) | {"asked": None, "key": None}
         text = json.dumps(
             posted, sort_keys=True, default=lambda value: getattr(value, "pk", str(value))
@@ -87,10 +87,10 @@ def request(
 
     Without a practitioner the free ones are tried in turn. The booking is pending until the clinic
     confirms it, or booked at once where Clinic.confirm_at_once says so. With ``verify_within`` it
-    waits for verify_email() first, and frees its time if that does not come. The same key with the same
-    answers returns the booking that it made before. Raises NotAllowed when the concern cannot be
-    booked or other signs are signed now, SlotTaken when nobody is free then, KeyReused when the key
-    came with other answers.
+    waits for verify_email() first, and frees its time if that does not come. The same key with the
+    same answers returns the booking that it made before. Raises NotAllowed when the concern cannot
+    be booked or other signs are signed now, SlotTaken when nobody is free then, KeyReused when the
+    key came with other answers.
     """
     now, start = now or timezone.now(), wanted.start
     if start is None:
@@ -199,7 +199,7 @@ def _announce(booking: Booking, clinic: Clinic, *, by: User | Actor, now: dateti
 def verify_email(
     booking: Booking, *, by: User | Actor = Actor.PATIENT, now: datetime | None = None
 ) -> Booking:
-    """The mailbox is the patient's: the request stands. Harmless when repeated.
+    """Note that the mailbox is the patient's: the request stands. Harmless when repeated.
 
     Raises NotAllowed when its time has been given back meanwhile.
     """

@@ -107,7 +107,7 @@ class Transition:
 
     @property
     def after(self) -> tuple[Status, ...]:
-        """The statuses that a booking can have right after it."""
+        """Return the statuses that a booking can have right after it."""
         return self.from_ if self.to is None else (self.to,)
 
     def refusal(
@@ -118,7 +118,7 @@ class Transition:
         by: User | Actor,
         clinic: Clinic | None = None,
     ) -> SchedulingError | None:
-        """The SchedulingError that says, in words for people, why it may not be; or None."""
+        """Return the error that says in words for people why it may not be, or None."""
         if actor_of(by) not in self.by:
             return NotAllowed()
         if booking.erased_at and self.doing:
@@ -234,17 +234,17 @@ TABLE = (
 def allowed(
     booking: Booking, now: datetime, *, by: User | Actor = DESK, clinic: Clinic | None = None
 ) -> list[str]:
-    """Names of what may be done with the booking now, in the order of the table."""
+    """List what may be done with the booking now, by name, in the order of the table."""
     return [row.name for row in TABLE if row.allows(booking, now=now, by=by, clinic=clinic)]
 
 
 def news_of(status: Status) -> set[Kind]:
-    """The kinds of messages that tell a patient that their booking has come to this status."""
+    """Return the kinds of messages that tell a patient of this status."""
     return {kind for row in TABLE if row.to == status for kind in row.owes if not kind.to_desk}
 
 
 def statuses_after() -> dict[Action, set[Status]]:
-    """The statuses that a booking can have right after each audit action that tells of a new one."""
+    """Return the statuses that a booking can have right after each action that sets one."""
     found: dict[Action, set[Status]] = defaultdict(set)
     for row in TABLE:
         if row.recorded_as:

@@ -25,7 +25,7 @@ FOLLOW_UP_AFTER = timedelta(hours=1)  # long enough to undo a slip of the mouse
 
 @transaction.atomic
 def mark_arrived(booking: Booking, *, by: User | Actor, now: datetime | None = None) -> Booking:
-    """The patient is here, or on the line.
+    """Note that the patient is here, or on the line.
 
     Raises NotAllowed unless it is confirmed, and before the day of the visit where the clinic is.
     """
