@@ -11,13 +11,15 @@ and changing the key breaks no link.
 
 import hashlib
 import secrets
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
+from django.contrib.sessions.backends.base import SessionBase
 from django.db import transaction
 from django.utils import timezone
 
 from clinic import audit
-from clinic.models import Clinic
+from clinic.models import Actor, Clinic, User
 
 from .models import Booking, ManageLink
 
@@ -27,18 +29,20 @@ ACCESS = timedelta(minutes=30)
 SESSION_KEY = "browser"
 
 
-def _digest(secret):
+def _digest(secret: str | None) -> str:
     return hashlib.sha256(str(secret).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _ends(booking, now):
+def _ends(booking: Booking, now: datetime) -> datetime:
     return booking.ends_at + LIFE_AFTER_VISIT if booking.ends_at else now + LIFE_WITHOUT_VISIT
 
 
 # --- links ----------------------------------------------------------------------------------------
 
 
-def issue(booking, now=None, *, at_least=None):
+def issue(
+    booking: Booking, now: datetime | None = None, *, at_least: datetime | None = None
+) -> str:
     """Make a new link to the booking and return its secret, which is kept nowhere.
 
     It works until 24 hours after the visit ends, or for 30 days where there is no time yet, and
@@ -54,8 +58,8 @@ def issue(booking, now=None, *, at_least=None):
     return secret
 
 
-def look_up(secret, now=None):
-    """The live link of this secret with its booking, or None.
+def look_up(secret: str, now: datetime | None = None) -> ManageLink | None:
+    """Return the live link of this secret with its booking, or None.
 
     Unknown, altered, expired, revoked and erased all end in the same None after the same one
     query, so that nobody learns which of them it was.
@@ -75,20 +79,22 @@ def look_up(secret, now=None):
 # --- access ---------------------------------------------------------------------------------------
 
 
-def browser_of(session):
-    """The secret that tells this browser's session from all others; made when first asked for."""
+def browser_of(session: SessionBase) -> str:
+    """Return the secret that tells this browser's session from all others; made when first asked for."""
     if SESSION_KEY not in session:
         session[SESSION_KEY] = secrets.token_urlsafe(32)
     return session[SESSION_KEY]
 
 
-def browser_digest(session):
-    """How the rows name this browser; "" for one that never had a secret."""
+def browser_digest(session: SessionBase | dict[str, Any]) -> str:
+    """Return how the rows name this browser; "" for one that never had a secret."""
     return _digest(session[SESSION_KEY]) if SESSION_KEY in session else ""
 
 
 @transaction.atomic
-def admit(booking, session, *, mailed=False, now=None):
+def admit(
+    booking: Booking, session: SessionBase, *, mailed: bool = False, now: datetime | None = None
+) -> str:
     """Give this browser access and return the secret for its cookie.
 
     ``mailed``: it began with a link out of the mailbox, which is verified so.
@@ -108,13 +114,15 @@ def admit(booking, session, *, mailed=False, now=None):
     return secret
 
 
-def had_access(booking, session):
-    """Whether this browser was ever admitted to the booking."""
+def had_access(booking: Booking, session: SessionBase) -> bool:
+    """Return whether this browser was ever admitted to the booking."""
     browser = browser_digest(session)
     return bool(browser) and booking.links.filter(browser=browser).exists()
 
 
-def admit_who_made(booking, session, now=None):
+def admit_who_made(
+    booking: Booking, session: SessionBase, now: datetime | None = None
+) -> str | None:
     """Admit the browser that pressed the button, at every press; None once its access has ended.
 
     A repeated press gets a secret of its own, because the first may be lost with its answer.
@@ -127,14 +135,16 @@ def admit_who_made(booking, session, now=None):
     return admit(booking, session, now=now)
 
 
-def access_of(secret, session, now=None):
-    """The row of the access that this very browser still has, or None."""
+def access_of(
+    secret: str | None, session: SessionBase, now: datetime | None = None
+) -> ManageLink | None:
+    """Return the row of the access that this very browser still has, or None."""
     rows = ManageLink.objects.open(now).exclude(browser="")
     return rows.filter(digest=_digest(secret), browser=browser_digest(session)).first()
 
 
 @transaction.atomic
-def leave(session, now=None):
+def leave(session: SessionBase, now: datetime | None = None) -> None:
     """End this browser's access to whatever booking, and forget its secret."""
     browser = browser_digest(session)
     if browser:
@@ -146,8 +156,10 @@ def leave(session, now=None):
 # --- ending both ----------------------------------------------------------------------------------
 
 
-def revoke_links_of(booking, now=None, keep=None):
-    """Stop every link and all access to the booking at once; returns how many were still alive.
+def revoke_links_of(
+    booking: Booking, now: datetime | None = None, keep: ManageLink | None = None
+) -> int:
+    """Stop every link and all access to the booking at once; return how many were still alive.
 
     ``keep`` is the access that makes the change: its browser stays, so that a second press of the
     same button is answered and not refused.
@@ -159,8 +171,8 @@ def revoke_links_of(booking, now=None, keep=None):
 
 
 @transaction.atomic
-def revoke_all_links(*, by, now=None):
-    """Stop all links and all access to all bookings, as after a leak; returns how many were alive.
+def revoke_all_links(*, by: User | Actor, now: datetime | None = None) -> int:
+    """Stop all links and all access to all bookings, as after a leak; return how many were alive.
 
     Bookings stay as they are. Patients get a new link from the page for lost links or the desk.
     """

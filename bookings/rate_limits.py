@@ -24,19 +24,23 @@ One file: whoever changes a limit sees all of them.
 """
 
 import ipaddress
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
+from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
+from uuid import UUID
 
 from django.conf import settings
 from django.db import models, transaction
 from django.db.models import Q
+from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from clinic import database_waiting
 
-from .models import Booking, RateCount
+from .models import Booking, ManageLink, RateCount
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
@@ -76,7 +80,7 @@ class TooMany(Exception):
         MOVES = "moves"
         GUESSES = "guesses"
 
-    def __init__(self, reason):
+    def __init__(self, reason: "TooMany.Reason") -> None:
         self.reason = reason
         super().__init__(reason)
 
@@ -87,8 +91,8 @@ Reason = TooMany.Reason
 # --- who ------------------------------------------------------------------------------------------
 
 
-def _address(text):
-    """An IP address object, also of "1.2.3.4:5" or "[2001:db8::1]:5"; None when it is none."""
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    """Read an IP address object, also of "1.2.3.4:5" or "[2001:db8::1]:5"; None when it is none."""
     text = text.strip()
     bare = text[1:].partition("]")[0] if text.startswith("[") else text
     for candidate in (bare, bare.rpartition(":")[0]):
@@ -98,8 +102,8 @@ def _address(text):
     return None
 
 
-def network_of(request):
-    """The visitor's network: an IPv4 /24 or an IPv6 /48, which one household or bot can change in.
+def network_of(request: HttpRequest) -> str:
+    """Return the visitor's network: an IPv4 /24 or an IPv6 /48, which one household or bot can change in.
 
     Behind settings.TRUSTED_PROXIES proxies it is the entry of X-Forwarded-For that the outermost
     of them wrote. What stands left of it is the visitor's own claim and never counts.
@@ -114,8 +118,8 @@ def network_of(request):
     return str(ipaddress.ip_network((found, 24 if found.version == 4 else 48), strict=False))
 
 
-def mailbox(email):
-    """The mailbox behind an address: case, +tag, and Gmail's dots do not make another one."""
+def mailbox(email: str) -> str:
+    """Return the mailbox behind an address: case, +tag, and Gmail's dots do not make another one."""
     local, _at, domain = email.strip().casefold().rpartition("@")
     local = local.partition("+")[0] or local
     if domain in ("gmail.com", "googlemail.com"):
@@ -126,12 +130,12 @@ def mailbox(email):
 # --- counting -------------------------------------------------------------------------------------
 
 
-def _key(kind, value):
+def _key(kind: str, value: object) -> str:
     return salted_hmac(f"bookings.limits.{kind}", str(value), algorithm="sha256").hexdigest()
 
 
-def _locked(now, **values):
-    """The count of each kind that has a value, by kind; nobody else's until the transaction ends.
+def _locked(now: datetime, **values: object) -> dict[str, RateCount]:
+    """Lock the count of each kind that has a value, by kind; nobody else's until the transaction ends.
 
     Always in the order of the keys, so that two requests never wait crosswise.
     """
@@ -147,8 +151,8 @@ def _locked(now, **values):
     return {kind: rows[key] for kind, key in keys.items()}
 
 
-def _is_full(count, now, *limits):
-    """Whether one more would be above one of the limits.
+def _is_full(count: RateCount, now: datetime, *limits: Limit) -> bool:
+    """Return whether one more would be above one of the limits.
 
     Instants ahead, but for the difference between two machines, are from before the clock was put
     back: they count no more.
@@ -160,18 +164,18 @@ def _is_full(count, now, *limits):
     )
 
 
-def _add(now, *counts):
+def _add(now: datetime, *counts: RateCount) -> None:
     for count in counts:
         count.times = [*count.times, now.timestamp()][-_KEPT:]
     RateCount.objects.bulk_update(counts, ["times"])
 
 
-def purge(now):
-    """Delete the counts that no limit looks at any more; returns how many."""
+def purge(now: datetime) -> int:
+    """Delete the counts that no limit looks at any more; return how many."""
     return RateCount.objects.filter(until__lt=now).delete()[0]
 
 
-def forget(booking):
+def forget(booking: Booking) -> None:
     """Drop what was counted for its patient and its links, unless the address has other bookings."""
     keys = [_key("fact", link) for link in booking.links.values_list("pk", flat=True)]
     keys.append(_key("moves", booking.pk))
@@ -194,7 +198,15 @@ class Admission(NamedTuple):
 
 
 @contextmanager
-def admitted(*, network, email, key, scripted=False, holds_time=True, now=None):
+def admitted(
+    *,
+    network: str,
+    email: str,
+    key: UUID,
+    scripted: bool = False,
+    holds_time: bool = True,
+    now: datetime | None = None,
+) -> Iterator[Admission]:
     """For one web request: ``with admitted(...) as admission:`` and make the booking inside.
 
     All is one transaction. ``key`` is the form's: the same press again is not counted again.
@@ -228,7 +240,7 @@ def admitted(*, network, email, key, scripted=False, holds_time=True, now=None):
 
 
 @contextmanager
-def verifying(booking, now=None):
+def verifying(booking: Booking, now: datetime | None = None) -> Iterator[None]:
     """For the press in the mail that verifies a request: verify it inside, in the same transaction.
 
     Raises TooMany where this mailbox has verified COMING others that are still ahead.
@@ -247,7 +259,7 @@ def verifying(booking, now=None):
 
 
 @contextmanager
-def mailing(email, now=None):
+def mailing(email: str, now: datetime | None = None) -> Iterator[bool]:
     """Send one mail inside, to an address whose owner has not spoken, if the value is True.
 
     It is False after MAILS.
@@ -262,7 +274,7 @@ def mailing(email, now=None):
 
 
 @contextmanager
-def moving(booking, now=None):
+def moving(booking: Booking, now: datetime | None = None) -> Iterator[None]:
     """Move a booking inside, for its patient. Raises TooMany after MOVES of this one booking."""
     now = now or timezone.now()
     with transaction.atomic():
@@ -274,7 +286,7 @@ def moving(booking, now=None):
 
 
 @transaction.atomic
-def may_tell_desk(now=None):
+def may_tell_desk(now: datetime | None = None) -> bool:
     """Count one mail to the desk about what a patient did; False where it had DESK_MAILS of them."""
     now = now or timezone.now()
     count = _locked(now, desk="all")["desk"]
@@ -288,7 +300,7 @@ def may_tell_desk(now=None):
 
 
 @transaction.atomic
-def count_fact(link, right, now=None):
+def count_fact(link: ManageLink, right: bool, now: datetime | None = None) -> None:
     """Count one try at a link's second fact if it was wrong.
 
     Raises TooMany after WRONG_FACTS; the caller then says nothing about the try, right or wrong.
@@ -301,7 +313,7 @@ def count_fact(link, right, now=None):
         _add(now, count)
 
 
-def require_no_guessing(network, now=None):
+def require_no_guessing(network: str, now: datetime | None = None) -> None:
     """Raise TooMany for a network that has just tried UNKNOWN_LINKS; asks the database once."""
     now = now or timezone.now()
     count = RateCount.objects.filter(key=_key("links", network)).first()
@@ -310,7 +322,7 @@ def require_no_guessing(network, now=None):
 
 
 @transaction.atomic
-def count_unknown_link(network, now=None):
+def count_unknown_link(network: str, now: datetime | None = None) -> None:
     """Count one link that opened nothing. Raises TooMany after UNKNOWN_LINKS."""
     now = now or timezone.now()
     count = _locked(now, links=network)["links"]

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 Moment = TypeVar("Moment", datetime, timedelta)  # an instant, or the time since midnight
 Period = tuple[Moment, Moment]
+Periods = list[Period[datetime]]
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
@@ -128,7 +129,7 @@ def _changes(since: datetime, until: datetime, zone: ZoneInfo) -> list[datetime]
 
 def open_periods(
     day: date, hours: Iterable[Any], closures: Iterable[Any], zone: ZoneInfo
-) -> list[Period[datetime]]:
+) -> Periods:
     """When one local date is open: weekly rules less closures, as merged UTC periods in order.
 
     ``hours`` and ``closures`` are OpeningHours and Closure rows, or anything with their fields;
@@ -146,7 +147,7 @@ def open_periods(
         return []
     closed = [
         (timedelta(0), DAY)
-        if closure.from_time is None
+        if closure.from_time is None or closure.until_time is None
         else (_since_midnight(closure.from_time), _since_midnight(closure.until_time))
         for closure in closures
         if closure.first_day <= day <= closure.last_day

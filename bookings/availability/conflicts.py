@@ -1,19 +1,26 @@
 """Bookings ahead that no longer fit the opening hours."""
 
+from collections.abc import Sequence
+from datetime import date, datetime
 from functools import cache
 from itertools import chain
+from typing import Any
 
 from django.utils import timezone
 
 from bookings.availability.opening import Rules
-from bookings.availability.slots import _days
-from bookings.models import Booking
-from clinic.hours import merge
+from bookings.availability.slots import days
+from bookings.models import Booking, BookingQuerySet
+from clinic.hours import Periods, merge
 from clinic.models import Clinic
 
 
-def outside_hours(now=None, clinic=None, bookings=None):
-    """Coming bookings that hold time at which their practitioner is no longer open, soonest first.
+def outside_hours(
+    now: datetime | None = None,
+    clinic: Clinic | None = None,
+    bookings: BookingQuerySet | None = None,
+) -> list[Booking]:
+    """List coming bookings that hold time at which their practitioner is no longer open, soonest first.
 
     Shortened hours and new closures never touch a booking; this is where they show. Archived
     practitioners have no open time. ``bookings`` narrows it to what its reader may see.
@@ -31,8 +38,10 @@ COMING_ROW = (
 )  # fmt: skip
 
 
-def outside_keys(rows, clinic, rules=None):
-    """The primary keys of those of the COMING_ROW tuples that are outside_hours(), in order.
+def outside_keys(
+    rows: Sequence[tuple[Any, ...]], clinic: Clinic, rules: Rules | None = None
+) -> list[int]:
+    """Return the primary keys of those of the COMING_ROW tuples that are outside_hours(), in order.
 
     ``rules`` of all practitioners are read if not given, with two queries. None for no rows.
     """
@@ -43,12 +52,12 @@ def outside_keys(rows, clinic, rules=None):
     rules = rules or Rules(first.astimezone(zone).date(), last.astimezone(zone).date(), zone)
 
     @cache
-    def open_on(first, last, who):
-        return merge(chain.from_iterable(rules.open_on(day, who) for day in _days(first, last)))
+    def open_on(first: date, last: date, who: int) -> Periods:
+        return merge(chain.from_iterable(rules.open_on(day, who) for day in days(first, last)))
 
-    def is_open(who, start, end):
-        days = (edge.astimezone(zone).date() for edge in (start, end))
-        return any(opens <= start and end <= closes for opens, closes in open_on(*days, who))
+    def is_open(who: int, start: datetime, end: datetime) -> bool:
+        first, last = (edge.astimezone(zone).date() for edge in (start, end))
+        return any(opens <= start and end <= closes for opens, closes in open_on(first, last, who))
 
     return [
         pk

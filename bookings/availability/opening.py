@@ -1,17 +1,16 @@
 """Opening hours and closures of people: when somebody is open on a date."""
 
 from collections import defaultdict
-from datetime import time
+from collections.abc import Iterable
+from datetime import date, time
+from zoneinfo import ZoneInfo
 
 from django.db.models import Q
 
-from clinic.hours import intersect, open_periods
+from clinic.hours import Periods, intersect, open_periods
 from clinic.models import Closure, OpeningHours, Weekday
 
 ALWAYS = [OpeningHours(weekday=day, opens=time(), closes=time()) for day in Weekday]
-
-
-# --- what a search reads --------------------------------------------------------------------------
 
 
 class Rules:
@@ -21,18 +20,21 @@ class Rules:
     reads all. Two queries.
     """
 
-    def __init__(self, first_day, last_day, zone, people=None):
+    def __init__(
+        self, first_day: date, last_day: date, zone: ZoneInfo, people: Iterable[int] | None = None
+    ) -> None:
         owners = Q() if people is None else Q(practitioner=None) | Q(practitioner__in=people)
         self.zone = zone
-        self.hours, self.closures = defaultdict(list), defaultdict(list)
+        self.hours: dict[int | None, list[OpeningHours]] = defaultdict(list)
+        self.closures: dict[int | None, list[Closure]] = defaultdict(list)
         for rule in OpeningHours.objects.filter(owners).order_by():
             self.hours[rule.practitioner_id].append(rule)
         for closure in Closure.objects.touching(first_day, last_day).filter(owners).order_by():
             self.closures[closure.practitioner_id].append(closure)
-        self._clinic_open = {}
+        self._clinic_open: dict[date, Periods] = {}
 
-    def open_on(self, day, practitioner_pk):
-        """When one practitioner gives consultations on one local date: UTC periods, merged.
+    def open_on(self, day: date, practitioner_pk: int) -> Periods:
+        """Return when one practitioner gives consultations on one local date: UTC periods, merged.
 
         Who has no hours of their own has the clinic's; where there are none at all, nobody is open.
         """

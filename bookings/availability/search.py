@@ -7,25 +7,26 @@ another booking holds. Buffers may reach outside opening hours.
 
 from bisect import bisect_left
 from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from itertools import chain, islice
 from operator import attrgetter
+from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.utils import timezone
 
 from bookings.availability.opening import Rules
-from bookings.availability.slots import LONGEST_BUSY, MINUTE, Slot, _days, _round_up, starts_in
+from bookings.availability.slots import LONGEST_BUSY, MINUTE, Slot, days, round_up, starts_in
 from bookings.models import Booking
-from clinic.hours import DAY, HOUR, day_start
+from clinic.hours import DAY, HOUR, Period, Periods, day_start
 from clinic.models import Clinic, Practitioner
 from conditions.models import Condition
 
 # Most searches for the next free time end in the first few days that are open at all.
 WINDOWS_OF_OPEN_DAYS = (3, 8)
-
-
 DAYS_AROUND = (2 * DAY, 14 * DAY)
 
 
@@ -46,7 +47,7 @@ class SlotSearch:
     clinic: Clinic = field(default_factory=Clinic.objects.current)
 
     @classmethod
-    def for_booking(cls, booking: Booking, **more) -> "SlotSearch":
+    def for_booking(cls, booking: Booking, **more: Any) -> "SlotSearch":
         """Ask about the consultation that a booking is for; to move it, give ``moving`` too."""
         return cls(condition=booking.condition, visit_type=booking.visit_type, **more)
 
@@ -71,9 +72,9 @@ class SlotSearch:
         """
         # A filter, not a second notice: what is offered must not depend on where one looks from.
         first_day = max(self.first_day, after.astimezone(self.zone).date() if after else date.min)
-        days = self._open_days(first_day)
+        open_days = self._open_days(first_day)
         for count in (*WINDOWS_OF_OPEN_DAYS, None):
-            window = list(islice(days, count))
+            window = list(islice(open_days, count))
             if not window:
                 return None
             held = self._held(window[0], window[-1])
@@ -106,14 +107,14 @@ class SlotSearch:
     # --- what they are made of --------------------------------------------------------------------
 
     @cached_property
-    def zone(self):
+    def zone(self) -> ZoneInfo:
         return self.clinic.zone
 
     @cached_property
     def earliest(self) -> datetime:
         """The end of the clinic's notice, up to the whole minute: a start that people can say."""
         notice_ends = self.now + self.clinic.minimum_notice * MINUTE
-        return _round_up(notice_ends, MINUTE, self.now.replace(second=0, microsecond=0))
+        return round_up(notice_ends, MINUTE, self.now.replace(second=0, microsecond=0))
 
     @cached_property
     def first_day(self) -> date:
@@ -132,26 +133,26 @@ class SlotSearch:
         return list(found.filter(pk=self.practitioner.pk) if self.practitioner else found)
 
     @cached_property
-    def _rules(self):
+    def _rules(self) -> Rules:
         # The day after the last one counts too: a late consultation may run into it.
         people = [person.pk for person in self.practitioners]
         return Rules(self.first_day, self.last_day + DAY, self.zone, people)
 
     @cached_property
-    def _length(self):
+    def _length(self) -> timedelta:
         return self.clinic.minutes_for(self.condition) * MINUTE
 
     @property
-    def _before(self):
+    def _before(self) -> timedelta:
         return self.clinic.buffer_before * MINUTE
 
     @property
-    def _after(self):
+    def _after(self) -> timedelta:
         return self.clinic.buffer_after * MINUTE
 
-    def _open_days(self, first_day):
+    def _open_days(self, first_day: date) -> Iterator[date]:
         """Yield the dates from then on on which anybody has open time left, soonest first."""
-        for day in _days(first_day, self.last_day):
+        for day in days(first_day, self.last_day):
             if any(
                 end > self.earliest
                 for practitioner in self.practitioners
@@ -159,7 +160,7 @@ class SlotSearch:
             ):
                 yield day
 
-    def _held(self, first_day, last_day):
+    def _held(self, first_day: date, last_day: date) -> dict[int, Periods]:
         """Read the time held by bookings that can matter to starts on these dates, by practitioner."""
         since, until = self._span(first_day, last_day)
         rows = Booking.objects.holding_time_at(self.now).filter(
@@ -170,31 +171,31 @@ class SlotSearch:
         )
         if self.moving:
             rows = rows.exclude(pk=self.moving.pk)
-        held = defaultdict(list)
+        held: dict[int, Periods] = defaultdict(list)
         for key, start, end in rows.order_by("practitioner_id", "busy_from").values_list(
             "practitioner_id", "busy_from", "busy_until"
         ):
             held[key].append((start, end))
         return held
 
-    def _span(self, first_day, last_day):
-        """The time that starts on these dates can make busy."""
+    def _span(self, first_day: date, last_day: date) -> Period[datetime]:
+        """Return the time that starts on these dates can make busy."""
         since = max(day_start(first_day, self.zone), self.earliest)
         until = day_start(last_day + DAY, self.zone)
         return since - self._before, until + self._length + self._after
 
-    def _slots(self, first_day, last_day, held):
-        """The free slots that start on these dates; ``held`` may cover more days than these."""
+    def _slots(self, first_day: date, last_day: date, held: Mapping[int, Periods]) -> list[Slot]:
+        """List the free slots that start on these dates; ``held`` may cover more days than these."""
         since, until = self._span(first_day, last_day)
         latest = day_start(last_day + DAY, self.zone)
-        slots = []
+        slots: list[Slot] = []
         for practitioner in self.practitioners:
             busy = held.get(practitioner.pk, [])
             starts = starts_in(
                 # With the day after, into which a late consultation may run.
                 chain.from_iterable(
                     self._rules.open_on(day, practitioner.pk)
-                    for day in _days(first_day, last_day + DAY)
+                    for day in days(first_day, last_day + DAY)
                 ),
                 busy[bisect_left(busy, (since - LONGEST_BUSY,)) : bisect_left(busy, (until,))],
                 length=self._length,
@@ -209,6 +210,6 @@ class SlotSearch:
         # Candidates come by position, and the sort keeps that order within one start.
         return sorted(slots, key=attrgetter("starts_at"))
 
-    def _slot(self, practitioner, start):
+    def _slot(self, practitioner: Practitioner, start: datetime) -> Slot:
         end = start + self._length
         return Slot(practitioner, start, end, start - self._before, end + self._after)

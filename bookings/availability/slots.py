@@ -1,17 +1,15 @@
 """Which times can start in open time: arithmetic over periods, without the database."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
-from clinic.hours import DAY, intersect, merge, stretches, subtract
+from clinic.hours import DAY, Period, Periods, intersect, merge, stretches, subtract
 from clinic.models import Practitioner
 
 MINUTE = timedelta(minutes=1)
-
-
 FIVE_MINUTES = 5 * MINUTE
-
-
 LONGEST_BUSY = DAY  # no booking with its buffers is longer, so an index range can start there
 
 
@@ -26,11 +24,19 @@ class Slot:
     busy_until: datetime
 
 
-# --- the pure part --------------------------------------------------------------------------------
-
-
-def starts_in(open_periods, busy, *, length, step, before, after, zone, earliest, latest):
-    """The starts to offer in open time, in order. Pure; periods are (start, end) UTC tuples.
+def starts_in(
+    open_periods: Iterable[Period[datetime]],
+    busy: Iterable[Period[datetime]],
+    *,
+    length: timedelta,
+    step: timedelta,
+    before: timedelta,
+    after: timedelta,
+    zone: ZoneInfo,
+    earliest: datetime,
+    latest: datetime,
+) -> list[datetime]:
+    """Return the starts to offer in open time, in order. Pure; periods are (start, end) UTC tuples.
 
     A start fits if [start, start + length) lies inside one open period and, widened by ``before``
     and ``after``, overlaps no busy period; touching is allowed. Starts lie in [earliest, latest)
@@ -46,9 +52,9 @@ def starts_in(open_periods, busy, *, length, step, before, after, zone, earliest
     taken = [(start - after - length + moment, end + before) for start, end in busy if start < end]
     starts = []
     for start, end, midnight in _gaps(subtract(intersect(fits, [(earliest, latest)]), taken), zone):
-        on_grid = _round_up(start, step, midnight)
+        on_grid = round_up(start, step, midnight)
         if on_grid >= end:
-            rounded = _round_up(start, FIVE_MINUTES, midnight)
+            rounded = round_up(start, FIVE_MINUTES, midnight)
             starts.append(rounded if rounded < end else start)
         while on_grid < end:
             starts.append(on_grid)
@@ -56,12 +62,12 @@ def starts_in(open_periods, busy, *, length, step, before, after, zone, earliest
     return starts
 
 
-def _gaps(periods, zone):
-    """Ordered periods cut at local midnight and clock changes: (start, end, midnight)."""
+def _gaps(periods: Periods, zone: ZoneInfo) -> Iterator[tuple[datetime, datetime, datetime]]:
+    """Cut ordered periods at local midnight and clock changes: (start, end, midnight)."""
     if not periods:
         return
     first, last = (edge.astimezone(zone).date() for edge in (periods[0][0], periods[-1][1]))
-    parts = [part for day in _days(first, last) for part in stretches(day, zone)]
+    parts = [part for day in days(first, last) for part in stretches(day, zone)]
     index = 0
     for start, end in periods:
         while parts[index][1] <= start:
@@ -73,11 +79,11 @@ def _gaps(periods, zone):
             ahead += 1
 
 
-def _round_up(instant, step, midnight):
-    """The first instant from then on that is a whole number of ``step`` after ``midnight``."""
+def round_up(instant: datetime, step: timedelta, midnight: datetime) -> datetime:
+    """Return the first instant from then on that is a whole number of ``step`` after ``midnight``."""
     return midnight - (midnight - instant) // step * step
 
 
-def _days(first, last):
-    """The dates from ``first`` to ``last``, both included."""
+def days(first: date, last: date) -> Iterator[date]:
+    """Yield the dates from ``first`` to ``last``, both included."""
     return (first + timedelta(days=number) for number in range((last - first).days + 1))

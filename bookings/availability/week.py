@@ -1,6 +1,8 @@
 """The week of free times around a day, as the booking step and the manage page both show it."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
 
 from bookings import times
 
@@ -28,7 +30,9 @@ COMMON_ZONES = (
 )
 
 
-def week_page(search: SlotSearch, *, zone, asked_day, default_at):
+def week_page(
+    search: SlotSearch, *, zone: ZoneInfo, asked_day: str | None, default_at: datetime | None
+) -> dict[str, Any]:
     """List what the page shows: the day, its week strip, its times by part of day.
 
     ``asked_day`` is the text of the address (may be anything); ``default_at`` an instant or None.
@@ -53,8 +57,8 @@ def week_page(search: SlotSearch, *, zone, asked_day, default_at):
     }
 
 
-def zones_to_choose(*always):
-    """ZoneInfo objects for the list of zones, sorted by city; ``always`` are among them."""
+def zones_to_choose(*always: ZoneInfo) -> list[ZoneInfo]:
+    """Return ZoneInfo objects for the list of zones, sorted by city; ``always`` are among them."""
     names = {*COMMON_ZONES, *(zone.key for zone in always)}
     zones = [times.known_zone(name, None) for name in names]
     return sorted((zone for zone in zones if zone), key=times.zone_name)

@@ -3,7 +3,7 @@
 Calendars are shared and synchronised, so nothing in it says what the visit is about.
 """
 
-from datetime import UTC, timedelta
+from datetime import UTC, date, datetime, timedelta
 from email.utils import parseaddr
 from functools import lru_cache
 
@@ -16,20 +16,20 @@ from bookings.models import Booking
 from clinic import languages
 from clinic.models import Clinic
 
-_STATUS = {
+_STATUS: dict[str, str] = {
     Booking.Status.PROPOSED: "TENTATIVE",
     Booking.Status.PENDING: "TENTATIVE",
     Booking.Status.CANCELLED: "CANCELLED",
 }
 
 
-def one_line(text):
-    """Without line breaks, control characters and the quotes that end a parameter."""
+def one_line(text: str) -> str:
+    """Return the text without line breaks, control characters and the quotes that end a parameter."""
     return " ".join("".join(c if c.isprintable() and c != '"' else " " for c in text).split())
 
 
-def place(booking, clinic):
-    """Where the visit is, in the language that is active: the address, or how we meet."""
+def place(booking: Booking, clinic: Clinic) -> str:
+    """Say where the visit is, in the language that is active: the address, or how we meet."""
     if not booking.way.at_clinic:
         return str(booking.way.place)
     town = " ".join(part for part in (clinic.region, clinic.postal_code) if part)
@@ -38,12 +38,12 @@ def place(booking, clinic):
 
 
 @lru_cache(maxsize=64)
-def _time_zone(name, first_day, last_day):
+def _time_zone(name: str, first_day: date, last_day: date) -> Timezone:
     return Timezone.from_tzid(name, first_date=first_day, last_date=last_day)
 
 
-def _people(event, booking, clinic):
-    """Sender and guest, by address alone: an invitation needs both, and neither says why."""
+def _people(event: Event, booking: Booking, clinic: Clinic) -> None:
+    """Add sender and guest, by address alone: an invitation needs both, and neither says why."""
     sender = clinic.email or parseaddr(settings.DEFAULT_FROM_EMAIL)[1]
     if not (sender and booking.email):
         return
@@ -56,14 +56,19 @@ def _people(event, booking, clinic):
     event.add("attendee", guest)
 
 
-def booking_calendar(booking, method=None, now=None, clinic=None):
-    """The booking as a calendar of one event, encoded.
+def booking_calendar(
+    booking: Booking,
+    method: str | None = None,
+    now: datetime | None = None,
+    clinic: Clinic | None = None,
+) -> bytes:
+    """Write the booking as a calendar of one event, encoded.
 
     ``method`` is "REQUEST" or "CANCEL" for a mail, and None for a download. The UID never changes
     and SEQUENCE rises with each change, so that calendars move the event they have. Raises
     ValueError for a call-back, which has no time.
     """
-    if booking.starts_at is None:
+    if booking.starts_at is None or booking.ends_at is None:
         raise ValueError("A booking without a time has no calendar entry.")
     clinic = clinic or Clinic.objects.current()
     starts_at = booking.starts_at.astimezone(clinic.zone)
@@ -102,7 +107,7 @@ def booking_calendar(booking, method=None, now=None, clinic=None):
     return calendar.to_ical()
 
 
-def _description(booking, clinic):
+def _description(booking: Booking, clinic: Clinic) -> str:
     lines = [_("Reference: %s") % booking.spoken_reference]
     if booking.practitioner:
         lines.insert(0, _("With %s") % one_line(booking.practitioner.name))

@@ -5,6 +5,9 @@ No subject names a concern, and no text repeats what the patient wrote.
 
 import re
 import unicodedata
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
@@ -17,6 +20,7 @@ from bookings import manage_links, times
 from bookings.messaging.relevance import open_offers
 from bookings.models import Booking, Message
 from clinic import languages, mail_addresses
+from clinic.models import Clinic
 
 from . import calendars, channels
 
@@ -29,48 +33,45 @@ _WITH_LINK = (
 )  # fmt: skip
 
 
-# --- writing --------------------------------------------------------------------------------------
-
-
-def _breaks(character):
-    """Whether it is a control, format or space character, but for the two that join letters."""
+def _breaks(character: str) -> bool:
+    """Return whether it is a control, format or space character, but for the two that join letters."""
     joins = character in "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"
     return unicodedata.category(character)[0] in "CZ" and not joins
 
 
-def _greeting_name(name):
-    """The name for the greeting, or "" when it could carry a link or an instruction of its own."""
+def _greeting_name(name: str) -> str:
+    """Return the name for the greeting, or "" when it could carry a link or an instruction of its own."""
     plain = "".join(" " if _breaks(c) else c for c in name)
     plain = " ".join(plain.split())[:80]
     suspicious = re.search(r"\d{3}|[:/\\@<>{}\[\]|=&%#;]|\w{2}\.\w{2}", plain)
     return "" if suspicious else plain
 
 
-def render_words(name, context):
+def render_words(name: str, context: dict[str, Any]) -> str:
     text = render_to_string(f"bookings/messages/{name}", context)
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
-def _spoken(moment, zone):
+def _spoken(moment: datetime, zone: ZoneInfo) -> str:
     """Tuesday 24 November 2026, 10:30, Los Angeles time (UTC−8)."""
     words = {"city": times.zone_name(zone), "offset": times.zone_offset(zone, moment)}
     return f"{times.when(moment, zone, 'l j F Y')}, {_('%(city)s time (%(offset)s)') % words}"
 
 
-def _patient_zone(booking, clinic):
-    """The patient's zone where its clock shows another time at the start, else None."""
+def _patient_zone(booking: Booking, starts_at: datetime, clinic: Clinic) -> ZoneInfo | None:
+    """Return the patient's zone where its clock shows another time at the start."""
     zone = times.known_zone(booking.time_zone, clinic.zone)
-    here, there = (booking.starts_at.astimezone(place) for place in (clinic.zone, zone))
+    here, there = (starts_at.astimezone(place) for place in (clinic.zone, zone))
     return None if here.utcoffset() == there.utcoffset() else zone
 
 
-def _consultation(booking, clinic):
-    """Date, time, place and person of one booking, in words; how to get there, if it takes place."""
-    zone, who = _patient_zone(booking, clinic), booking.practitioner
+def _consultation(booking: Booking, starts_at: datetime, clinic: Clinic) -> dict[str, str]:
+    """Say date, time, place and person of one booking, in words; how to get there, if it takes place."""
+    zone, who = _patient_zone(booking, starts_at, clinic), booking.practitioner
     way, takes_place = booking.way, booking.status != Status.CANCELLED
     return {
-        "when": _spoken(booking.starts_at, clinic.zone),
-        "when_there": _spoken(booking.starts_at, zone) if zone else "",
+        "when": _spoken(starts_at, clinic.zone),
+        "when_there": _spoken(starts_at, zone) if zone else "",
         "practitioner": calendars.one_line(who.name) if who else "",
         "place": calendars.place(booking, clinic),
         "access_note": clinic.access_note if takes_place and way.at_clinic else "",
@@ -78,14 +79,14 @@ def _consultation(booking, clinic):
     }
 
 
-def _change_until(booking, clinic, now):
+def _change_until(booking: Booking, clinic: Clinic, now: datetime) -> str:
     deadline = booking.change_deadline(clinic)
     return _spoken(deadline, clinic.zone) if deadline > now else ""
 
 
-def context_of(message, booking, clinic, now):
-    """All a template may know: not the booking itself, which holds what nobody may mail."""
-    context = {
+def context_of(message: Message, booking: Booking, clinic: Clinic, now: datetime) -> dict[str, Any]:
+    """Collect all a template may know: not the booking itself, which holds what nobody may mail."""
+    context: dict[str, Any] = {
         "clinic": clinic,
         "reference": booking.spoken_reference,
         "name": _greeting_name(booking.name),
@@ -95,17 +96,19 @@ def context_of(message, booking, clinic, now):
     }
     link_until = None
     if booking.starts_at:
-        context["visit"] = _consultation(booking, clinic)
         at, zone = booking.starts_at, clinic.zone
+        context["visit"] = _consultation(booking, at, clinic)
         context["when_short"] = f"{times.when(at, zone)} ({times.zone_name(zone)})"
         context["change_until"] = _change_until(booking, clinic, now)
     if message.kind == Kind.OFFERED:
         offers = open_offers(booking, now)
-        ends = [offer.hold_until for offer in offers] or [now]
-        context["offers"] = [_consultation(offer, clinic) for offer in offers]
+        ends = [offer.hold_until for offer in offers if offer.hold_until] or [now]
+        context["offers"] = [
+            _consultation(offer, offer.starts_at, clinic) for offer in offers if offer.starts_at
+        ]
         context["hold_until"] = _spoken(min(ends), clinic.zone)
         link_until = max(ends)
-    if message.kind == Kind.VERIFY:
+    if message.kind == Kind.VERIFY and booking.hold_until:
         context["hold_until"] = _spoken(booking.hold_until, clinic.zone)
     if message.kind in _WITH_LINK:
         secret = manage_links.issue(booking, now, at_least=link_until)
@@ -117,8 +120,8 @@ def context_of(message, booking, clinic, now):
     return context
 
 
-def _calendar_method(message, booking):
-    """Which iCalendar message goes along, if any."""
+def _calendar_method(message: Message, booking: Booking) -> str | None:
+    """Return which iCalendar message goes along, if any."""
     if booking.starts_at is None or message.to_desk:
         return None
     if message.kind in (Kind.CONFIRMED, Kind.CHANGED):
@@ -132,8 +135,10 @@ def _calendar_method(message, booking):
     return "REQUEST" if message.kind == Kind.RECEIVED and invited.exists() else None
 
 
-def compose(message, booking, clinic, now):
-    """The e-mail of this message as it reads now, with a fresh manage link. It is not sent.
+def compose(
+    message: Message, booking: Booking, clinic: Clinic, now: datetime
+) -> EmailMultiAlternatives:
+    """Write the e-mail of this message as it reads now, with a fresh manage link. It is not sent.
 
     Raises whatever a broken template raises; the worker treats it as one message's trouble.
     """

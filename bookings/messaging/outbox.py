@@ -101,7 +101,7 @@ def _update_mine(message: Queued, **values: Any) -> bool:
 
 def _begin_try(message: Queued, now: datetime) -> bool:
     """Renew the lease, count the try, fix the Message-ID; False if the lease went elsewhere."""
-    if not message.message_id:
+    if isinstance(message, Message) and not message.message_id:
         host = settings.SITE_HOST or "localhost"
         message.message_id = f"<{message.pk}.{message.booking.uid}@{host}>"
     return _update_mine(
@@ -124,13 +124,14 @@ def _drop(message: Message, reason: str = "") -> str:
 
 def _give_up(message: Queued, reason: str, now: datetime) -> str:
     """Mark the message as failed and record it."""
-    action, about = audit.Action.ACCOUNT_MAIL_FAILED, message
     if isinstance(message, Message):
-        action, about = audit.Action.BOOKING_MESSAGE_FAILED, message.booking
+        record = partial(audit.record, audit.Action.BOOKING_MESSAGE_FAILED, message.booking)
+    else:
+        record = partial(audit.record, audit.Action.ACCOUNT_MAIL_FAILED, message)
     with transaction.atomic():
         _update_mine(message, state=State.FAILED, error=reason[:200], **_settled(message))
         details = {"kind": message.kind, "error": message.error, "tries": message.tries}
-        audit.record(action, about, by=Actor.SYSTEM, details=details, at=now)
+        record(by=Actor.SYSTEM, details=details, at=now)
     return State.FAILED
 
 

@@ -1,13 +1,13 @@
 """What is to be sent: a row written in the verb's own transaction, and when reminders are due."""
 
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from django.db import transaction
 from django.utils import timezone
 
 from bookings.models import Booking, Message
 from clinic import audit
-from clinic.models import Actor, Clinic, parse_reminders
+from clinic.models import Actor, Clinic, User, parse_reminders
 
 from . import channels
 
@@ -23,13 +23,15 @@ ASK_OUTCOME_AFTER = timedelta(hours=1)  # the desk is asked once, by mail, what 
 # --- queueing -------------------------------------------------------------------------------------
 
 
-def message_key(booking, kind, occasion):
-    """What the same news has in common, however often it is queued."""
+def message_key(booking: Booking, kind: str, occasion: str | int) -> str:
+    """Return what the same news has in common, however often it is queued."""
     return f"{booking.pk}:{kind}:{occasion}"
 
 
-def enqueue(booking, kind, *, due_at=None, occasion=""):
-    """Put one message into the outbox, in the caller's transaction; returns its key.
+def enqueue(
+    booking: Booking, kind: str, *, due_at: datetime | None = None, occasion: str = ""
+) -> str:
+    """Put one message into the outbox, in the caller's transaction; return its key.
 
     The same booking, kind and occasion is queued once. The occasion is the booking's sequence
     unless given.
@@ -41,8 +43,10 @@ def enqueue(booking, kind, *, due_at=None, occasion=""):
     return message_key(booking, kind, occasion or booking.sequence)
 
 
-def _rows(booking, kind, occasion, due_at, now):
-    """One message for each channel that carries this kind."""
+def _rows(
+    booking: Booking, kind: str, occasion: str | int, due_at: datetime, now: datetime
+) -> list[Message]:
+    """Make one message for each channel that carries this kind."""
     key = message_key(booking, kind, occasion)
     return [
         Message(key=key, channel=channel, booking=booking, kind=kind, created_at=now, due_at=due_at)
@@ -50,15 +54,17 @@ def _rows(booking, kind, occasion, due_at, now):
     ]
 
 
-def may_remind(booking, now=None):
-    """Whether there is a visit ahead that reminders could be sent about."""
+def may_remind(booking: Booking, now: datetime | None = None) -> bool:
+    """Return whether there is a visit ahead that reminders could be sent about."""
     ahead = booking.starts_at is not None and booking.starts_at > (now or timezone.now())
     return channels.reaches(booking) and ahead and booking.status in (Status.PENDING, Status.BOOKED)
 
 
 @transaction.atomic
-def set_reminders(booking, *, wanted, by, now=None):
-    """Whether the patient wants reminders of this visit by e-mail; harmless when repeated."""
+def set_reminders(
+    booking: Booking, *, wanted: bool, by: User | Actor, now: datetime | None = None
+) -> None:
+    """Keep whether the patient wants reminders of this visit; harmless when repeated."""
     changed = Booking.objects.filter(pk=booking.pk, wants_reminders=not wanted)
     if changed.update(wants_reminders=wanted):
         action = audit.Action.BOOKING_REMINDERS_ON if wanted else audit.Action.BOOKING_REMINDERS_OFF
@@ -66,8 +72,8 @@ def set_reminders(booking, *, wanted, by, now=None):
 
 
 @transaction.atomic
-def requeue(message, *, by, now=None):
-    """Try a failed message again from the start; says whether it was a failed one.
+def requeue(message: Message, *, by: User | Actor, now: datetime | None = None) -> bool:
+    """Try a failed message again from the start; return whether it was a failed one.
 
     What no longer makes sense by then is dropped as ever.
     """
@@ -90,7 +96,7 @@ def requeue(message, *, by, now=None):
 
 
 @transaction.atomic
-def withhold(booking, *, after=0, now=None):
+def withhold(booking: Booking, *, after: int = 0, now: datetime | None = None) -> None:
     """Do not send the patient what was queued after the message with the key ``after``.
 
     Strangers may have used up what is mailed to one mailbox in a day; the desk sees whom to phone.
@@ -109,8 +115,8 @@ def withhold(booking, *, after=0, now=None):
 
 
 @transaction.atomic
-def acknowledge(message, *, by):
-    """Somebody told the patient what a failed message would have said; says whether it was failed.
+def acknowledge(message: Message, *, by: User | Actor) -> bool:
+    """Note that somebody phoned the patient instead; return whether the message was failed.
 
     The row keeps its error, so that it still tells why the patient was phoned.
     """
@@ -126,39 +132,44 @@ def acknowledge(message, *, by):
     return bool(phoned)
 
 
-def _reminder_occasion(name, starts_at):
+def reminder_occasion(name: str, starts_at: datetime) -> str:
     return f"{name}:{starts_at.astimezone(UTC):%Y%m%dT%H%MZ}"
 
 
-def _outcome_occasion(booking):
-    return f"{booking.starts_at.astimezone(UTC):%Y%m%dT%H%MZ}"
+def outcome_occasion(starts_at: datetime) -> str:
+    return f"{starts_at.astimezone(UTC):%Y%m%dT%H%MZ}"
 
 
-def _reminder_moment(starts_at, before, zone):
-    """When a reminder is due (UTC): whole days before at the same wall-clock time, else elapsed."""
+def reminder_moment(starts_at: datetime, before: timedelta, zone: tzinfo) -> datetime:
+    """Return when a reminder is due (UTC): whole days before at the same wall-clock time, else elapsed."""
     if before % timedelta(days=1):
         return starts_at - before
     return (starts_at.astimezone(zone) - before).astimezone(UTC)
 
 
-def plan_reminders(booking, now=None, clinic=None):
+def plan_reminders(
+    booking: Booking, now: datetime | None = None, clinic: Clinic | None = None
+) -> None:
     """Queue the booking's reminders whose moment is still ahead; harmless when repeated.
 
     The start is part of their key: after a move the old ones no longer fit and are dropped.
     """
     clinic, now = clinic or Clinic.objects.current(), now or timezone.now()
+    starts_at, ends_at = booking.starts_at, booking.ends_at
+    if starts_at is None or ends_at is None:  # please call me
+        return
     rows = []
     for name, before in parse_reminders(clinic.reminders):
-        moment = _reminder_moment(booking.starts_at, before, clinic.zone)
+        moment = reminder_moment(starts_at, before, clinic.zone)
         if moment > now:
-            occasion = _reminder_occasion(name, booking.starts_at)
+            occasion = reminder_occasion(name, starts_at)
             rows += _rows(booking, Kind.REMINDER, occasion, moment, now)
-    ask_at = booking.ends_at + ASK_OUTCOME_AFTER
-    rows += _rows(booking, Kind.DESK_OUTCOME, _outcome_occasion(booking), ask_at, now)
+    ask_at = ends_at + ASK_OUTCOME_AFTER
+    rows += _rows(booking, Kind.DESK_OUTCOME, outcome_occasion(starts_at), ask_at, now)
     Message.objects.bulk_create(rows, ignore_conflicts=True)
 
 
-def replan_reminders(now=None):
+def replan_reminders(now: datetime | None = None) -> int:
     """Plan for every coming confirmed booking again, so that a changed setting holds for all.
 
     Reminders that the setting no longer has are dropped when they are due. Returns how many

@@ -3,11 +3,10 @@
 import logging
 import smtplib
 from contextlib import suppress
-from typing import Self
+from typing import Any, Self
 
 from django.core.exceptions import ValidationError
 from django.core.mail import EmailMessage, get_connection
-from django.core.mail.backends.base import BaseEmailBackend
 
 from bookings.messaging.email import compose
 from bookings.models import Booking
@@ -45,7 +44,7 @@ class MailConnection:
     """
 
     def __init__(self) -> None:
-        self._connection: BaseEmailBackend | None = None
+        self._connection: Any = None
         self._refusal: TryAgain | Failed | None = None
 
     def __enter__(self) -> Self:

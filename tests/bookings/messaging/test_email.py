@@ -100,9 +100,9 @@ def message_for(kind, **values):
         )  # fmt: skip
     occasion = ""
     if kind == Kind.REMINDER:
-        occasion = queue._reminder_occasion("2-day", START)
+        occasion = queue.reminder_occasion("2-day", START)
     if kind == Kind.DESK_OUTCOME:
-        occasion = queue._outcome_occasion(booking)
+        occasion = queue.outcome_occasion(booking.starts_at)
     message = queue_message(booking, kind, occasion=occasion)
     message.message_id = f"<{message.pk}@clinic.example>"
     return message
@@ -586,7 +586,7 @@ def test_days_before_means_the_same_time_on_the_clock(zone, day):
 
 def reminder(booking, name="2-day"):
     return queue_message(
-        booking, Kind.REMINDER, occasion=queue._reminder_occasion(name, booking.starts_at)
+        booking, Kind.REMINDER, occasion=queue.reminder_occasion(name, booking.starts_at)
     )
 
 
