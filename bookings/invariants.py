@@ -80,7 +80,9 @@ def unasked():
     elsewhere ([]).
     """
     rows = Booking.objects.exclude(asked_red_flags=None).select_related("asked_edition__page")
-    rows = rows.annotate(gate=F("asked_edition__document__gate")).defer("asked_edition__document")
+    rows = rows.annotate(signed_red_flags=F("asked_edition__document__gate")).defer(
+        "asked_edition__document"
+    )
     for booking in rows.order_by("pk").iterator(CHUNK):
         asked = booking.asked_edition
         if asked is None and not booking.asked_red_flags:
@@ -89,7 +91,11 @@ def unasked():
             signed = asked and asked.signed_at and asked.published_at
             theirs = asked and asked.page.condition_id == booking.condition_id
             general = asked and asked.kind == Page.Kind.GUIDE and booking.source == Source.DESK
-            right = signed and (theirs or general) and booking.asked_red_flags == booking.gate
+            right = (
+                signed
+                and (theirs or general)
+                and booking.asked_red_flags == booking.signed_red_flags
+            )
         if not right:
             yield booking.reference
 

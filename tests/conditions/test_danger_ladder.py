@@ -8,11 +8,11 @@ from django.template.loader import render_to_string
 
 from clinic import starter_clinic
 from clinic.models import Clinic
-from clinic.templatetags.signs import unless_told
 from conditions.models import Edition
 from conditions.snapshot import plain_text
 from conditions.starter import content as starter_content
 from conditions.starter.content import FOLDER, read
+from conditions.templatetags.red_flags import unless_named
 from conditions.text_checks.plain_words import sentences
 from tests.conditions.pages import make_page, put_live
 from tests.factories import make_clinic, make_condition
@@ -216,7 +216,7 @@ def test_a_card_tells_each_sign_once(cards):
 def test_what_is_told_at_the_lower_level_alone_stays_at_the_higher():
     """A sign after an injection goes only where the page's own signs say the same, or worse."""
     after = ["you have any trouble breathing", "you have a fever"]
-    assert unless_told(after, ["any trouble breathing"]) == ["you have a fever"]
+    assert unless_named(after, ["any trouble breathing"]) == ["you have a fever"]
     document = {
         "red_flags": {"emergency": [], "urgent": ["any trouble breathing"], "see_doctor": []},
         "after_treatment": {"emergency": after[:1], "urgent": []},
