@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from bookings.availability.search import SlotSearch
 from bookings.models import Booking
+from clinic.models import Location
 
 
 def ok(request):
@@ -17,7 +18,9 @@ def ok(request):
 def free(request):
     """The free times of one week with anybody: next week, which is neither empty nor full."""
     first = timezone.localdate() + timedelta(days=7)
-    slots = SlotSearch(visit_type="in_person").free(first, first + timedelta(days=6))
+    slots = SlotSearch(location=Location.objects.current(), visit_type="in_person").free(
+        first, first + timedelta(days=6)
+    )
     return HttpResponse(str(len(slots)))
 
 

@@ -20,7 +20,7 @@ from django.utils import timezone
 from bookings.lifecycle.clock_changes import clock_times
 from bookings.models import REFERENCE_ALPHABET, Booking
 from clinic.hours import day_start
-from clinic.models import Clinic, Closure, OpeningHours, Practitioner
+from clinic.models import Closure, Location, OpeningHours, Practitioner
 from conditions.models import Condition
 
 ZONE = ZoneInfo("America/Los_Angeles")  # of the starter clinic
@@ -67,8 +67,9 @@ def employ(count):
         )
     Practitioner.objects.update(visit_types=["in_person", "video", "phone"])
     OpeningHours.objects.exclude(practitioner=None).delete()
+    here = Location.objects.current()
     OpeningHours.objects.bulk_create(
-        OpeningHours(practitioner=person, weekday=day, opens=opens, closes=closes)
+        OpeningHours(location=here, practitioner=person, weekday=day, opens=opens, closes=closes)
         for person in Practitioner.objects.bookable()
         for day in range(1, 6)
         for opens, closes in [(time(8), time(12)), (time(13), time(17))]
@@ -86,7 +87,7 @@ def grow(size):
 
 def fill_coming_days(people):
     """The live bookings of the next 60 days, a few call-backs, a few without an outcome."""
-    zone, now = Clinic.objects.current().zone, timezone.now()
+    zone, now = Location.objects.current().zone, timezone.now()
     today = now.astimezone(zone).date()
     number = itertools.count(100_000_000 + 1_000_000 * people[0].pk)
     chance = random.Random(people[0].pk)
@@ -119,7 +120,7 @@ def fill_coming_days(people):
 
 def far_future(count):
     """``count`` live bookings beyond the horizon; returns their keys. For the outbox."""
-    zone, now = Clinic.objects.current().zone, timezone.now()
+    zone, now = Location.objects.current().zone, timezone.now()
     today = now.astimezone(zone).date()
     people = list(Practitioner.objects.bookable())
     sunday = today - timedelta(days=today.isoweekday() % 7)
@@ -140,7 +141,7 @@ def far_future(count):
 
 
 def _past(first, count):
-    zone, now = Clinic.objects.current().zone, timezone.now()
+    zone, now = Location.objects.current().zone, timezone.now()
     today = now.astimezone(zone).date()
     people = list(Practitioner.objects.bookable().values_list("pk", flat=True))
     conditions = list(Condition.objects.order_by("pk").values_list("pk", flat=True))
@@ -166,6 +167,7 @@ def _row(number, status, practitioner, start, asked, condition):
         "uid": uuid.UUID(int=number * 7**40 % 2**128),
         "status": status,
         "condition_id": condition,
+        "location_id": 1,  # the one place
         "visit_type": ("in_person", "video", "phone")[number % 3],
         "practitioner_id": practitioner,
         "starts_at": start,

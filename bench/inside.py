@@ -29,7 +29,7 @@ from bookings.forms import OTHER
 from bookings.models import Booking, Message
 from bookings.views import patient_answers
 from clinic import languages
-from clinic.models import Clinic, Practitioner, User
+from clinic.models import Location, Practitioner, User
 from conditions import editions
 from conditions.models import Edition
 from tests.server import person
@@ -118,8 +118,8 @@ def _tidy():
 
 def _free_starts(count):
     """Different free instants between one and seven weeks ahead, spread evenly."""
-    today = timezone.localdate(timezone=Clinic.objects.current().zone)
-    found = SlotSearch(visit_type="in_person").free(
+    today = timezone.localdate(timezone=Location.objects.current().zone)
+    found = SlotSearch(location=Location.objects.current(), visit_type="in_person").free(
         today + timedelta(days=7), today + timedelta(days=49)
     )
     instants = sorted({slot.starts_at for slot in found})
@@ -217,7 +217,9 @@ def count(pages, search):
             found[name]["whole"] = sorted(sql[:300] for sql in plans.whole)
     with CaptureQueriesContext(connection) as captured:
         first = timezone.localdate() + timedelta(days=7)
-        SlotSearch(visit_type="in_person").free(first, first + timedelta(days=6))
+        SlotSearch(location=Location.objects.current(), visit_type="in_person").free(
+            first, first + timedelta(days=6)
+        )
     found["search"] = {"status": 200, "cold": len(captured), "warm": len(captured)}
     found["book"] = _book(search)
     answer(**found)
@@ -266,10 +268,12 @@ def wide(practitioners, days):
     first = timezone.localdate()
     last = first + timedelta(days=days)
     with CaptureQueriesContext(connection) as captured:
-        slots = SlotSearch(visit_type="in_person").free(first, last)
+        slots = SlotSearch(location=Location.objects.current(), visit_type="in_person").free(
+            first, last
+        )
     cpu = []
     for _ in range(15):
-        search = SlotSearch(visit_type="in_person")
+        search = SlotSearch(location=Location.objects.current(), visit_type="in_person")
         held, _rules = search._held(search.first_day, search.last_day), search._rules
         began = time.process_time()
         search._slots(search.first_day, search.last_day, held)

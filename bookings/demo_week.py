@@ -13,7 +13,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from clinic import audit
-from clinic.models import Actor, AuditEvent, Clinic, VisitType
+from clinic.models import Actor, AuditEvent, Location, VisitType
 from conditions import editions
 from conditions.models import Condition
 
@@ -89,25 +89,25 @@ def load(*, now=None):
     if not settings.ON_LOOPBACK:
         raise ValueError("The demo week is for this machine's own address only.")
     now = now or timezone.now()
-    clinic = Clinic.objects.current()
-    today = now.astimezone(clinic.zone).date()
+    location = Location.objects.current()
+    today = now.astimezone(location.zone).date()
     done = {"day": today.isoformat()}
     if AuditEvent.objects.filter(action__in=LOADED.spellings, details=done).exists():
         return 0
     _clear()
     known = set(Booking.objects.filter(is_demo=True).values_list("name", flat=True))
     made = [
-        _visit(visit, number, clinic, today, now)
+        _visit(visit, number, location, today, now)
         for number, visit in enumerate(VISITS)
         if visit.name not in known
     ]
     made += [
-        _call_back(entry, number, now)
+        _call_back(entry, number, location, now)
         for number, entry in enumerate(CALL_BACKS, start=len(VISITS))
         if entry[0] not in known
     ]
     _leave_nothing_queued()
-    audit.record(LOADED, clinic, by=Actor.SYSTEM, at=now, details=done)
+    audit.record(LOADED, location.clinic, by=Actor.SYSTEM, at=now, details=done)
     return sum(booking is not None for booking in made)
 
 
@@ -158,19 +158,20 @@ def _mark(booking):
     return booking
 
 
-def _visit(visit, number, clinic, today, now):
+def _visit(visit, number, location, today, now):
     """One visit with its whole life so far; None when the clinic has no such time."""
     past = visit.day < 0 or visit.ends in (Status.FULFILLED, Status.ARRIVED)
     asked = now - timedelta(hours=visit.asked + (24 * 7 if past else 0))
     condition = Condition.objects.filter(slug=visit.concern).first()
     signs = editions.emergency_signs(condition)
-    slot = _slot(visit, condition, clinic, today, asked, now) if signs else None
+    slot = _slot(visit, condition, location, today, asked, now) if signs else None
     if slot is None:
         return None
     booking = _mark(
         requests.request(
             _person(visit.name, number, message=visit.note),
             requests.Request(
+                location=location,
                 start=slot.starts_at,
                 practitioner=slot.practitioner,
                 condition=condition,
@@ -185,7 +186,7 @@ def _visit(visit, number, clinic, today, now):
     if visit.ends == Status.PENDING:
         return booking
     if visit.ends == "offered":
-        _offer(booking, clinic, today, now)
+        _offer(booking, today, now)
         return booking
     answered = min(asked + timedelta(hours=2), now)
     booking = answers.confirm(booking, by=Actor.SYSTEM, now=answered)
@@ -198,13 +199,13 @@ def _visit(visit, number, clinic, today, now):
     return booking
 
 
-def _slot(visit, condition, clinic, today, asked, now):
+def _slot(visit, condition, location, today, asked, now):
     """The first free time on the visit's day or near it; what is over must lie behind us."""
-    search = SlotSearch(condition=condition, visit_type=visit.how, now=asked, clinic=clinic)
+    search = SlotSearch(location=location, condition=condition, visit_type=visit.how, now=asked)
     step = -1 if visit.day < 0 else 1
     for distance in range(7):
         day = today + timedelta(visit.day + step * distance)
-        earliest = datetime.combine(day, time(visit.hour), clinic.zone)
+        earliest = datetime.combine(day, time(visit.hour), search.zone)
         found = search.free(day, day)
         waits = visit.ends in (Status.PENDING, "offered")
         for slot in found:
@@ -213,17 +214,16 @@ def _slot(visit, condition, clinic, today, asked, now):
     return None
 
 
-def _offer(booking, clinic, today, now):
-    free = SlotSearch.for_booking(booking, now=now, clinic=clinic).free(
-        today + timedelta(4), today + timedelta(14)
-    )
+def _offer(booking, today, now):
+    search = SlotSearch.for_booking(booking, now=now)
+    free = search.free(today + timedelta(4), today + timedelta(14))
     chosen = [(slot.starts_at, slot.practitioner) for slot in free[:20:10]]
     if chosen:
         offers.offer(booking, times=chosen, by=Actor.SYSTEM, now=now)
         booking.offers.update(is_demo=True)
 
 
-def _call_back(entry, number, now):
+def _call_back(entry, number, location, now):
     name, concern, call_when, hours = entry
     condition = Condition.objects.filter(slug=concern).first()
     signs = editions.emergency_signs(condition)
@@ -233,7 +233,11 @@ def _call_back(entry, number, now):
         requests.request_callback(
             _person(name, number, call_when=call_when),
             requests.Request(
-                visit_type=BY_PHONE, condition=condition, asked=signs, consent_version=CONSENT
+                location=location,
+                visit_type=BY_PHONE,
+                condition=condition,
+                asked=signs,
+                consent_version=CONSENT,
             ),
             by=Actor.SYSTEM,
             now=now - timedelta(hours=hours),

@@ -12,7 +12,7 @@ from django.db.models import F, Q
 from django.utils.dateparse import parse_datetime
 
 from clinic import audit
-from clinic.models import AuditEvent
+from clinic.models import AuditEvent, Clinic, Location
 from clinic.staff import addresses
 from conditions import editions
 from conditions.models import Page
@@ -114,16 +114,27 @@ def unannounced():
     yield from _where_not(_announced)
 
 
+def nowhere():
+    """Bookings of a place that is not there."""
+    yield from _references(Booking.objects.exclude(location__in=Location.objects.all()))
+
+
+def kept_too_long():
+    """Bookings that should have been erased, see bookings.lifecycle.erasure."""
+    yield from erasure.overdue(Clinic.objects.current())
+
+
 INVARIANTS = {
     "overlapping bookings that hold time": overlapping,
     "bookings whose times are not whole": times_not_whole,
     "bookings that hold time without a practitioner": holding_nobodys_time,
+    "bookings of a place that is not there": nowhere,
     "bookings from the website without consent": without_consent,
     "bookings made without asking the signed emergency signs": unasked,
     "general emergency signs that were on the site and are gone": editions.lost_general_signs,
     "bookings whose status or time has no audit row": unrecorded,
     "confirmed or cancelled bookings without exactly one message": unannounced,
-    "bookings kept longer than was promised": erasure.overdue,
+    "bookings kept longer than was promised": kept_too_long,
     "erased bookings of which something is left": erasure.remains,
     "staff accounts whose address the sign-in library has otherwise": addresses.disagreements,
     "places where the audit record is not as it was sealed": audit.broken,

@@ -171,7 +171,7 @@ def revoke_links_of(
 
 
 @transaction.atomic
-def revoke_all_links(*, by: User | Actor, now: datetime | None = None) -> int:
+def revoke_all_links(clinic: Clinic, *, by: User | Actor, now: datetime | None = None) -> int:
     """Stop all links and all access to all bookings, as after a leak; return how many were alive.
 
     Bookings stay as they are. Patients get a new link from the page for lost links or the desk.
@@ -179,7 +179,5 @@ def revoke_all_links(*, by: User | Actor, now: datetime | None = None) -> int:
     now = now or timezone.now()
     number = ManageLink.objects.filter(revoked_at=None).update(revoked_at=now)
     details = {"number": number}
-    audit.record(
-        audit.Action.LINKS_REVOKED, Clinic.objects.current(), by=by, details=details, at=now
-    )
+    audit.record(audit.Action.LINKS_REVOKED, clinic, by=by, details=details, at=now)
     return number

@@ -5,21 +5,23 @@ from django.utils.functional import SimpleLazyObject
 
 from . import languages
 from .errors import remember_phone
-from .models import Clinic
+from .models import Location
 from .staff.adapters import may_skip_second_factor
 
 
-def _clinic():
-    found = Clinic.objects.current()
-    remember_phone(found)
-    return found
-
-
 def clinic(request):
-    """Give the clinic, the languages of this page, and whether a demo account is signed in."""
+    """Give the clinic and its place, the languages of the page, and whether a demo account is in."""
+
+    def current():
+        found = getattr(request, "location", None) or Location.objects.current()
+        remember_phone(found)
+        return found
+
+    location = SimpleLazyObject(current)
     user = getattr(request, "user", None)
     return {
-        "clinic": SimpleLazyObject(_clinic),
+        "location": location,
+        "clinic": SimpleLazyObject(lambda: location.clinic),
         "site_url": settings.SITE_URL,
         "languages": SimpleLazyObject(lambda: languages.menu(request.path)),
         "demo_account": SimpleLazyObject(

@@ -11,9 +11,9 @@ from django.template import loader
 log = logging.getLogger(__name__)
 
 
-def remember_phone(clinic):
+def remember_phone(location):
     """Keep the clinic's number in this process, for the pages that cannot ask the database."""
-    caches["memory"].set("phone", clinic.phone, None)
+    caches["memory"].set("phone", location.phone, None)
 
 
 def error_page(template, status):

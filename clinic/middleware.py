@@ -16,7 +16,7 @@ from django.utils.cache import add_never_cache_headers
 from django.utils.http import urlencode
 
 from . import errors, languages
-from .models import Action, Clinic
+from .models import Action, Clinic, Location
 from .staff import record, sessions
 from .staff.adapters import may_skip_second_factor
 
@@ -113,8 +113,8 @@ def clinic_time_for_staff(get_response):
     def middleware(request):
         if not request.path_info.startswith(STAFF_PREFIXES):
             return get_response(request)
-        request.clinic = Clinic.objects.current()
-        with timezone.override(request.clinic.zone):
+        request.location = Location.objects.current()
+        with timezone.override(request.location.zone):
             return get_response(request)
 
     return middleware

@@ -4,14 +4,14 @@ Pure apart from read(): rules and a moment in, words out, in the clinic's own ti
 """
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.utils import timezone
 from django.utils.formats import date_format, time_format
 from django.utils.translation import gettext as _
 
 from . import hours
-from .models import Clinic, Closure, OpeningHours
+from .models import Closure, Location, OpeningHours
 
 LOOK_AHEAD = 14  # days searched for the next opening
 
@@ -26,18 +26,16 @@ class Opening:
     rows: list = field(default_factory=list)
 
 
-def read(*, clinic=None, now=None):
-    """Return the Opening of the whole clinic at ``now``, or None while it has no opening hours."""
-    clinic = clinic or Clinic.objects.current()
+def read(location: Location, *, now: datetime | None = None) -> Opening | None:
+    """Return the Opening of the whole place at ``now``, or None while it has no opening hours."""
     now = now or timezone.now()
-    today = timezone.localdate(now, clinic.zone)
-    rules = list(OpeningHours.objects.filter(practitioner=None))
+    today = timezone.localdate(now, location.zone)
+    rules = list(OpeningHours.objects.filter(location=location, practitioner=None))
     if not rules:
         return None
-    closures = list(
-        Closure.objects.filter(practitioner=None).touching(today, today + timedelta(LOOK_AHEAD))
-    )
-    return describe(rules, closures, clinic.zone, now, city=clinic.city)
+    closures = Closure.objects.filter(location=location, practitioner=None)
+    near = list(closures.touching(today, today + timedelta(LOOK_AHEAD)))
+    return describe(rules, near, location.zone, now, city=location.city)
 
 
 def describe(rules, closures, zone, now, *, city=""):

@@ -13,7 +13,7 @@ from django.utils.cache import get_conditional_response
 from django.utils.http import quote_etag
 
 from . import errors, languages
-from .models import Clinic
+from .models import Location
 
 KEEP_SECONDS = 60  # how long browsers and this process may show the same page
 
@@ -21,21 +21,22 @@ KEEP_SECONDS = 60  # how long browsers and this process may show the same page
 def answer(request, template, version, context):
     """Render, or answer 304, or answer from this process's memory.
 
-    The ETag covers all that the page is made of: the editions, the clinic row, the day, the
+    The ETag covers all that the page is made of: the editions, the clinic's rows, the day, the
     language, and the code, templates and static files of this release. People with a session
     (staff, mostly) get their own copy, since the page may greet them.
     """
-    clinic = Clinic.objects.current()
-    errors.remember_phone(clinic)
+    location = Location.objects.current()
+    rows = {"location": location, "clinic": location.clinic}
+    errors.remember_phone(location)
     if settings.DEBUG or settings.SESSION_COOKIE_NAME in request.COOKIES:
-        response = render(request, template, {"clinic": clinic, **context(clinic)})
+        response = render(request, template, {**rows, **context(location)})
         response.headers["Cache-Control"] = "private, no-cache"
         return response
     parts = [
         request.path,
         version,
-        [getattr(clinic, field.attname) for field in clinic._meta.concrete_fields],
-        timezone.localdate(timezone=clinic.zone),
+        [getattr(row, f.attname) for row in rows.values() for f in row._meta.concrete_fields],
+        timezone.localdate(timezone=location.zone),
         languages.active(),
         release(),
     ]
@@ -45,7 +46,7 @@ def answer(request, template, version, context):
     if response is None:
         body = caches["memory"].get(key)
         if body is None:
-            body = render(request, template, {"clinic": clinic, **context(clinic)}).content
+            body = render(request, template, {**rows, **context(location)}).content
             caches["memory"].set(key, body, KEEP_SECONDS)
         response = HttpResponse(body)
     response.headers["ETag"] = etag

@@ -14,25 +14,26 @@ from django.db import transaction
 from django.utils import timezone
 
 from . import audit
-from .models import Actor, AuditEvent, Clinic, Closure, OpeningHours, Practitioner, User, Weekday
+from .models import (
+    Actor,
+    AuditEvent,
+    Clinic,
+    Closure,
+    Location,
+    OpeningHours,
+    Practitioner,
+    User,
+    Weekday,
+)
 from .staff import roles
 from .staff.adapters import DEMO_GROUP
 
 CLINIC = {
     "name": "Linden & Vale Clinic",
     "short_name": "Linden & Vale",
-    "phone": "+13235550142",
     "whatsapp": "+13235550187",
     "email": "hello@lindenvale.example",
-    "desk_email": "desk@lindenvale.example",
-    "street": "48 Linden Walk, Suite 2",
-    "city": "Los Angeles",
-    "region": "CA",
-    "postal_code": "90026",
-    "country": "US",
-    "access_note": "Step-free entrance, parking behind the building.",
     "languages_spoken": "English, Turkish, Spanish",
-    "time_zone": "America/Los_Angeles",
     "minimum_notice": 120,
     "horizon_days": 60,
     "slot_step": 30,
@@ -44,6 +45,18 @@ CLINIC = {
     "cancel_until_hours": 4,
     "retention_days_after_visit": 365,
     "retention_days_after_cancelled": 90,
+}
+
+LOCATION = {
+    "phone": "+13235550142",
+    "desk_email": "desk@lindenvale.example",
+    "street": "48 Linden Walk, Suite 2",
+    "city": "Los Angeles",
+    "region": "CA",
+    "postal_code": "90026",
+    "country": "US",
+    "access_note": "Step-free entrance, parking behind the building.",
+    "time_zone": "America/Los_Angeles",
 }
 
 MON, TUE, WED, THU, FRI, SAT = list(Weekday)[:6]
@@ -155,25 +168,30 @@ def logins_path():
 @transaction.atomic
 def load(*, now=None):
     """Load the demo clinic unless it was loaded before; return whether it was loaded now."""
-    clinic = Clinic.objects.current()
+    location = Location.objects.current()
     if AuditEvent.objects.filter(action__in=LOADED.spellings).exists():
         return False
     now = now or timezone.now()
-    if clinic.name == Clinic._meta.get_field("name").default:
-        for field, value in CLINIC.items():
-            setattr(clinic, field, value)
-        clinic.save()
-    today = timezone.localdate(now, clinic.zone)
+    if location.clinic.name == Clinic._meta.get_field("name").default:
+        for row, values in ((location.clinic, CLINIC), (location, LOCATION)):
+            for field, value in values.items():
+                setattr(row, field, value)
+            row.save()
+    today = timezone.localdate(now, location.zone)
     if not OpeningHours.objects.filter(practitioner=None).exists():
-        _add_hours(None, CLINIC_HOURS)
+        _add_hours(location, None, CLINIC_HOURS)
     if not Closure.objects.filter(practitioner=None).exists():
         day = thanksgiving(today)
         Closure.objects.create(
-            first_day=day, last_day=day, reason="Public holiday", public_note="Thanksgiving"
+            location=location,
+            first_day=day,
+            last_day=day,
+            reason="Public holiday",
+            public_note="Thanksgiving",
         )
     for position, person in enumerate(PRACTITIONERS, start=1):
-        _add_practitioner(person, position, today)
-    audit.record(LOADED, clinic, by=Actor.SYSTEM, at=now)
+        _add_practitioner(location, person, position, today)
+    audit.record(LOADED, location.clinic, by=Actor.SYSTEM, at=now)
     return True
 
 
@@ -196,16 +214,17 @@ def thanksgiving(today):
     raise AssertionError("every November has four Thursdays")
 
 
-def _add_practitioner(person, position, today):
+def _add_practitioner(location, person, position, today):
     values = {key: value for key, value in person.items() if key not in ("slug", "hours")}
     values |= {"position": position, "license_checked_on": today - timedelta(45)}
     practitioner, made = Practitioner.objects.get_or_create(slug=person["slug"], defaults=values)
     if not made:
         return
-    _add_hours(practitioner, person["hours"])
+    _add_hours(location, practitioner, person["hours"])
     if practitioner.slug == "daniel-whitcombe":
         tuesday = today + timedelta(7 - today.isoweekday() + TUE)
         Closure.objects.create(
+            location=location,
             practitioner=practitioner,
             first_day=tuesday,
             last_day=tuesday + timedelta(1),
@@ -213,9 +232,10 @@ def _add_practitioner(person, position, today):
         )
 
 
-def _add_hours(practitioner, rules):
+def _add_hours(location, practitioner, rules):
     OpeningHours.objects.bulk_create(
         OpeningHours(
+            location=location,
             practitioner=practitioner,
             weekday=day,
             opens=time.fromisoformat(opens),

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 
 from . import languages, opening_status
 from .middleware import PRIVATE_PREFIXES
-from .models import Clinic, Practitioner
+from .models import Clinic, Location, Practitioner
 from .operations import health
 
 
@@ -26,12 +26,10 @@ def practitioners(request):
 
 @require_safe
 def contact(request):
-    now = opening_status.read()
-    return render(
-        request,
-        "clinic/contact.html",
-        {"opening": now, "now_text": now.now_text if now else ""},
-    )
+    location = Location.objects.current()
+    now = opening_status.read(location)
+    context = {"location": location, "clinic": location.clinic, "opening": now}
+    return render(request, "clinic/contact.html", context)
 
 
 @require_safe

@@ -14,12 +14,12 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "clinic.settings")
 def know_the_phone():
     """Error pages name the clinic's number, also if the database fails before the first visitor."""
     from clinic.errors import remember_phone
-    from clinic.models import Clinic
+    from clinic.models import Location
 
     with suppress(Error):
-        clinic = Clinic.objects.first()
-        if clinic:
-            remember_phone(clinic)
+        location = Location.objects.first()
+        if location:
+            remember_phone(location)
     connection.close()
 
 

@@ -42,7 +42,7 @@ def index(request):
         "guides": [row.card for row in rows if row.kind == Page.Kind.GUIDE],
     }
     version = [(row.slug, row.digest) for row in rows]
-    return page_cache.answer(request, "conditions/index.html", version, lambda clinic: cards)
+    return page_cache.answer(request, "conditions/index.html", version, lambda location: cards)
 
 
 @require_safe
@@ -118,16 +118,19 @@ def _page(request, kind, slug, extra):
     checked = who_checked(found)
     version = [found.digest, checked, sorted(live), sorted(extra.items())]
 
-    def context(clinic):
+    def context(location):
         document = snapshot.clean_document(json.loads(found.text))
         document["related"] = [card for card in document["related"] if card["slug"] in live]
-        today = timezone.localdate(timezone=clinic.zone).isoformat()
+        today = timezone.localdate(timezone=location.zone).isoformat()
         return {
             "document": document,
             "checked": checked,
             "review_overdue": document["next_review_due"] < today,
             "structured_data": structured_data.page_data(
-                document, checked, path=reverse(f"conditions:{kind}", args=[slug]), clinic=clinic
+                document,
+                checked,
+                path=reverse(f"conditions:{kind}", args=[slug]),
+                clinic=location.clinic,
             ),
             **extra,
         }

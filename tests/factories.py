@@ -6,10 +6,11 @@ from datetime import UTC, datetime, time, timedelta
 
 from django.contrib.auth.models import Group
 
+from bookings.availability.search import SlotSearch
 from bookings.lifecycle import requests
 from bookings.messaging import queue
 from bookings.models import Booking, Message
-from clinic.models import Clinic, Closure, OpeningHours, Practitioner, User
+from clinic.models import Clinic, Closure, Location, OpeningHours, Practitioner, User
 from conditions import editions, snapshot
 from conditions.models import Condition, Edition, Page, RedFlag
 
@@ -19,8 +20,8 @@ _count = itertools.count(1)
 MONDAY = datetime(2027, 1, 4, tzinfo=UTC)
 
 
-def make_clinic(**values):
-    """The one clinic row, in Los Angeles, with no notice unless asked."""
+def make_location(**values):
+    """The one place and its clinic, in Los Angeles, with no notice unless asked."""
     values = {
         "name": "Linden & Vale Clinic",
         "short_name": "Linden & Vale",
@@ -33,8 +34,26 @@ def make_clinic(**values):
         "postal_code": "90026",
         "minimum_notice": 0,
     } | values
-    clinic, _ = Clinic.objects.update_or_create(pk=1, defaults=values)
-    return clinic
+    place = {field.name for field in Location._meta.fields}
+    here = {name: value for name, value in values.items() if name in place}
+    policy = {name: value for name, value in values.items() if name not in place}
+    clinic, _ = Clinic.objects.update_or_create(pk=1, defaults=policy)
+    return Location.objects.update_or_create(pk=1, defaults=here | {"clinic": clinic})[0]
+
+
+def make_clinic(**values):
+    """The same, for tests of what holds for the whole clinic."""
+    return make_location(**values).clinic
+
+
+def here():
+    """The one place, as it is stored now."""
+    return Location.objects.current()
+
+
+def slot_search(**asked):
+    """A SlotSearch at the one place."""
+    return SlotSearch(location=here(), **asked)
 
 
 def make_practitioner(**values):
@@ -53,6 +72,7 @@ def make_hours(practitioner=None, weekday=None, opens="09:00", closes="17:00", *
     days = [weekday] if weekday else range(1, 8)
     rows = [
         OpeningHours.objects.create(
+            location=here(),
             practitioner=practitioner,
             weekday=day,
             opens=time.fromisoformat(opens),
@@ -65,7 +85,7 @@ def make_hours(practitioner=None, weekday=None, opens="09:00", closes="17:00", *
 
 
 def make_closure(practitioner=None, **values):
-    return Closure.objects.create(practitioner=practitioner, **values)
+    return Closure.objects.create(location=here(), practitioner=practitioner, **values)
 
 
 def make_condition(**values):
@@ -135,7 +155,7 @@ def make_request(**values):
     person = requests.Person(**{name: values.pop(name) for name in said})
     if "asked" not in values:
         values["asked"] = asked_of(values.get("condition"))
-    wanted = requests.Request(**{"consent_version": "1"} | values)
+    wanted = requests.Request(**{"location": here(), "consent_version": "1"} | values)
     verb = requests.request if wanted.start else requests.request_callback
     return verb(person, wanted, **own)
 
@@ -164,6 +184,7 @@ def make_booking(*, starts_at=None, minutes=30, before=0, after=0, **values):
         "consent_at": datetime(2026, 12, 1, tzinfo=UTC),
         "consent_version": "1",
     } | values
+    values.setdefault("location_id", here().pk)
     return Booking.objects.create(**values)
 
 

@@ -17,13 +17,13 @@ from bookings.lifecycle import errors, transitions
 from bookings.messaging import email
 from bookings.models import Booking, Message
 from clinic import starter_clinic
-from clinic.models import Clinic, Practitioner, VisitType
+from clinic.models import Clinic, Location, Practitioner, VisitType
 from conditions import snapshot
 from conditions.document import Kind, mapped
 from conditions.models import Condition
 from conditions.starter import content as starter_content
 from tests import walk
-from tests.factories import make_booking, make_clinic, make_practitioner, queue_message
+from tests.factories import here, make_booking, make_clinic, make_practitioner, queue_message
 
 pytestmark = pytest.mark.django_db
 
@@ -31,7 +31,8 @@ LATIN = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 GREEK = "αβχδεφγηιξκλμνοπψρστυωωξυζΑΒΧΔΕΦΓΗΙΞΚΛΜΝΟΠΨΡΣΤΥΩΩΞΥΖ"
 IN_GREEK = str.maketrans(LATIN, GREEK)
 CONTENT = {
-    Clinic: ["name", "short_name", "street", "city", "region", "access_note", "video_note"],
+    Clinic: ["name", "short_name", "video_note"],
+    Location: ["street", "city", "region", "access_note"],
     Practitioner: ["name", "credentials", "role", "bio", "languages"],
     Condition: ["name", "summary"],
 }
@@ -171,7 +172,7 @@ TRUE = {kind: statuses[0] for kind, statuses in Message.TRUE_WHILE.items()}
 @pytest.mark.parametrize("visit_type", VisitType.values)
 @pytest.mark.parametrize("kind", Message.Kind.values)
 def test_mails_and_calendar_files(pseudo_language, kind, visit_type):
-    clinic = make_clinic(**dict.fromkeys(CONTENT[Clinic], "Ωω"))
+    make_clinic(**dict.fromkeys(CONTENT[Clinic] + CONTENT[Location], "Ωω"))
     now = datetime(2027, 1, 4, 9, tzinfo=UTC)
     booking = make_booking(
         status=TRUE[kind], visit_type=visit_type, practitioner=make_practitioner(name="Δρ. Ωω"),
@@ -187,7 +188,7 @@ def test_mails_and_calendar_files(pseudo_language, kind, visit_type):
             practitioner=booking.practitioner, starts_at=now + timedelta(days=3),
             visit_type=visit_type,
         )  # fmt: skip
-    mail = email.compose(queue_message(booking, kind), booking, clinic, now)
+    mail = email.compose(queue_message(booking, kind), booking, now)
     assert outside(mail.subject) == []
     assert outside(mail.body) == []
     assert outside(mail.alternatives[0].content, html=True) == []
@@ -214,7 +215,9 @@ def test_refusals_of_the_table(pseudo_language, row):
     said = {str(row.words), str(row.lapsed), str(row.doing)}
     for status in Booking.Status:
         for at in (now - timedelta(hours=1), now + timedelta(hours=1), now + timedelta(days=9)):
-            booking = Booking(status=status, starts_at=at, ends_at=at, email="a@b.example")
+            booking = Booking(
+                location=here(), status=status, starts_at=at, ends_at=at, email="a@b.example"
+            )
             for hold_until, erased_at in ((None, None), (now, None), (None, now)):
                 booking.hold_until, booking.erased_at = hold_until, erased_at
                 for by in ("patient", "desk"):

@@ -22,7 +22,7 @@ from bookings.availability.search import SlotSearch
 from bookings.lifecycle import answers, contact, errors, transitions, visits
 from bookings.messaging import queue
 from bookings.models import Booking
-from clinic.models import Clinic, Practitioner
+from clinic.models import Practitioner
 from clinic.plain_text import PlainTextField
 
 Status = Booking.Status
@@ -62,7 +62,7 @@ def buttons(model_admin, request, booking, now):
     if not model_admin.has_answer_permission(request):
         return []
     found = []
-    for name in transitions.allowed(booking, now, clinic=request.clinic):
+    for name in transitions.allowed(booking, now):
         if name == transitions.CORRECT.name:
             continue  # that is the page itself
         verb = VERBS.get(name)
@@ -94,7 +94,9 @@ def allowed_booking(model_admin, request, pk):
     """The booking, if this person sees it (404 else) and may answer (403 else)."""
     if not model_admin.has_answer_permission(request):
         raise PermissionDenied
-    rows = model_admin.get_queryset(request).select_related("practitioner", "condition")
+    rows = model_admin.get_queryset(request).select_related(
+        "practitioner", "condition", "location__clinic"
+    )
     booking = rows.filter(pk=pk).first()
     if booking is None:
         raise Http404
@@ -202,12 +204,9 @@ def move(model_admin, request, pk):
 
 
 def _move_page(model_admin, request, booking, asked, people, who):
-    clinic, now = Clinic.objects.current(), timezone.now()
-    search = SlotSearch.for_booking(
-        booking, moving=booking, practitioner=who, now=now, clinic=clinic
-    )
+    search = SlotSearch.for_booking(booking, moving=booking, practitioner=who)
     shown = week.week_page(
-        search, zone=clinic.zone, asked_day=asked.get("day"), default_at=booking.starts_at
+        search, zone=search.zone, asked_day=asked.get("day"), default_at=booking.starts_at
     )
     return booking_page(
         model_admin,
@@ -215,9 +214,8 @@ def _move_page(model_admin, request, booking, asked, people, who):
         "move",
         booking,
         title=f"{_page_label('move', booking)}: {booking}",
-        clinic=clinic,
         people=people,
         who=who,
-        can_move="move" in transitions.allowed(booking, now),
+        can_move="move" in transitions.allowed(booking, search.now),
         **shown,
     )

@@ -22,24 +22,23 @@ def board(model_admin, request):
     """``?day=2027-01-05`` chooses the day; a practitioner sees their own column and patients."""
     if not model_admin.has_view_permission(request):
         raise PermissionDenied
-    clinic, now = request.clinic, timezone.now()
+    location, now = request.location, timezone.now()
     practitioners, reader = Practitioner.objects.all(), _reader(request)
     if reader:
         practitioners = practitioners.filter(user=request.user)
-    day = day_board.shown_day(request.GET.get("day"), clinic.zone, now)
+    day = day_board.shown_day(request.GET.get("day"), location.zone, now)
     context = {
         **model_admin.admin_site.each_context(request),
         **day_board.board(
             model_admin.get_queryset(request),
             practitioners,
             day=day,
-            clinic=clinic,
+            location=location,
             now=now,
             reader=reader,
         ),
         "title": "Desk",
         "opts": model_admin.opts,
-        "clinic": clinic,
         "ways": WAYS.values(),
         "is_nav_sidebar_enabled": False,
         "sees_all": not reader,
@@ -53,13 +52,15 @@ def conflicts(model_admin, request, kind):
     """Coming bookings that no longer fit: "outside" opening hours, or "shifted" on the clock."""
     if not model_admin.has_view_permission(request):
         raise PermissionDenied
-    clinic, now, bookings = request.clinic, timezone.now(), model_admin.get_queryset(request)
-    keys = getattr(desk_conflicts.conflicts(bookings, clinic, now, _reader(request)), kind)
+    location, now, bookings = request.location, timezone.now(), model_admin.get_queryset(request)
+    keys = getattr(desk_conflicts.conflicts(bookings, location, now, _reader(request)), kind)
     rows = [
         {
             "booking": booking,
             "buttons": _answers(model_admin, request, booking, now),
-            "shifts": clock_changes.shifts(booking.promised_times, booking.starts_at, clinic.zone),
+            "shifts": clock_changes.shifts(
+                booking.promised_times, booking.starts_at, location.zone
+            ),
         }
         for booking in desk_conflicts.listed(bookings, keys)
     ]
@@ -67,7 +68,7 @@ def conflicts(model_admin, request, kind):
         **model_admin.admin_site.each_context(request),
         "title": {"outside": "Outside opening hours", "shifted": "Another clock time"}[kind],
         "opts": model_admin.opts,
-        "zone": clinic.zone,
+        "zone": location.zone,
         "rows": rows,
         "number": len(keys),
     }

@@ -12,7 +12,6 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.widgets import AdminTextareaWidget, AdminTextInputWidget
 from django.core.exceptions import ValidationError
-from django.db.models import Value
 from django.urls import path
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
@@ -25,7 +24,6 @@ from bookings.lifecycle import contact, errors, transitions
 from bookings.models import Booking
 from clinic.admin.lookups import OfferedLookups
 from clinic.admin.paginator import BoundedPaginator
-from clinic.models import Clinic
 from clinic.plain_text import PlainTextField
 from clinic.staff import roles
 from clinic.staff.access import OwnRows
@@ -78,7 +76,7 @@ class BookingAdmin(OfferedLookups, OwnRows, admin.ModelAdmin):
         "spoken", "when", "patient", "practitioner", "concern", "visit_type", "state", "asked",
     ]  # fmt: skip
     list_display_links = ["spoken"]
-    list_select_related = ["practitioner", "condition"]
+    list_select_related = ["practitioner", "condition", "location__clinic"]
     sortable_by = ["when", "asked"]
     list_per_page = 50
     paginator = BoundedPaginator
@@ -204,9 +202,6 @@ class BookingAdmin(OfferedLookups, OwnRows, admin.ModelAdmin):
     def get_search_results(self, request, queryset, search_term):
         if request.GET.get("status__exact") != Booking.Status.PROPOSED:
             queryset = queryset.asked_for()
-        # A column knows its row only, so what the clinic promises comes with it.
-        hours = Clinic.objects.current().answer_within_hours
-        queryset = queryset.annotate(answer_within_hours=Value(hours))
         return search.search(queryset, search_term), False
 
     @admin.display(description="reference")
@@ -237,7 +232,7 @@ class BookingAdmin(OfferedLookups, OwnRows, admin.ModelAdmin):
     def asked(self, booking):
         if booking.is_waiting():
             age = timezone.now() - booking.created_at
-            state = inbox.urgency(age, booking.answer_within_hours)
+            state = inbox.urgency(age, booking.location.clinic.answer_within_hours)
             late = ", late" if state == "late" else ""
             words = f"{bookings_times.age_words(age)}{late}"
             return format_html('<b class="waits waits-{}">waits {}</b>', state or "new", words)

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from bookings.desk import exports
 from bookings.models import Booking
-from clinic.models import Clinic, Practitioner
+from clinic.models import Practitioner
 from clinic.staff import roles
 
 
@@ -79,21 +79,20 @@ def export(model_admin, request):
 
 @reauthentication_required
 def _form_or_file(request, model_admin):
-    clinic = Clinic.objects.current()
     if request.method != "POST":
-        initial = _this_month(clinic.zone)
-        return _page(model_admin, request, clinic, ExportForm(initial=initial, user=request.user))
+        initial = _this_month(request.location.zone)
+        return _page(model_admin, request, ExportForm(initial=initial, user=request.user))
     form = ExportForm(request.POST, user=request.user)
     if not form.is_valid():
-        return _page(model_admin, request, clinic, form)
+        return _page(model_admin, request, form)
     answers = form.cleaned_data
     try:
         table = exports.export(
-            model_admin.get_queryset(request), **answers, by=request.user, zone=clinic.zone
+            model_admin.get_queryset(request), request.location, **answers, by=request.user
         )
     except exports.ExportRefused as refused:
         form.add_error(refused.field, refused.message)
-        return _page(model_admin, request, clinic, form)
+        return _page(model_admin, request, form)
     name = f"bookings-{answers['first_day']}-to-{answers['last_day']}.csv"
     return StreamingHttpResponse(
         exports.as_csv(table),
@@ -108,12 +107,12 @@ def _this_month(zone):
     return {"first_day": first, "last_day": next_month - timedelta(days=1)}
 
 
-def _page(model_admin, request, clinic, form):
+def _page(model_admin, request, form):
     context = {
         **model_admin.admin_site.each_context(request),
         "title": "Export bookings",
         "opts": model_admin.opts,
-        "zone": clinic.zone,
+        "zone": request.location.zone,
         "form": form,
         "most_days": exports.MOST_DAYS,
         "most_rows": f"{exports.MOST_ROWS:,}",

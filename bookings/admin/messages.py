@@ -9,7 +9,6 @@ from bookings.messaging import channels, queue
 from bookings.models import Message
 from clinic.admin.lookups import OfferedLookups
 from clinic.admin.paginator import BoundedPaginator
-from clinic.models import Clinic
 from clinic.staff.access import OwnRows, ReadOnly
 
 MOST_AT_ONCE = 100
@@ -90,9 +89,7 @@ def _preview(message):
         return None
     try:
         with transaction.atomic():
-            mail = channels.installed()[message.channel].compose(
-                message, booking, Clinic.objects.current(), timezone.now()
-            )
+            mail = channels.installed()[message.channel].compose(message, booking, timezone.now())
             transaction.set_rollback(True)
     except Exception:
         return None

@@ -17,7 +17,6 @@ from bookings import times
 from bookings.desk import personal_export
 from bookings.lifecycle import erasure, errors
 from bookings.models import Booking
-from clinic.models import Clinic
 
 from .actions import booking_page
 
@@ -32,7 +31,7 @@ def box(request, booking):
         return None
     found = {"erased_at": booking.erased_at}
     if not booking.erased_at:
-        found["erase_on"] = erasure.planned(booking, Clinic.objects.current())
+        found["erase_on"] = erasure.planned(booking)
         for name, page in ((EXPORT, "person"), (ERASE, "erase")):
             if may[name]:
                 found[page] = reverse(f"admin:bookings_booking_{page}", args=[booking.pk])

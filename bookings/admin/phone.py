@@ -19,7 +19,7 @@ from bookings.availability.search import SlotSearch
 from bookings.forms import CONSENT_VERSION, CallbackForm, DetailsForm
 from bookings.lifecycle import errors, requests
 from bookings.models import Booking
-from clinic.models import Clinic, Practitioner, VisitType
+from clinic.models import Practitioner, VisitType
 from conditions import editions
 from conditions.models import Condition
 
@@ -135,17 +135,17 @@ def _carried(answers, names):
 
 def _choose(model_admin, request, form, answers):
     """Page one. Free times are listed once the first choice is made."""
-    clinic, shown = Clinic.objects.current(), {}
+    shown = {}
     if form.is_bound and form.is_valid():
         search = SlotSearch(
+            location=request.location,
             condition=form.cleaned_data["condition"],
             visit_type=form.cleaned_data["visit_type"],
             practitioner=form.cleaned_data["practitioner"],
-            clinic=clinic,
         )
         shown = week.week_page(
             search,
-            zone=clinic.zone,
+            zone=search.zone,
             asked_day=answers["day"],
             default_at=times.parse_start(answers["start"]),
         )
@@ -154,7 +154,6 @@ def _choose(model_admin, request, form, answers):
         request,
         "phone_choose",
         form=form,
-        clinic=clinic,
         chosen=answers["start"],
         carried=_carried(answers, ("key", *DETAILS)),
         **shown,
@@ -185,8 +184,8 @@ def _red_flags(condition):
     return editions.emergency_signs(condition, or_general=True)
 
 
-def _form(form_class, choice, answers, clinic, posted, **options):
-    options["languages"] = clinic.spoken_languages
+def _form(request, form_class, choice, answers, posted, **options):
+    options["languages"] = request.location.clinic.spoken_languages
     asked = _red_flags(choice.cleaned_data["condition"])
     if posted:
         return _for_the_phone(form_class(answers, **options), asked)
@@ -194,7 +193,7 @@ def _form(form_class, choice, answers, clinic, posted, **options):
     return _for_the_phone(form_class(initial=initial, **options), asked)
 
 
-def _wanted(choice, form, answers, **time):
+def _wanted(request, choice, form, answers, **time):
     try:
         key = uuid.UUID(answers["key"])
     except ValueError:
@@ -202,6 +201,7 @@ def _wanted(choice, form, answers, **time):
     elsewhere = form.cleaned_data["signs"] == ELSEWHERE[0]
     edition = answers["edition"] if re.fullmatch(r"[0-9]{1,18}", answers["edition"]) else 0
     return requests.Request(
+        location=request.location,
         condition=choice.cleaned_data["condition"],
         visit_type=choice.cleaned_data["visit_type"],
         asked=editions.EmergencySigns() if elsewhere else editions.asked_in(edition),
@@ -213,14 +213,14 @@ def _wanted(choice, form, answers, **time):
 
 
 def _book(model_admin, request, choice, answers, posted):
-    clinic, start = Clinic.objects.current(), times.parse_start(answers["start"])
-    form = _form(DetailsForm, choice, answers, clinic, posted, visit_type=answers["visit_type"])
+    zone, start = request.location.zone, times.parse_start(answers["start"])
+    form = _form(request, DetailsForm, choice, answers, posted, visit_type=answers["visit_type"])
     if posted and form.is_valid():
         try:
             who = choice.cleaned_data["practitioner"]
             booking = requests.request(
                 requests.Person.of(form.cleaned_data),
-                _wanted(choice, form, answers, start=start, practitioner=who),
+                _wanted(request, choice, form, answers, start=start, practitioner=who),
                 by=request.user,
             )
         except errors.RedFlagsChanged as error:
@@ -229,23 +229,20 @@ def _book(model_admin, request, choice, answers, posted):
             messages.error(request, error.message)
             return _choose(model_admin, request, choice, answers)
         else:
-            when = times.when(booking.starts_at, clinic.zone, "l j F Y")
-            city = times.zone_name(clinic.zone)
+            when = times.when(booking.starts_at, zone, "l j F Y")
+            city = times.zone_name(zone)
             return _made(request, booking, f"Booked, {when} ({city} time)")
-    when = f"{times.when(start, clinic.zone, 'l j F Y')}, {times.zone_name(clinic.zone)} time"
-    return _details_page(
-        model_admin, request, form, choice, answers, when=when, clinic=clinic, save="book"
-    )
+    when = f"{times.when(start, zone, 'l j F Y')}, {times.zone_name(zone)} time"
+    return _details_page(model_admin, request, form, choice, answers, when=when, save="book")
 
 
 def _call_back(model_admin, request, choice, answers, posted):
-    clinic = Clinic.objects.current()
-    form = _form(CallbackForm, choice, answers, clinic, posted)
+    form = _form(request, CallbackForm, choice, answers, posted)
     if posted and form.is_valid():
         try:
             booking = requests.request_callback(
                 requests.Person.of(form.cleaned_data),
-                _wanted(choice, form, answers),
+                _wanted(request, choice, form, answers),
                 by=request.user,
             )
         except errors.RedFlagsChanged as error:
@@ -255,9 +252,7 @@ def _call_back(model_admin, request, choice, answers, posted):
             return _choose(model_admin, request, choice, answers)
         else:
             return _made(request, booking, "Noted: to be called")
-    return _details_page(
-        model_admin, request, form, choice, answers, when="", clinic=clinic, save="book_call"
-    )
+    return _details_page(model_admin, request, form, choice, answers, when="", save="book_call")
 
 
 def _made(request, booking, words):

@@ -12,12 +12,13 @@ from bookings.availability.opening import Rules
 from bookings.availability.slots import days
 from bookings.models import Booking, BookingQuerySet
 from clinic.hours import Periods, merge
-from clinic.models import Clinic
+from clinic.models import Location
 
 
 def outside_hours(
+    location: Location,
+    *,
     now: datetime | None = None,
-    clinic: Clinic | None = None,
     bookings: BookingQuerySet | None = None,
 ) -> list[Booking]:
     """List coming bookings that hold time at which their practitioner is no longer open, soonest first.
@@ -25,9 +26,10 @@ def outside_hours(
     Shortened hours and new closures never touch a booking; this is where they show. Archived
     practitioners have no open time. ``bookings`` narrows it to what its reader may see.
     """
-    clinic, now = clinic or Clinic.objects.current(), now or timezone.now()
+    now = now or timezone.now()
     bookings = Booking.objects.all() if bookings is None else bookings
-    keys = outside_keys(list(bookings.ahead(now).values_list(*COMING_ROW)), clinic)
+    rows = bookings.ahead(now).filter(location=location).values_list(*COMING_ROW)
+    keys = outside_keys(list(rows), location)
     found = Booking.objects.filter(pk__in=keys).select_related("practitioner", "condition")
     return list(found.order_by("starts_at", "pk")) if keys else []
 
@@ -39,7 +41,7 @@ COMING_ROW = (
 
 
 def outside_keys(
-    rows: Sequence[tuple[Any, ...]], clinic: Clinic, rules: Rules | None = None
+    rows: Sequence[tuple[Any, ...]], location: Location, rules: Rules | None = None
 ) -> list[int]:
     """Return the primary keys of those of the COMING_ROW tuples that are outside_hours(), in order.
 
@@ -47,9 +49,9 @@ def outside_keys(
     """
     if not rows:
         return []
-    zone = clinic.zone
-    first, last = rows[0][1], max(row[2] for row in rows)
-    rules = rules or Rules(first.astimezone(zone).date(), last.astimezone(zone).date(), zone)
+    zone = location.zone
+    first, last = (at.astimezone(zone).date() for at in (rows[0][1], max(row[2] for row in rows)))
+    rules = rules or Rules(location, first, last)
 
     @cache
     def open_on(first: date, last: date, who: int) -> Periods:

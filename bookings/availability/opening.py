@@ -3,33 +3,38 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import date, time
-from zoneinfo import ZoneInfo
 
 from django.db.models import Q
 
 from clinic.hours import Periods, intersect, open_periods
-from clinic.models import Closure, OpeningHours, Weekday
+from clinic.models import Closure, Location, OpeningHours, Weekday
 
 ALWAYS = [OpeningHours(weekday=day, opens=time(), closes=time()) for day in Weekday]
 
 
 class Rules:
-    """Opening hours, and the closures that touch some local dates, by practitioner key.
+    """Opening hours of a place, and the closures that touch some local dates, by practitioner key.
 
     Those of the whole clinic are under None. ``people`` are the keys whose own rules are read, None
     reads all. Two queries.
     """
 
     def __init__(
-        self, first_day: date, last_day: date, zone: ZoneInfo, people: Iterable[int] | None = None
+        self,
+        location: Location,
+        first_day: date,
+        last_day: date,
+        people: Iterable[int] | None = None,
     ) -> None:
-        owners = Q() if people is None else Q(practitioner=None) | Q(practitioner__in=people)
-        self.zone = zone
+        here = Q(location=location)
+        if people is not None:
+            here &= Q(practitioner=None) | Q(practitioner__in=people)
+        self.zone = location.zone
         self.hours: dict[int | None, list[OpeningHours]] = defaultdict(list)
         self.closures: dict[int | None, list[Closure]] = defaultdict(list)
-        for rule in OpeningHours.objects.filter(owners).order_by():
+        for rule in OpeningHours.objects.filter(here).order_by():
             self.hours[rule.practitioner_id].append(rule)
-        for closure in Closure.objects.touching(first_day, last_day).filter(owners).order_by():
+        for closure in Closure.objects.touching(first_day, last_day).filter(here).order_by():
             self.closures[closure.practitioner_id].append(closure)
         self._clinic_open: dict[date, Periods] = {}
 

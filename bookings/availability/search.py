@@ -22,7 +22,7 @@ from bookings.availability.opening import Rules
 from bookings.availability.slots import LONGEST_BUSY, MINUTE, Slot, days, round_up, starts_in
 from bookings.models import Booking
 from clinic.hours import DAY, HOUR, Period, Periods, day_start
-from clinic.models import Clinic, Practitioner
+from clinic.models import Clinic, Location, Practitioner
 from conditions.models import Condition
 
 # Most searches for the next free time end in the first few days that are open at all.
@@ -32,32 +32,37 @@ DAYS_AROUND = (2 * DAY, 14 * DAY)
 
 @dataclass(frozen=True, kw_only=True)
 class SlotSearch:
-    """A question about free times: for which consultation, with whom, and seen from when.
+    """A question about free times: where, for which consultation, with whom, and seen from when.
 
     Candidates and their opening rules are read at the first answer that needs them and kept; time
     held by bookings is read for every answer. ``dataclasses.replace`` gives a question that reads
-    everything afresh. All instants are UTC; days are the clinic's.
+    everything afresh. All instants are UTC; days are those of the place.
     """
 
+    location: Location
     condition: Condition | None = None  # sets the length, and may limit who
     visit_type: str | None = None
     practitioner: Practitioner | None = None
     moving: Booking | None = None  # its own time counts as free
     now: datetime = field(default_factory=timezone.now)
-    clinic: Clinic = field(default_factory=Clinic.objects.current)
 
     @classmethod
     def for_booking(cls, booking: Booking, **more: Any) -> "SlotSearch":
         """Ask about the consultation that a booking is for; to move it, give ``moving`` too."""
-        return cls(condition=booking.condition, visit_type=booking.visit_type, **more)
+        return cls(
+            location=booking.location,
+            condition=booking.condition,
+            visit_type=booking.visit_type,
+            **more,
+        )
 
     # --- answers ----------------------------------------------------------------------------------
 
     def free(self, first_day: date, last_day: date) -> list[Slot]:
-        """List the free slots that start on these local dates of the clinic, both included.
+        """List the free slots that start on these local dates of the place, both included.
 
         Sorted by start, then by the practitioner's position. Starts lie after the clinic's notice
-        and on no date beyond its horizon. At most four queries, and one for the clinic.
+        and on no date beyond its horizon. At most four queries.
         """
         first_day, last_day = max(first_day, self.first_day), min(last_day, self.last_day)
         if first_day > last_day or not self.practitioners:
@@ -108,7 +113,11 @@ class SlotSearch:
 
     @cached_property
     def zone(self) -> ZoneInfo:
-        return self.clinic.zone
+        return self.location.zone
+
+    @property
+    def clinic(self) -> Clinic:
+        return self.location.clinic
 
     @cached_property
     def earliest(self) -> datetime:
@@ -136,7 +145,7 @@ class SlotSearch:
     def _rules(self) -> Rules:
         # The day after the last one counts too: a late consultation may run into it.
         people = [person.pk for person in self.practitioners]
-        return Rules(self.first_day, self.last_day + DAY, self.zone, people)
+        return Rules(self.location, self.first_day, self.last_day + DAY, people)
 
     @cached_property
     def _length(self) -> timedelta:

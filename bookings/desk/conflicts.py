@@ -24,23 +24,24 @@ class Conflicts:
     shifted: list
 
 
-def conflicts(bookings, clinic, now, reader="", rules=None):
+def conflicts(bookings, location, now, reader="", rules=None):
     """The Conflicts of now, with at most three queries; how many there are is kept for a minute."""
-    rows = list(bookings.ahead(now).values_list(*availability_conflicts.COMING_ROW))
+    coming = bookings.ahead(now).filter(location=location)
+    rows = list(coming.values_list(*availability_conflicts.COMING_ROW))
     found = Conflicts(
-        availability_conflicts.outside_keys(rows, clinic, rules),
-        clock_changes.shifted_keys(rows, clinic),
+        availability_conflicts.outside_keys(rows, location, rules),
+        clock_changes.shifted_keys(rows, location),
     )
     numbers = {"outside": len(found.outside), "shifted": len(found.shifted)}
     caches["memory"].set(f"desk-conflicts:{reader}", numbers, CONFLICTS_SECONDS)
     return found
 
 
-def conflict_numbers(bookings, clinic, now, reader="", rules=None):
+def conflict_numbers(bookings, location, now, reader="", rules=None):
     """How many conflicts() would find, by kind, a minute ago at most; the lists are never kept."""
     numbers = caches["memory"].get(f"desk-conflicts:{reader}")
     if numbers is None:
-        found = conflicts(bookings, clinic, now, reader, rules)
+        found = conflicts(bookings, location, now, reader, rules)
         numbers = {"outside": len(found.outside), "shifted": len(found.shifted)}
     return numbers
 
@@ -48,4 +49,4 @@ def conflict_numbers(bookings, clinic, now, reader="", rules=None):
 def listed(bookings, keys):
     """The first MOST_CONFLICTS bookings of these keys, soonest first."""
     found = bookings.filter(pk__in=keys[:MOST_CONFLICTS]).order_by("starts_at", "pk")
-    return list(found.select_related("practitioner", "condition"))
+    return list(found.select_related("practitioner", "condition", "location__clinic"))

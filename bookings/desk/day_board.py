@@ -68,18 +68,18 @@ def shown_day(text, zone, now):
     return day if day and FIRST_YEAR <= day.year <= LAST_YEAR else now.astimezone(zone).date()
 
 
-def board(bookings, practitioners, *, day, clinic, now, reader=""):
+def board(bookings, practitioners, *, day, location, now, reader=""):
     """Everything that the day board shows, as a dict for its template; all times UTC instants.
 
     ``bookings`` and ``practitioners`` are querysets of what the reader may see; ``reader`` tells
     apart readers who see different rows, because the numbers per condition are kept for minutes.
     """
     bookings = bookings.select_related("practitioner", "condition")
-    today = now.astimezone(clinic.zone).date()
-    of_day = _of_day(bookings, day, clinic.zone, now)
-    rules = availability_opening.Rules(min(day, today), date.max, clinic.zone)
-    grid = _grid(of_day, practitioners, rules, day=day, clinic=clinic, now=now)
-    waiting = waiting_requests(bookings, clinic, now)
+    today = now.astimezone(location.zone).date()
+    of_day = _of_day(bookings, day, location.zone, now)
+    rules = availability_opening.Rules(location, min(day, today), date.max)
+    grid = _grid(of_day, practitioners, rules, day=day, location=location, now=now)
+    waiting = waiting_requests(bookings, location, now)
     missing, no_shows = past_visits(bookings, now)
     return grid | {
         "day": day,
@@ -87,7 +87,7 @@ def board(bookings, practitioners, *, day, clinic, now, reader=""):
         "next_day": day + DAY,
         "is_today": day == today,
         "now": now,
-        "zone": clinic.zone,
+        "zone": location.zone,
         "booked": sum(booking.status in Booking.LIVE for booking in of_day),
         "missed": sum(booking.status == Status.NOSHOW for booking in of_day),
         "waiting": waiting,
@@ -95,7 +95,7 @@ def board(bookings, practitioners, *, day, clinic, now, reader=""):
         "missing": missing,
         "no_shows": no_shows,
         "unreachable": None if reader else unreached(),
-        "conflicts": conflict_numbers(bookings, clinic, now, reader, rules),
+        "conflicts": conflict_numbers(bookings, location, now, reader, rules),
         "requests": requests_by_concern(bookings, now, reader),
     }
 
@@ -111,9 +111,9 @@ def _of_day(bookings, day, zone, now):
 # --- the grid -------------------------------------------------------------------------------------
 
 
-def _grid(of_day, practitioners, rules, *, day, clinic, now):
+def _grid(of_day, practitioners, rules, *, day, location, now):
     """The columns of the day and the rows they share."""
-    zone = clinic.zone
+    zone = location.zone
     people = {person.pk: person for person in practitioners.bookable()}
     for booking in of_day:
         people.setdefault(booking.practitioner_id, booking.practitioner)
@@ -133,7 +133,7 @@ def _grid(of_day, practitioners, rules, *, day, clinic, now):
             for person in people
         ],
         "free": sum(
-            _free_places(person, mine[person.pk], opening, clinic, midnight, end, now)
+            _free_places(person, mine[person.pk], opening, location, midnight, end, now)
             for person in people
         ),
         "hours": [times.clock(row, zone) for row in rows[::2]],
@@ -228,7 +228,7 @@ def _closed_blocks(periods, reason, first):
             yield Block(row=from_row + 1, span=to_row - from_row, closed=reason)
 
 
-def _free_places(person, bookings, opening, clinic, midnight, end, now):
+def _free_places(person, bookings, opening, location, midnight, end, now):
     """How many consultations of the usual length still fit into the practitioner's day."""
     if person.archived or not person.accepts_bookings:
         return 0
@@ -237,6 +237,7 @@ def _free_places(person, bookings, opening, clinic, midnight, end, now):
         for booking in bookings
         if booking.holds_time and not booking.hold_is_over(now)
     ]
+    clinic = location.clinic
     length = clinic.minutes_for() * MINUTE
     before, after = clinic.buffer_before * MINUTE, clinic.buffer_after * MINUTE
     starts = slots.starts_in(
@@ -246,7 +247,7 @@ def _free_places(person, bookings, opening, clinic, midnight, end, now):
         step=clinic.slot_step * MINUTE,
         before=before,
         after=after,
-        zone=clinic.zone,
+        zone=location.zone,
         earliest=max(midnight, now + clinic.minimum_notice * MINUTE),
         latest=end,
     )

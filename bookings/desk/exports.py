@@ -21,7 +21,7 @@ from bookings import times
 from bookings.models import Booking
 from clinic import audit
 from clinic.hours import DAY, day_start
-from clinic.models import Clinic
+from clinic.models import Location
 
 MOST_ROWS = 5000
 
@@ -205,9 +205,18 @@ def _read(keys):
 
 @transaction.atomic
 def export(
-    bookings, *, first_day, last_day, reason, by, status="", practitioner=None, zone=None, now=None
+    bookings,
+    location: Location,
+    *,
+    first_day,
+    last_day,
+    reason,
+    by,
+    status="",
+    practitioner=None,
+    now=None,
 ):
-    """Record one export of the clinic's days from ``first_day`` to ``last_day``; return its rows().
+    """Record one export of the place's days from ``first_day`` to ``last_day``; return its rows().
 
     ``bookings`` is what the exporter may see; times that are only held as offers are left out.
     Which bookings leave is settled and recorded here, with their number and the choices; they are
@@ -216,8 +225,8 @@ def export(
     """
     reason, status = Reason(reason), Booking.Status(status) if status else ""
     check_days(first_day, last_day)
-    zone = zone or Clinic.objects.current().zone
-    chosen = _of_days(bookings.asked_for(), first_day, last_day, zone)
+    here = bookings.asked_for().filter(location=location)
+    chosen = _of_days(here, first_day, last_day, location.zone)
     if status:
         chosen = chosen.filter(status=status)
     if practitioner:
@@ -239,9 +248,9 @@ def export(
     }
     audit.record(
         audit.Action.BOOKING_EXPORTED,
-        Clinic.objects.current(),
+        location.clinic,
         by=by,
         at=now or timezone.now(),
         details=details,
     )
-    return rows(_read(keys), zone)
+    return rows(_read(keys), location.zone)

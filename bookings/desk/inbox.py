@@ -48,20 +48,20 @@ class Unreachable:
     failed: list
 
 
-def waiting_requests(bookings, clinic, now):
+def waiting_requests(bookings, location, now):
     """Requests that wait for an answer, oldest first."""
     waiting = []
     ahead = Ahead(bookings, now)
     for booking in bookings.waiting(now)[:MOST_WAITING]:
         age = now - booking.created_at
-        state = urgency(age, clinic.answer_within_hours)
+        state = urgency(age, location.clinic.answer_within_hours)
         waiting.append(
             Waiting(
                 booking=booking,
                 age=age_words(age),
                 late=state == "late",
                 soon=state == "soon",
-                there=there_now(booking, clinic.zone, now),
+                there=there_now(booking, location.zone, now),
                 others=len(ahead.others(booking)),
             )
         )

@@ -7,7 +7,6 @@ from django.utils import timezone
 from bookings.desk.exports import ExportRefused
 from bookings.models import Booking, Message
 from clinic import audit, personal_data
-from clinic.models import Clinic
 
 from . import booking as desk_booking
 
@@ -99,4 +98,4 @@ def export_person(bookings, *, reason, by, now=None):
     for booking in bookings:
         details = {"reason": str(reason), "bookings": len(bookings)}
         audit.record(audit.Action.BOOKING_PERSON_EXPORTED, booking, by=by, at=now, details=details)
-    return {"clinic": Clinic.objects.current().name, "made_at": now, "bookings": found}
+    return {"clinic": bookings[0].location.clinic.name, "made_at": now, "bookings": found}

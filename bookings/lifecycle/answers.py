@@ -10,7 +10,7 @@ from bookings.availability.search import SlotSearch
 from bookings.messaging import queue
 from bookings.models import Booking, ManageLink, Message
 from clinic import audit
-from clinic.models import Actor, Clinic, Practitioner, User
+from clinic.models import Actor, Practitioner, User
 
 from . import locking, transitions
 
@@ -77,21 +77,19 @@ def reschedule(
     """
     now = now or timezone.now()
     by_patient = transitions.actor_of(by) is Actor.PATIENT
-    clinic = Clinic.objects.current()
-    current = Booking.objects.select_related("practitioner").get(pk=booking.pk)
-    search = SlotSearch.for_booking(
-        current, moving=current, practitioner=practitioner, now=now, clinic=clinic
-    )
+    rows = Booking.objects.select_related("practitioner", "location__clinic")
+    current = rows.get(pk=booking.pk)
+    search = SlotSearch.for_booking(current, moving=current, practitioner=practitioner, now=now)
     slot = locking.lock_free_slot(search, start)
     booking = locking.lock_booking(booking)
     row = transitions.MOVE_ONLINE if by_patient else transitions.MOVE
-    row.require(booking, now=now, by=by, clinic=clinic)
+    row.require(booking, now=now, by=by)
     if booking.starts_at == slot.starts_at and booking.practitioner_id == slot.practitioner.pk:
         return booking
     before = booking.starts_at
     locking.cancel_offers(booking, by=by, now=now)
-    locking.assign_slot(booking, slot, clinic)
-    at_once = clinic.confirm_at_once or not by_patient
+    locking.assign_slot(booking, slot)
+    at_once = booking.location.clinic.confirm_at_once or not by_patient
     booking.status = Status.BOOKED if at_once else Status.PENDING
     booking.confirmed_at = now if at_once else None
     booking.hold_until = None

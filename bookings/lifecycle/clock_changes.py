@@ -11,7 +11,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from bookings import times
-from clinic.models import Clinic
+from clinic.models import Location
 
 CLINIC, PATIENT = "clinic", "patient"
 _WALL = "%Y-%m-%dT%H:%M"
@@ -58,9 +58,9 @@ def shifts(
     return found
 
 
-def shifted_keys(rows: Iterable[tuple], clinic: Clinic) -> list[int]:
+def shifted_keys(rows: Iterable[tuple], location: Location) -> list[int]:
     """List the primary keys of the COMING_ROW tuples that have Shifts, in order."""
     return [
         pk for pk, at, _end, _who, _archived, promised_times in rows
-        if shifts(promised_times, at, clinic.zone)
+        if shifts(promised_times, at, location.zone)
     ]  # fmt: skip

@@ -12,7 +12,7 @@ from bookings.messaging import channels
 from bookings.messaging.queue import enqueue, requeue
 from bookings.models import Booking, Message
 from clinic import audit
-from clinic.models import Actor, Clinic, User
+from clinic.models import Actor, User
 
 from . import clock_changes, locking, transitions
 
@@ -98,13 +98,14 @@ def announce_new_time(
 
     Harmless when nothing has shifted. Without an address staff have to phone. Raises nothing.
     """
-    now, clinic = now or timezone.now(), Clinic.objects.current()
+    now = now or timezone.now()
     booking = locking.lock_booking(booking)
+    zone = booking.location.zone
     if not transitions.TELL.allows(booking, now=now, by=by):
         return booking
-    shifted = clock_changes.shifts(booking.promised_times, booking.starts_at, clinic.zone)
-    theirs = times.known_zone(booking.time_zone, clinic.zone)
-    booking.promised_times = clock_changes.clock_times(booking.starts_at, clinic.zone, theirs)
+    shifted = clock_changes.shifts(booking.promised_times, booking.starts_at, zone)
+    theirs = times.known_zone(booking.time_zone, zone)
+    booking.promised_times = clock_changes.clock_times(booking.starts_at, zone, theirs)
     booking.sequence += 1
     booking.save(update_fields=["promised_times", "sequence"])
     details = {"clocks": [shift.whose for shift in shifted]}

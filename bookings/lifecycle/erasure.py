@@ -91,10 +91,10 @@ def _attempts(bookings: Iterable[Booking]) -> dict[int, datetime]:
     return dict(offers.values_list("offered_for").annotate(Max("created_at")))
 
 
-def planned(booking: Booking, clinic: Clinic) -> datetime | None:
+def planned(booking: Booking) -> datetime | None:
     """Return erase_on() of a booking in the database, with what was tried since."""
     attempted_at = _attempts([booking]).get(booking.pk)
-    return erase_on(booking, clinic, attempted_at=attempted_at)
+    return erase_on(booking, booking.location.clinic, attempted_at=attempted_at)
 
 
 def _due(bookings: Iterable[Booking], clinic: Clinic, now: datetime) -> list[Booking]:
@@ -107,12 +107,11 @@ def _due(bookings: Iterable[Booking], clinic: Clinic, now: datetime) -> list[Boo
     ]  # fmt: skip
 
 
-def windows(now: datetime) -> Iterator[list[Booking]]:
+def windows(clinic: Clinic, now: datetime) -> Iterator[list[Booking]]:
     """Yield all bookings whose day has come, in lists that may be empty: a bounded read for each.
 
     It walks along the keys, because the day depends on the row; an index would serve one period.
     """
-    clinic = Clinic.objects.current()
     newest = Booking.objects.aggregate(newest=Max("pk"))["newest"] or 0
     for first in range(1, newest + 1, WINDOW):
         rows = Booking.objects.filter(
@@ -124,11 +123,11 @@ def windows(now: datetime) -> Iterator[list[Booking]]:
         yield _due(rows, clinic, now)
 
 
-def overdue(now: datetime | None = None) -> Iterator[str]:
+def overdue(clinic: Clinic, now: datetime | None = None) -> Iterator[str]:
     """Yield references of bookings that should have been erased, once nothing has run for LATE."""
     now = now or timezone.now()
     if not Heartbeat.objects.filter(name=FINISHED, at__gt=now - LATE).exists():
-        for rows in windows(now - LATE):
+        for rows in windows(clinic, now - LATE):
             keys = [row.pk for row in rows]
             yield from Booking.objects.filter(pk__in=keys).values_list("reference", flat=True)
 
@@ -177,11 +176,12 @@ def erase(
 
 
 @transaction.atomic
-def _erase_due(keys: list[int], now: datetime) -> int:
+def _erase_due(keys: list[int], clinic: Clinic, now: datetime) -> int:
     """Erase those of ``keys`` whose day has come, as they are behind the lock; returns how many."""
     rows = Booking.objects.filter(pk__in=keys, erased_at=None).order_by("pk")
     rows = rows.select_for_update(skip_locked=connection.features.has_select_for_update_skip_locked)
-    due = _due(rows, Clinic.objects.current(), now)
+    clinic.refresh_from_db()  # a run takes long, and a period may be another one by now
+    due = _due(rows, clinic, now)
     if due:
         _erase(due, by=Actor.SYSTEM, reason=Reason.PERIOD, now=now)
     return len(due)
@@ -224,16 +224,16 @@ def _forget_traces(booking: Booking, now: datetime) -> None:
 # --- a run ----------------------------------------------------------------------------------------
 
 
-def run(now: datetime | None = None) -> Iterator[int]:
+def run(clinic: Clinic, now: datetime | None = None) -> Iterator[int]:
     """Erase all that is due, in small steps; yields after each how many it erased."""
     now = now or timezone.now()
-    for rows in windows(now):
+    for rows in windows(clinic, now):
         keys = [row.pk for row in rows]
         for start in range(0, len(keys), BATCH):
-            yield _erase_due(keys[start : start + BATCH], now)
+            yield _erase_due(keys[start : start + BATCH], clinic, now)
         if not keys:
             yield 0
-    _forget_old_copies(now)
+    _forget_old_copies(clinic, now)
     Heartbeat.objects.update_or_create(name=FINISHED, defaults={"at": now})
 
 
@@ -244,9 +244,8 @@ def is_time(now: datetime) -> bool:
     return not done.exists()
 
 
-def _forget_old_copies(now: datetime) -> None:
+def _forget_old_copies(clinic: Clinic, now: datetime) -> None:
     """Remove mail files older than the shortest period, and what lingers in the write log."""
-    clinic = Clinic.objects.current()
     days = min(clinic.retention_days_after_visit, clinic.retention_days_after_cancelled)
     oldest = (now - timedelta(days=days)).timestamp()
     forget_mail_files(lambda path: path.stat().st_mtime < oldest)

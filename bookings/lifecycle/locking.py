@@ -18,7 +18,7 @@ from bookings.lifecycle.errors import NotAllowed, RedFlagsChanged, SlotTaken
 from bookings.messaging import queue
 from bookings.models import Booking, Message
 from clinic import audit
-from clinic.models import Actor, Clinic, Practitioner, User
+from clinic.models import Actor, Practitioner, User
 from conditions import editions
 from conditions.editions import EmergencySigns
 from conditions.models import Condition
@@ -65,7 +65,7 @@ def free_lapsed_of(practitioner: Practitioner, now: datetime) -> None:
         cancel_locked(booking, by=Actor.SYSTEM, now=now)
 
 
-def assign_slot(booking: Booking, slot: Slot | Booking, clinic: Clinic) -> None:
+def assign_slot(booking: Booking, slot: Slot | Booking) -> None:
     """Give the booking the slot's practitioner and times; the caller saves.
 
     ``slot`` may also be another booking, whose time this one takes over.
@@ -73,8 +73,9 @@ def assign_slot(booking: Booking, slot: Slot | Booking, clinic: Clinic) -> None:
     booking.practitioner = slot.practitioner
     booking.starts_at, booking.ends_at = slot.starts_at, slot.ends_at
     booking.busy_from, booking.busy_until = slot.busy_from, slot.busy_until
-    theirs = times.known_zone(booking.time_zone, clinic.zone)
-    booking.promised_times = clock_times(booking.starts_at, clinic.zone, theirs)
+    zone = booking.location.zone
+    theirs = times.known_zone(booking.time_zone, zone)
+    booking.promised_times = clock_times(booking.starts_at, zone, theirs)
 
 
 def save_or_slot_taken(booking: Booking) -> None:

@@ -16,7 +16,7 @@ from bookings.availability.search import SlotSearch
 from bookings.messaging import queue
 from bookings.models import Booking, ManageLink, Message
 from clinic import audit
-from clinic.models import Actor, Clinic, Practitioner, User
+from clinic.models import Actor, Practitioner, User
 
 from . import locking, transitions
 from .errors import NotAllowed, SlotTaken
@@ -47,7 +47,6 @@ def offer(
     now = now or timezone.now()
     if not 1 <= len(times) <= MOST_OFFERS or len({start for start, _ in times}) < len(times):
         raise NotAllowed(f"Offer one to {MOST_OFFERS} different times.")
-    clinic = Clinic.objects.current()
     current = Booking.objects.get(pk=booking.pk)
     people = [person for _start, person in times if person]
     if len(people) < len(times):  # "anybody": all of them at once, in one order
@@ -59,19 +58,20 @@ def offer(
     booking.hold_until = None
     booking.save(update_fields=["hold_until"])
     locking.cancel_offers(booking, by=by, now=now)
-    search = SlotSearch.for_booking(booking, now=now, clinic=clinic)
+    search = SlotSearch.for_booking(booking, now=now)
     for start, person in times:
         slot = locking.lock_free_slot(replace(search, practitioner=person), start)
         row = Booking(
             status=Status.PROPOSED,
             offered_for=booking,
+            location=booking.location,
             condition=booking.condition,
             visit_type=booking.visit_type,
             time_zone=booking.time_zone,
             source=Booking.Source.DESK,
             hold_until=min(now + hold, slot.starts_at),
         )
-        locking.assign_slot(row, slot, clinic)
+        locking.assign_slot(row, slot)
         locking.save_or_slot_taken(row)
     audit.record(
         audit.Action.BOOKING_OFFERED, booking, by=by, at=now, details={"times": len(times)}
@@ -111,7 +111,7 @@ def choose(
     if ours.status != Status.PROPOSED or ours.hold_is_over(now):
         raise SlotTaken(ENDED)
     locking.cancel_offers(booking, by=by, now=now)
-    locking.assign_slot(booking, ours, Clinic.objects.current())
+    locking.assign_slot(booking, ours)
     manage_links.revoke_links_of(booking, now=now, keep=link)
     locking.confirm_locked(booking, by=by, now=now, action=audit.Action.BOOKING_OFFER_CHOSEN)
     queue.enqueue(booking, Kind.DESK_CHANGED)

@@ -14,7 +14,7 @@ from bookings.availability.search import SlotSearch
 from bookings.messaging import channels, queue
 from bookings.models import Booking, Message, hashed_key
 from clinic import audit, languages
-from clinic.models import Actor, Clinic, Practitioner, User
+from clinic.models import Actor, Location, Practitioner, User
 from conditions.editions import EmergencySigns
 from conditions.models import Condition
 
@@ -36,7 +36,7 @@ class Person:
     call_when: str = ""
     spoken_language: str = ""  # for the consultation
     language: str = field(default_factory=languages.default)  # of the pages that they read
-    time_zone: str = ""  # an IANA name; empty: the clinic's
+    time_zone: str = ""  # an IANA name; empty: that of the place
 
     @classmethod
     def of(cls, answers: dict, **more: str) -> "Person":
@@ -54,6 +54,7 @@ class Request:
     ``key`` is the form's: the same key with the same answers makes one booking.
     """
 
+    location: Location
     visit_type: str
     asked: EmergencySigns
     consent_version: str
@@ -97,24 +98,21 @@ def request(
         raise ValueError("A request is for a time; without one it is a call-back.")
 
     def make() -> Booking:
-        clinic = Clinic.objects.current()
-        booking = _new(Status.PENDING, person, wanted, clinic, now)
-        search = SlotSearch.for_booking(
-            booking, practitioner=wanted.practitioner, now=now, clinic=clinic
-        )
+        booking = _new(Status.PENDING, person, wanted, now)
+        search = SlotSearch.for_booking(booking, practitioner=wanted.practitioner, now=now)
         slot = locking.lock_free_slot(search, start)
         # A second click waits for the lock behind the first one, and finds its booking now.
         if made := _already_made(person, wanted):
             return made
         booking.hold_until = now + verify_within if verify_within else None
-        locking.assign_slot(booking, slot, clinic)
+        locking.assign_slot(booking, slot)
         locking.save_or_slot_taken(booking)
         details = {"starts_at": slot.starts_at.isoformat(), "source": wanted.source}
         audit.record(audit.Action.BOOKING_REQUESTED, booking, by=by, at=now, details=details)
         if verify_within:
             queue.enqueue(booking, Kind.VERIFY)
         else:
-            _announce(booking, clinic, by=by, now=now)
+            _announce(booking, by=by, now=now)
         return booking
 
     return _once(person, wanted, make)
@@ -134,7 +132,7 @@ def request_callback(
     now = now or timezone.now()
 
     def make() -> Booking:
-        booking = _new(Status.WAITLIST, person, wanted, Clinic.objects.current(), now)
+        booking = _new(Status.WAITLIST, person, wanted, now)
         locking.save_or_slot_taken(booking)
         audit.record(audit.Action.BOOKING_CALLBACK_REQUESTED, booking, by=by, at=now)
         if channels.reaches(booking):
@@ -166,10 +164,12 @@ def _already_made(person: Person, wanted: Request) -> Booking | None:
     return booking
 
 
-def _new(status: Status, person: Person, wanted: Request, clinic: Clinic, now: datetime) -> Booking:
+def _new(status: Status, person: Person, wanted: Request, now: datetime) -> Booking:
     """Build the row, not saved and without a time; raise NotAllowed as require_asked() does."""
+    clinic = wanted.location.clinic
     return Booking(
         status=status,
+        location=wanted.location,
         condition=wanted.condition,
         visit_type=wanted.visit_type,
         source=wanted.source,
@@ -185,9 +185,9 @@ def _new(status: Status, person: Person, wanted: Request, clinic: Clinic, now: d
     )
 
 
-def _announce(booking: Booking, clinic: Clinic, *, by: User | Actor, now: datetime) -> None:
+def _announce(booking: Booking, *, by: User | Actor, now: datetime) -> None:
     """Tell patient and desk of a new request, and confirm it where the policy says at once."""
-    if clinic.confirm_at_once or booking.source == Booking.Source.DESK:
+    if booking.location.clinic.confirm_at_once or booking.source == Booking.Source.DESK:
         locking.confirm_locked(booking, by=by, now=now)
     else:
         queue.enqueue(booking, Kind.RECEIVED)
@@ -212,7 +212,7 @@ def verify_email(
     booking.hold_until, booking.verified_at = None, now
     booking.save(update_fields=["hold_until", "verified_at"])
     audit.record(audit.Action.BOOKING_VERIFIED, booking, by=by, at=now)
-    _announce(booking, Clinic.objects.current(), by=by, now=now)
+    _announce(booking, by=by, now=now)
     return booking
 
 

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from bookings.lifecycle.errors import NotAllowed, SchedulingError, SlotTaken
 from bookings.messaging import channels
 from bookings.models import Booking, Message
-from clinic.models import Action, Actor, Clinic, User
+from clinic.models import Action, Actor, User
 
 from . import clock_changes
 
@@ -38,36 +38,34 @@ def actor_of(by: User | Actor) -> Actor:
 # --- when -----------------------------------------------------------------------------------------
 
 
-def _in_time(booking: Booking, now: datetime, clinic: Clinic | None) -> bool:
-    if booking.starts_at is None:
-        return True
-    return now <= booking.change_deadline(clinic or Clinic.objects.current())
+def _in_time(booking: Booking, now: datetime) -> bool:
+    return booking.starts_at is None or now <= booking.change_deadline
 
 
-def _its_day_has_come(booking: Booking, now: datetime, clinic: Clinic | None) -> bool:
-    return booking.is_by_day(now, (clinic or Clinic.objects.current()).zone)
+def _its_day_has_come(booking: Booking, now: datetime) -> bool:
+    return booking.is_by_day(now)
 
 
-def _started(booking: Booking, now: datetime, clinic: Clinic | None) -> bool:
+def _started(booking: Booking, now: datetime) -> bool:
     return booking.starts_at is not None and booking.starts_at <= now
 
 
-def _has_address(booking: Booking, now: datetime, clinic: Clinic | None) -> bool:
+def _has_address(booking: Booking, now: datetime) -> bool:
     return channels.reaches(booking)
 
 
-def _can_be_mailed_ahead(booking: Booking, now: datetime, clinic: Clinic | None) -> bool:
-    return _has_address(booking, now, clinic) and not _started(booking, now, clinic)
+def _can_be_mailed_ahead(booking: Booking, now: datetime) -> bool:
+    return _has_address(booking, now) and not _started(booking, now)
 
 
-def _is_somebodys(booking: Booking, now: datetime, clinic: Clinic | None) -> bool:
+def _is_somebodys(booking: Booking, now: datetime) -> bool:
     return booking.offered_for_id is None
 
 
-def _clock_has_shifted(booking: Booking, now: datetime, clinic: Clinic | None) -> bool:
-    if _started(booking, now, clinic):
+def _clock_has_shifted(booking: Booking, now: datetime) -> bool:
+    if _started(booking, now):
         return False
-    zone = (clinic or Clinic.objects.current()).zone
+    zone = booking.location.zone
     return bool(clock_changes.shifts(booking.promised_times, booking.starts_at, zone))
 
 
@@ -91,7 +89,7 @@ class Transition:
     to: Status | None  # None: the status stays
     by: tuple[Actor, ...]
     doing: "str | _StrPromise"  # "so it cannot be …"; empty: ``words`` say it all
-    when: Callable[[Booking, datetime, Clinic | None], bool] | None = None
+    when: Callable[[Booking, datetime], bool] | None = None
     words: "str | _StrPromise" = ""  # when it is not so
     lapsed: "str | _StrPromise" = (
         NEVER_VERIFIED  # when its hold ran out; empty: it may all the same
@@ -111,12 +109,7 @@ class Transition:
         return self.from_ if self.to is None else (self.to,)
 
     def refusal(
-        self,
-        booking: Booking,
-        *,
-        now: datetime,
-        by: User | Actor,
-        clinic: Clinic | None = None,
+        self, booking: Booking, *, now: datetime, by: User | Actor
     ) -> SchedulingError | None:
         """Return the error that says in words for people why it may not be, or None."""
         if actor_of(by) not in self.by:
@@ -129,21 +122,17 @@ class Transition:
         fits = not booking.erased_at and booking.status in self.from_
         if fits and self.lapsed and booking.has_lapsed(now):
             return self.error(self.lapsed)
-        if not fits or (self.when and not self.when(booking, now, clinic)):
+        if not fits or (self.when and not self.when(booking, now)):
             return self.error(self.words)
         return None
 
-    def require(
-        self, booking: Booking, *, now: datetime, by: User | Actor, clinic: Clinic | None = None
-    ) -> None:
+    def require(self, booking: Booking, *, now: datetime, by: User | Actor) -> None:
         """Raise the refusal, if there is one."""
-        if refusal := self.refusal(booking, now=now, by=by, clinic=clinic):
+        if refusal := self.refusal(booking, now=now, by=by):
             raise refusal
 
-    def allows(
-        self, booking: Booking, *, now: datetime, by: User | Actor, clinic: Clinic | None = None
-    ) -> bool:
-        return self.refusal(booking, now=now, by=by, clinic=clinic) is None
+    def allows(self, booking: Booking, *, now: datetime, by: User | Actor) -> bool:
+        return self.refusal(booking, now=now, by=by) is None
 
 
 CONFIRM = Transition(
@@ -231,11 +220,9 @@ TABLE = (
 )  # fmt: skip
 
 
-def allowed(
-    booking: Booking, now: datetime, *, by: User | Actor = DESK, clinic: Clinic | None = None
-) -> list[str]:
+def allowed(booking: Booking, now: datetime, *, by: User | Actor = DESK) -> list[str]:
     """List what may be done with the booking now, by name, in the order of the table."""
-    return [row.name for row in TABLE if row.allows(booking, now=now, by=by, clinic=clinic)]
+    return [row.name for row in TABLE if row.allows(booking, now=now, by=by)]
 
 
 def news_of(status: Status) -> set[Kind]:

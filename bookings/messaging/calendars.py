@@ -14,7 +14,6 @@ from icalendar import Calendar, Event, Timezone, vCalAddress, vText
 
 from bookings.models import Booking
 from clinic import languages
-from clinic.models import Clinic
 
 _STATUS: dict[str, str] = {
     Booking.Status.PROPOSED: "TENTATIVE",
@@ -28,12 +27,13 @@ def one_line(text: str) -> str:
     return " ".join("".join(c if c.isprintable() and c != '"' else " " for c in text).split())
 
 
-def place(booking: Booking, clinic: Clinic) -> str:
+def place(booking: Booking) -> str:
     """Say where the visit is, in the language that is active: the address, or how we meet."""
     if not booking.way.at_clinic:
         return str(booking.way.place)
-    town = " ".join(part for part in (clinic.region, clinic.postal_code) if part)
-    parts = [clinic.name, clinic.street, clinic.city, town]
+    location = booking.location
+    town = " ".join(part for part in (location.region, location.postal_code) if part)
+    parts = [location.clinic.name, location.street, location.city, town]
     return ", ".join(one_line(part) for part in parts if part)
 
 
@@ -42,8 +42,9 @@ def _time_zone(name: str, first_day: date, last_day: date) -> Timezone:
     return Timezone.from_tzid(name, first_date=first_day, last_date=last_day)
 
 
-def _people(event: Event, booking: Booking, clinic: Clinic) -> None:
+def _people(event: Event, booking: Booking) -> None:
     """Add sender and guest, by address alone: an invitation needs both, and neither says why."""
+    clinic = booking.location.clinic
     sender = clinic.email or parseaddr(settings.DEFAULT_FROM_EMAIL)[1]
     if not (sender and booking.email):
         return
@@ -57,10 +58,7 @@ def _people(event: Event, booking: Booking, clinic: Clinic) -> None:
 
 
 def booking_calendar(
-    booking: Booking,
-    method: str | None = None,
-    now: datetime | None = None,
-    clinic: Clinic | None = None,
+    booking: Booking, method: str | None = None, now: datetime | None = None
 ) -> bytes:
     """Write the booking as a calendar of one event, encoded.
 
@@ -70,9 +68,9 @@ def booking_calendar(
     """
     if booking.starts_at is None or booking.ends_at is None:
         raise ValueError("A booking without a time has no calendar entry.")
-    clinic = clinic or Clinic.objects.current()
-    starts_at = booking.starts_at.astimezone(clinic.zone)
-    ends_at = booking.ends_at.astimezone(clinic.zone)
+    location = booking.location
+    starts_at = booking.starts_at.astimezone(location.zone)
+    ends_at = booking.ends_at.astimezone(location.zone)
     # In an hour that happens twice, a local time means the first one; only UTC can say the second.
     if starts_at.fold or ends_at.fold:
         starts_at, ends_at = starts_at.astimezone(UTC), ends_at.astimezone(UTC)
@@ -86,7 +84,7 @@ def booking_calendar(
     if starts_at.tzinfo is not UTC:
         day = timedelta(days=1)
         calendar.add_component(
-            _time_zone(clinic.time_zone, starts_at.date() - day, ends_at.date() + 2 * day)
+            _time_zone(location.time_zone, starts_at.date() - day, ends_at.date() + 2 * day)
         )
     event = Event()
     event.add("uid", f"{booking.uid}@{settings.SITE_HOST}")
@@ -98,19 +96,19 @@ def booking_calendar(
     event.add("transp", "OPAQUE")
     event.add("class", "PRIVATE")
     with translation.override(languages.spoken(booking.language)):
-        event.add("summary", _("Consultation, %s") % one_line(clinic.short_name))
-        event.add("location", place(booking, clinic))
-        event.add("description", _description(booking, clinic))
+        event.add("summary", _("Consultation, %s") % one_line(location.clinic.short_name))
+        event.add("location", place(booking))
+        event.add("description", _description(booking))
     if method:
-        _people(event, booking, clinic)
+        _people(event, booking)
     calendar.add_component(event)
     return calendar.to_ical()
 
 
-def _description(booking: Booking, clinic: Clinic) -> str:
+def _description(booking: Booking) -> str:
     lines = [_("Reference: %s") % booking.spoken_reference]
     if booking.practitioner:
         lines.insert(0, _("With %s") % one_line(booking.practitioner.name))
-    if clinic.phone:
-        lines.append(_("Questions: %s") % clinic.phone.as_international)
+    if phone := booking.location.phone:
+        lines.append(_("Questions: %s") % phone.as_international)
     return "\n".join(lines)

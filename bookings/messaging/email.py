@@ -20,7 +20,6 @@ from bookings import manage_links, times
 from bookings.messaging.relevance import open_offers
 from bookings.models import Booking, Message
 from clinic import languages, mail_addresses
-from clinic.models import Clinic
 
 from . import calendars, channels
 
@@ -58,36 +57,39 @@ def _spoken(moment: datetime, zone: ZoneInfo) -> str:
     return f"{times.when(moment, zone, 'l j F Y')}, {_('%(city)s time (%(offset)s)') % words}"
 
 
-def _patient_zone(booking: Booking, starts_at: datetime, clinic: Clinic) -> ZoneInfo | None:
+def _patient_zone(booking: Booking, starts_at: datetime) -> ZoneInfo | None:
     """Return the patient's zone where its clock shows another time at the start."""
-    zone = times.known_zone(booking.time_zone, clinic.zone)
-    here, there = (starts_at.astimezone(place) for place in (clinic.zone, zone))
+    ours = booking.location.zone
+    zone = times.known_zone(booking.time_zone, ours)
+    here, there = (starts_at.astimezone(place) for place in (ours, zone))
     return None if here.utcoffset() == there.utcoffset() else zone
 
 
-def _consultation(booking: Booking, starts_at: datetime, clinic: Clinic) -> dict[str, str]:
+def _consultation(booking: Booking, starts_at: datetime) -> dict[str, str]:
     """Say date, time, place and person of one booking, in words; how to get there, if it takes place."""
-    zone, who = _patient_zone(booking, starts_at, clinic), booking.practitioner
+    zone, who, location = _patient_zone(booking, starts_at), booking.practitioner, booking.location
     way, takes_place = booking.way, booking.status != Status.CANCELLED
     return {
-        "when": _spoken(starts_at, clinic.zone),
+        "when": _spoken(starts_at, location.zone),
         "when_there": _spoken(starts_at, zone) if zone else "",
         "practitioner": calendars.one_line(who.name) if who else "",
-        "place": calendars.place(booking, clinic),
-        "access_note": clinic.access_note if takes_place and way.at_clinic else "",
-        "join": way.how_to_join(clinic) if takes_place else "",
+        "place": calendars.place(booking),
+        "access_note": location.access_note if takes_place and way.at_clinic else "",
+        "join": way.how_to_join(location.clinic) if takes_place else "",
     }
 
 
-def _change_until(booking: Booking, clinic: Clinic, now: datetime) -> str:
-    deadline = booking.change_deadline(clinic)
-    return _spoken(deadline, clinic.zone) if deadline > now else ""
+def _change_until(booking: Booking, now: datetime) -> str:
+    deadline = booking.change_deadline
+    return _spoken(deadline, booking.location.zone) if deadline > now else ""
 
 
-def context_of(message: Message, booking: Booking, clinic: Clinic, now: datetime) -> dict[str, Any]:
+def context_of(message: Message, booking: Booking, now: datetime) -> dict[str, Any]:
     """Collect all a template may know: not the booking itself, which holds what nobody may mail."""
+    location = booking.location
     context: dict[str, Any] = {
-        "clinic": clinic,
+        "clinic": location.clinic,
+        "location": location,
         "reference": booking.spoken_reference,
         "name": _greeting_name(booking.name),
         "book_url": settings.SITE_URL + reverse("bookings:start"),
@@ -96,20 +98,20 @@ def context_of(message: Message, booking: Booking, clinic: Clinic, now: datetime
     }
     link_until = None
     if booking.starts_at:
-        at, zone = booking.starts_at, clinic.zone
-        context["visit"] = _consultation(booking, at, clinic)
+        at, zone = booking.starts_at, location.zone
+        context["visit"] = _consultation(booking, at)
         context["when_short"] = f"{times.when(at, zone)} ({times.zone_name(zone)})"
-        context["change_until"] = _change_until(booking, clinic, now)
+        context["change_until"] = _change_until(booking, now)
     if message.kind == Kind.OFFERED:
         offers = open_offers(booking, now)
         ends = [offer.hold_until for offer in offers if offer.hold_until] or [now]
         context["offers"] = [
-            _consultation(offer, offer.starts_at, clinic) for offer in offers if offer.starts_at
+            _consultation(offer, offer.starts_at) for offer in offers if offer.starts_at
         ]
-        context["hold_until"] = _spoken(min(ends), clinic.zone)
+        context["hold_until"] = _spoken(min(ends), location.zone)
         link_until = max(ends)
     if message.kind == Kind.VERIFY and booking.hold_until:
-        context["hold_until"] = _spoken(booking.hold_until, clinic.zone)
+        context["hold_until"] = _spoken(booking.hold_until, location.zone)
     if message.kind in _WITH_LINK:
         secret = manage_links.issue(booking, now, at_least=link_until)
         path = reverse("bookings:open_link", args=[secret])
@@ -135,16 +137,14 @@ def _calendar_method(message: Message, booking: Booking) -> str | None:
     return "REQUEST" if message.kind == Kind.RECEIVED and invited.exists() else None
 
 
-def compose(
-    message: Message, booking: Booking, clinic: Clinic, now: datetime
-) -> EmailMultiAlternatives:
+def compose(message: Message, booking: Booking, now: datetime) -> EmailMultiAlternatives:
     """Write the e-mail of this message as it reads now, with a fresh manage link. It is not sent.
 
     Raises whatever a broken template raises; the worker treats it as one message's trouble.
     """
     language = languages.default() if message.to_desk else languages.spoken(booking.language)
     with translation.override(language):
-        context = context_of(message, booking, clinic, now)
+        context = context_of(message, booking, now)
         subject = render_words(f"{message.kind}.subject.txt", context)
         text = render_words(f"{message.kind}.txt", context)
         html = render_words(f"{message.kind}.html", context)
@@ -155,17 +155,18 @@ def compose(
     }
     if message.kind == Kind.REMINDER:  # RFC 2369; a page with a button, so no List-Unsubscribe-Post
         headers["List-Unsubscribe"] = f"<{context['manage_url']}>"
+    clinic = booking.location.clinic
     mail = EmailMultiAlternatives(
         subject=calendars.one_line(subject),
         body=text,
         from_email=clinic.sender,
-        to=[mail_addresses.normal(channels.recipient(message, booking, clinic))],
+        to=[mail_addresses.normal(channels.recipient(message, booking))],
         reply_to=[clinic.email] if clinic.email else None,
         headers=headers,
     )
     mail.attach_alternative(html, "text/html")
     method = _calendar_method(message, booking)
     if method:
-        calendar = calendars.booking_calendar(booking, method, now, clinic).decode()
+        calendar = calendars.booking_calendar(booking, method, now).decode()
         mail.attach("appointment.ics", calendar, f"text/calendar; method={method}")
     return mail

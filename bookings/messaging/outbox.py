@@ -27,7 +27,7 @@ from django.utils import timezone
 from bookings import rate_limits
 from bookings.models import Booking, Heartbeat, Message
 from clinic import account_mails, audit
-from clinic.models import LEASE, AccountMail, Actor, Clinic
+from clinic.models import LEASE, AccountMail, Actor
 
 from . import channels, relevance
 from .channels import Delivered, Failed, TryAgain
@@ -197,16 +197,16 @@ def deliver(
         return _give_up(message, f"There is no channel {message.channel}", now)
     if isinstance(message, AccountMail):
         return _send(message, connection, message.to, lambda: account_mails.compose(message), now)
-    booking = Booking.objects.select_related("practitioner").get(pk=message.booking_id)
-    clinic = Clinic.objects.current()
-    address = channels.recipient(message, booking, clinic)
+    rows = Booking.objects.select_related("practitioner", "location__clinic")
+    booking = rows.get(pk=message.booking_id)
+    address = channels.recipient(message, booking)
     if not address or not relevance.still_makes_sense(message, booking, now):
         return _drop(message)
     first_to_desk = message.kind in FROM_PATIENTS and not message.tries
     if first_to_desk and not rate_limits.may_tell_desk(now):
         log.warning("more mails to the desk than its limit: it sees the rest on its page alone")
         return _drop(message, ENOUGH)
-    write = partial(channels.installed()[message.channel].compose, message, booking, clinic, now)
+    write = partial(channels.installed()[message.channel].compose, message, booking, now)
     return _send(message, connection, address, write, now)
 
 

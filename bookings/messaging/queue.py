@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from bookings.models import Booking, Message
 from clinic import audit
-from clinic.models import Actor, Clinic, User, parse_reminders
+from clinic.models import Actor, User, parse_reminders
 
 from . import channels
 
@@ -147,20 +147,18 @@ def reminder_moment(starts_at: datetime, before: timedelta, zone: tzinfo) -> dat
     return (starts_at.astimezone(zone) - before).astimezone(UTC)
 
 
-def plan_reminders(
-    booking: Booking, now: datetime | None = None, clinic: Clinic | None = None
-) -> None:
+def plan_reminders(booking: Booking, now: datetime | None = None) -> None:
     """Queue the booking's reminders whose moment is still ahead; harmless when repeated.
 
     The start is part of their key: after a move the old ones no longer fit and are dropped.
     """
-    clinic, now = clinic or Clinic.objects.current(), now or timezone.now()
+    now, location = now or timezone.now(), booking.location
     starts_at, ends_at = booking.starts_at, booking.ends_at
     if starts_at is None or ends_at is None:  # please call me
         return
     rows = []
-    for name, before in parse_reminders(clinic.reminders):
-        moment = reminder_moment(starts_at, before, clinic.zone)
+    for name, before in parse_reminders(location.clinic.reminders):
+        moment = reminder_moment(starts_at, before, location.zone)
         if moment > now:
             occasion = reminder_occasion(name, starts_at)
             rows += _rows(booking, Kind.REMINDER, occasion, moment, now)
@@ -175,13 +173,13 @@ def replan_reminders(now: datetime | None = None) -> int:
     Reminders that the setting no longer has are dropped when they are due. Returns how many
     bookings were looked at.
     """
-    now, clinic, number = now or timezone.now(), Clinic.objects.current(), 0
+    now, number = now or timezone.now(), 0
     # Dropped before its moment: the clock was ahead for a while, and what it dropped is due again.
     Message.objects.filter(kind=Kind.REMINDER, state=Message.State.DROPPED, due_at__gt=now).update(
         state=Message.State.QUEUED
     )
     ahead = Booking.objects.filter(status=Status.BOOKED, starts_at__gt=now, is_demo=False)
-    for booking in ahead.iterator():
-        plan_reminders(booking, now, clinic)
+    for booking in ahead.select_related("location__clinic").iterator():
+        plan_reminders(booking, now)
         number += 1
     return number

@@ -10,7 +10,7 @@ from bookings.messaging.queue import (
     reminder_occasion,
 )
 from bookings.models import Booking, Message
-from clinic.models import Clinic, parse_reminders
+from clinic.models import parse_reminders
 
 Kind = Message.Kind
 
@@ -19,13 +19,13 @@ _NEWS = (Kind.RECEIVED, Kind.CONFIRMED, Kind.CHANGED, Kind.CANCELLED)
 
 def _reminder_fits(message: Message, booking: Booking, starts_at: datetime, now: datetime) -> bool:
     """Return whether it is for the present start, and no later reminder of that start is due by now."""
-    clinic = Clinic.objects.current()
-    reminders = parse_reminders(clinic.reminders)
+    location = booking.location
+    reminders = parse_reminders(location.clinic.reminders)
     for position, (name, _before) in enumerate(reminders):
         occasion = reminder_occasion(name, starts_at)
         if message.key == message_key(booking, Kind.REMINDER, occasion):
             later = (before for _name, before in reminders[position + 1 :])
-            return all(reminder_moment(starts_at, before, clinic.zone) > now for before in later)
+            return all(reminder_moment(starts_at, before, location.zone) > now for before in later)
     return False
 
 
@@ -44,7 +44,8 @@ def _is_withheld(booking: Booking) -> bool:
 
 def open_offers(booking: Booking, now: datetime) -> list[Booking]:
     """Return the times that the clinic offers and still holds, soonest first."""
-    return list(booking.offers.open_offers(now).select_related("practitioner"))
+    offers = booking.offers.open_offers(now)
+    return list(offers.select_related("practitioner", "location__clinic"))
 
 
 def still_makes_sense(message: Message, booking: Booking, now: datetime) -> bool:

@@ -2,7 +2,7 @@
 
 import bookings.models.booking
 import clinic.constraints
-import clinic.models.clinic
+import clinic.models.location
 import django.core.validators
 import django.db.models.deletion
 import django.utils.timezone
@@ -63,7 +63,7 @@ class Migration(migrations.Migration):
                 ('call_when', models.CharField(blank=True, max_length=200, verbose_name='good times to call')),
                 ('language', models.CharField(default='en', max_length=8)),
                 ('spoken_language', models.CharField(blank=True, max_length=30, verbose_name='language for the consultation')),
-                ('time_zone', models.CharField(blank=True, max_length=64, validators=[clinic.models.clinic.validate_time_zone], verbose_name="patient's time zone")),
+                ('time_zone', models.CharField(blank=True, max_length=64, validators=[clinic.models.location.validate_time_zone], verbose_name="patient's time zone")),
                 ('wants_reminders', models.BooleanField(default=True, verbose_name='reminders by e-mail')),
                 ('consent_at', models.DateTimeField(blank=True, null=True)),
                 ('consent_version', models.CharField(blank=True, max_length=20)),
@@ -85,6 +85,7 @@ class Migration(migrations.Migration):
                 ('is_demo', models.BooleanField(db_default=False, default=False, editable=False)),
                 ('asked_edition', models.ForeignKey(blank=True, db_index=False, editable=False, help_text='The signed text that the emergency signs were asked from.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='conditions.edition')),
                 ('condition', models.ForeignKey(blank=True, help_text='Empty: not sure, or something else.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='bookings', to='conditions.condition')),
+                ('location', models.ForeignKey(db_index=False, editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='bookings', to='clinic.location')),
                 ('offered_for', models.ForeignKey(blank=True, db_index=False, editable=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='offers', to='bookings.booking')),
                 ('practitioner', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='bookings', to='clinic.practitioner')),
             ],

@@ -18,7 +18,7 @@ from phonenumber_field.modelfields import PhoneNumberField
 
 from clinic.constraints import NoOverlap
 from clinic.mail_addresses import MailAddressField
-from clinic.models import Practitioner, VisitType, Way, validate_time_zone
+from clinic.models import Location, Practitioner, VisitType, Way, validate_time_zone
 from conditions.models import Condition, Edition
 
 # No 0 O, 1 I L, U: a reference is read out on the phone.
@@ -191,6 +191,13 @@ class Booking(models.Model):
     visit_type = models.CharField(max_length=12, choices=VisitType.choices)
     practitioner = models.ForeignKey(
         Practitioner, on_delete=models.PROTECT, null=True, blank=True, related_name="bookings"
+    )
+    location = models.ForeignKey(
+        Location,
+        on_delete=models.PROTECT,
+        related_name="bookings",
+        editable=False,
+        db_index=False,  # every booking has the same one: an index would only be in the way
     )
     starts_at = models.DateTimeField(null=True, blank=True)
     ends_at = models.DateTimeField(null=True, blank=True)
@@ -374,14 +381,16 @@ class Booking(models.Model):
         """For staff: the name of the condition, or plain words when the patient was not sure."""
         return self.condition.name if self.condition else "Not sure, or something else"
 
-    def answer_by(self, clinic):
+    @property
+    def answer_by(self):
         """The instant (UTC) by which the clinic promises its answer: before the visit in any case."""
-        promised = self.created_at + timedelta(hours=clinic.answer_within_hours)
+        promised = self.created_at + timedelta(hours=self.location.clinic.answer_within_hours)
         return min(promised, self.starts_at or promised)
 
-    def change_deadline(self, clinic):
+    @property
+    def change_deadline(self):
         """The last instant (UTC) at which a patient may move or cancel online."""
-        return self.starts_at - timedelta(hours=clinic.cancel_until_hours)
+        return self.starts_at - timedelta(hours=self.location.clinic.cancel_until_hours)
 
     @property
     def way(self) -> Way:
@@ -433,8 +442,9 @@ class Booking(models.Model):
         is_over = self.ends_at is not None and self.ends_at <= (at or timezone.now())
         return self.status in self.EXPECTED and is_over and self.erased_at is None
 
-    def is_by_day(self, now, zone):
-        """Whether its day has come in that zone, or is past."""
+    def is_by_day(self, now):
+        """Whether its day has come where it takes place, or is past."""
+        zone = self.location.zone
         return self.starts_at.astimezone(zone).date() <= now.astimezone(zone).date()
 
     @property

@@ -15,7 +15,10 @@ class ManageLinkQuerySet(models.QuerySet):
         """Those that still open their booking, with what its pages show."""
         rows = self.valid(at).filter(booking__erased_at=None)
         return rows.select_related(
-            "booking__practitioner", "booking__condition", "booking__asked_edition"
+            "booking__practitioner",
+            "booking__condition",
+            "booking__location__clinic",
+            "booking__asked_edition",
         ).defer("booking__asked_edition__document")
 
 

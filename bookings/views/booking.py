@@ -19,7 +19,7 @@ from bookings.lifecycle import errors, requests
 from bookings.messaging import queue
 from bookings.models import Booking, hashed_key
 from clinic import languages
-from clinic.models import WAYS, Clinic, Practitioner, VisitType
+from clinic.models import WAYS, Location, Practitioner, VisitType
 from conditions import editions
 from conditions.models import Condition
 
@@ -63,8 +63,8 @@ def _closed(request, answers, why, status=409):
     )
 
 
-def _zone(answers, clinic):
-    return times.known_zone(answers.zone, clinic.zone)
+def _zone(answers, location):
+    return times.known_zone(answers.zone, location.zone)
 
 
 def _page(request, step, answers, *, template="", status=200, **context):
@@ -72,9 +72,9 @@ def _page(request, step, answers, *, template="", status=200, **context):
 
     Refused input (a bound form with errors) is answered with 422.
     """
-    clinic = Clinic.objects.current()
+    location = context.get("location") or Location.objects.current()
     condition = context.setdefault("condition", _condition(answers))
-    zone = context.setdefault("zone", _zone(answers, clinic))
+    zone = context.setdefault("zone", _zone(answers, location))
     context |= {
         "step": step,
         "progress": steps.progress(step),
@@ -84,8 +84,9 @@ def _page(request, step, answers, *, template="", status=200, **context):
         else (answers.condition and _("Something else, or not sure")),
         "how": VisitType(answers.visit_type).label if answers.visit_type else "",
         "when": times.when(answers.starts_at, zone, "l j F") if answers.start else "",
-        "minutes": clinic.minutes_for(condition),
-        "clinic_zone": clinic.zone,
+        "minutes": location.clinic.minutes_for(condition),
+        "location": location,
+        "clinic": location.clinic,
     }
     refused = "form" in context and context["form"].errors
     return render(request, template or step.template, context, status=422 if refused else status)
@@ -184,44 +185,48 @@ def _take_time(request, answers):
     at = times.parse_start(request.POST.get("start"))
     if at is None:
         return _show_times(request, answers, error=_("Choose a time"), status=422)
-    clinic = Clinic.objects.current()
+    location = Location.objects.current()
     condition = _condition(answers)
     who = Practitioner.objects.bookable(answers.visit_type).filter(
         slug=request.POST.get("practitioner", "")
     ).first()  # fmt: skip
     search = SlotSearch(
-        condition=condition, visit_type=answers.visit_type, practitioner=who, clinic=clinic
+        location=location, condition=condition, visit_type=answers.visit_type, practitioner=who
     )
     if search.at(at) is None:
-        return _gone(request, answers, at, condition, clinic)
+        return _gone(request, answers, at, condition, location)
     answers.start = times.value_of(at)
     answers.practitioner = who.slug if who else ""
     patient_answers.save(request, answers)
     return _to_next(answers)
 
 
-def _gone(request, answers, at, condition, clinic):
+def _gone(request, answers, at, condition, location):
     """The time has gone: the nearest three, and everything typed is kept."""
-    search = SlotSearch(condition=condition, visit_type=answers.visit_type, clinic=clinic)
+    search = SlotSearch(location=location, condition=condition, visit_type=answers.visit_type)
     answers.start = ""
     patient_answers.save(request, answers)
-    zone = _zone(answers, clinic)
+    zone = _zone(answers, location)
     return _page(
         request, steps.TIME, answers, template="bookings/gone.html", status=409,
-        condition=condition, gone_at=at,
-        nearest=times.by_instant(search.nearest(at), zone, clinic.zone),
+        location=location, condition=condition, gone_at=at,
+        nearest=times.by_instant(search.nearest(at), zone, location.zone),
     )  # fmt: skip
 
 
 def _show_times(request, answers, error="", status=200):
-    clinic, now = Clinic.objects.current(), timezone.now()
+    location, now = Location.objects.current(), timezone.now()
     if "zone" in request.GET:
         answers.zone = request.GET["zone"] if times.known_zone(request.GET["zone"], None) else ""
         patient_answers.save(request, answers)
-    zone, condition = _zone(answers, clinic), _condition(answers)
+    zone, condition = _zone(answers, location), _condition(answers)
     who = _chosen_practitioner(request, answers)
     search = SlotSearch(
-        condition=condition, visit_type=answers.visit_type, practitioner=who, now=now, clinic=clinic
+        location=location,
+        condition=condition,
+        visit_type=answers.visit_type,
+        practitioner=who,
+        now=now,
     )
     earliest = search.next()
     shown = week.week_page(
@@ -230,10 +235,10 @@ def _show_times(request, answers, error="", status=200):
     )  # fmt: skip
     return _page(
         request, steps.TIME, answers, status=status, condition=condition, zone=zone,
-        error=error, earliest=earliest, practitioner=who,
+        location=location, error=error, earliest=earliest, practitioner=who,
         earliest_value=earliest and times.value_of(earliest.starts_at),
         earliest_label=earliest and times.near_day(earliest.starts_at, zone, now),
-        zones=week.zones_to_choose(clinic.zone, zone), now=now,
+        zones=week.zones_to_choose(location.zone, zone), now=now,
         practitioners=Practitioner.objects.who_see(condition, answers.visit_type),
         **shown,
     )  # fmt: skip
@@ -245,12 +250,13 @@ def ask(request, step):
     answers = patient_answers.load(request)
     if instead := _instead(request, answers, step):
         return instead
-    form = step.form(request.POST or None, answers, Clinic.objects.current())
+    location = Location.objects.current()
+    form = step.form(request.POST or None, answers, location.clinic)
     if request.method == "POST" and form.is_valid():
         answers.said[step.name] = _storable(form.cleaned_data)
         patient_answers.save(request, answers)
         return _to_next(answers)
-    return _page(request, step, answers, form=form)
+    return _page(request, step, answers, location=location, form=form)
 
 
 def _storable(cleaned):
@@ -299,13 +305,13 @@ def _finish(request, booking, secret):
 
 
 def _book(request, answers):
-    clinic = Clinic.objects.current()
+    location = Location.objects.current()
     condition = _condition(answers)
     try:
         with _admitted(request, answers, answers.details) as admission:
             booking = requests.request(
                 _person(answers, answers.details),
-                _wanted(answers, start=answers.starts_at, practitioner=_picked(answers)),
+                _wanted(answers, location, start=answers.starts_at, practitioner=_picked(answers)),
                 verify_within=admission.verify_within,
             )
             if not admission.may_mail:
@@ -316,7 +322,7 @@ def _book(request, answers):
     except errors.NotAllowed:
         return _instead(request, answers)
     except errors.SlotTaken:
-        return _gone(request, answers, answers.starts_at, condition, clinic)
+        return _gone(request, answers, answers.starts_at, condition, location)
     except errors.KeyReused as error:
         answers.key = patient_answers.Answers().key
         patient_answers.save(request, answers)
@@ -346,8 +352,9 @@ def _person(answers, said):
     return requests.Person.of(said, language=languages.active(), time_zone=answers.zone)
 
 
-def _wanted(answers, **time):
+def _wanted(answers, location, **time):
     return requests.Request(
+        location=location,
         condition=_condition(answers),
         visit_type=answers.visit_type,
         asked=editions.asked_in(answers.asked),
@@ -365,17 +372,17 @@ def call(request):
         return _finish(request, made, manage_links.admit_who_made(made, request.session))
     if instead := _instead(request, answers, steps.TIME):
         return instead
-    clinic = Clinic.objects.current()
+    location = Location.objects.current()
     form = CallbackForm(
         request.POST or None,
         initial=answers.call or answers.details or None,
-        languages=clinic.spoken_languages,
+        languages=location.clinic.spoken_languages,
     )
     if request.method == "POST" and form.is_valid():
         answers.said["call"] = _storable(form.cleaned_data)
         patient_answers.save(request, answers)
         try:
-            return _finish(request, *_ask_for_call(request, answers))
+            return _finish(request, *_ask_for_call(request, answers, location))
         except rate_limits.TooMany as error:
             return manage.too_many(request, error, back="bookings:call")
         except errors.NotAllowed:
@@ -384,12 +391,16 @@ def call(request):
             answers.key = patient_answers.Answers().key
             patient_answers.save(request, answers)
             form.add_error(None, error.message)
-    return _page(request, steps.DETAILS, answers, template="bookings/call.html", form=form)
+    return _page(
+        request, steps.DETAILS, answers, template="bookings/call.html", location=location, form=form
+    )
 
 
-def _ask_for_call(request, answers):
+def _ask_for_call(request, answers, location):
     with _admitted(request, answers, answers.call, holds_time=False) as admission:
-        booking = requests.request_callback(_person(answers, answers.call), _wanted(answers))
+        booking = requests.request_callback(
+            _person(answers, answers.call), _wanted(answers, location)
+        )
         if not admission.may_mail:
             queue.withhold(booking)
         return booking, manage_links.admit_who_made(booking, request.session)
@@ -402,13 +413,7 @@ def done(request):
     if not access.identified:
         return redirect("bookings:lost_link")
     booking = access.link.booking
-    clinic = Clinic.objects.current()
-    context = {
-        "booking": booking,
-        "zone": times.known_zone(booking.time_zone, clinic.zone),
-        "clinic_zone": clinic.zone,
-        "answer_by": booking.answer_by(clinic),
-    }
+    context = manage.shown(booking) | {"answer_by": booking.answer_by}
     if booking.has_lapsed():
         return render(request, "bookings/verify.html", context)
     if booking.is_unverified:  # whoever asked may manage it once the mailbox is verified

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_safe
 from bookings import times
 from bookings.availability.search import SlotSearch
 from clinic import languages, opening_status, page_cache
-from clinic.models import Clinic
+from clinic.models import Location
 from conditions import body_map, editions
 from conditions.models import Edition
 
@@ -25,14 +25,15 @@ def next_free_label(slug=""):
     cached = caches["memory"].get(key, "missing")
     if cached != "missing":
         return cached
-    clinic, now = Clinic.objects.current(), timezone.now()
+    now = timezone.now()
     condition = editions.condition_at(slug) if slug else None
     slot = None
     if not why_not_label(slug):
-        slot = SlotSearch(condition=condition, now=now, clinic=clinic).next()
+        search = SlotSearch(location=Location.objects.current(), condition=condition, now=now)
+        slot = search.next()
     label = None
     if slot:
-        zone = clinic.zone
+        zone = search.zone
         label = {
             "starts_at": slot.starts_at,
             "label": f"{times.near_day(slot.starts_at, zone, now)}, {times.clock(slot.starts_at, zone)}",
@@ -70,7 +71,7 @@ def home(request):
     context = {
         "cards": [edition.card for edition in live],
         "places": body_map.places(live),
-        "opening": opening_status.read(),
+        "opening": opening_status.read(Location.objects.current()),
         **booking_offer(),
     }
     version = list(context.items())

@@ -28,7 +28,7 @@ from bookings.lifecycle import answers, contact, errors, offers, requests, trans
 from bookings.messaging import calendars, queue
 from bookings.models import Booking, ManageLink
 from clinic import mail_addresses
-from clinic.models import Actor, Clinic
+from clinic.models import Actor
 from conditions import editions
 from conditions.models import Page
 
@@ -119,27 +119,35 @@ def _concern(booking):
     return card["title"] if card else _("As you told us")
 
 
+def shown(booking):
+    """What every page of a booking knows: where it is, and in which zone its times are written."""
+    location = booking.location
+    return {
+        "booking": booking,
+        "location": location,
+        "clinic": location.clinic,
+        "zone": times.known_zone(booking.time_zone, location.zone),
+    }
+
+
 def _manage_page(request, access, status=200, form=None, problem=""):
-    booking, clinic = access.link.booking, Clinic.objects.current()
-    zone = times.known_zone(booking.time_zone, clinic.zone)
+    booking = access.link.booking
     return render(
         request,
         "bookings/manage.html",
         {
-            "booking": booking,
+            **shown(booking),
             "concern": _concern(booking) if access.identified else "",
             "identified": access.identified,
             "form": form or SecondFactForm(),
             "problem": problem,
-            "zone": zone,
-            "clinic_zone": clinic.zone,
             "may_change": transitions.MOVE_ONLINE.allows(
-                booking, now=timezone.now(), by=Actor.PATIENT, clinic=clinic
+                booking, now=timezone.now(), by=Actor.PATIENT
             ),
             "may_remind": queue.may_remind(booking),
             "offers": list(booking.offers.open_offers().select_related("practitioner")),
-            "deadline": booking.starts_at and booking.change_deadline(clinic),
-            "answer_by": booking.answer_by(clinic),
+            "deadline": booking.starts_at and booking.change_deadline,
+            "answer_by": booking.answer_by,
         },
         status=status,
     )
@@ -192,14 +200,9 @@ def _wrong_fact(link, form):
 
 
 def _verify_page(request, access):
-    booking, clinic = access.link.booking, Clinic.objects.current()
-    context = {
-        "booking": booking,
-        "zone": times.known_zone(booking.time_zone, clinic.zone),
-        "clinic_zone": clinic.zone,
-        "may_verify": access.mailed and not booking.has_lapsed(),
-    }
-    return render(request, "bookings/verify.html", context)
+    booking = access.link.booking
+    context = {"may_verify": access.mailed and not booking.has_lapsed()}
+    return render(request, "bookings/verify.html", shown(booking) | context)
 
 
 @require_POST
@@ -266,33 +269,16 @@ def cancel(request):
         except errors.NotAllowed as error:
             return _manage_page(request, access, status=409, problem=error.message)
         return _cancelled(request, booking)
-    clinic = Clinic.objects.current()
-    return render(
-        request,
-        "bookings/cancel.html",
-        {
-            "booking": booking,
-            "form": form,
-            "zone": times.known_zone(booking.time_zone, clinic.zone),
-            "clinic_zone": clinic.zone,
-            "may_change": transitions.CANCEL_ONLINE.allows(
-                booking, now=timezone.now(), by=Actor.PATIENT, clinic=clinic
-            ),
-        },
-        status=422 if form.errors else 200,
-    )
+    may = transitions.CANCEL_ONLINE.allows(booking, now=timezone.now(), by=Actor.PATIENT)
+    context = shown(booking) | {"form": form, "may_change": may}
+    status = 422 if form.errors else 200
+    return render(request, "bookings/cancel.html", context, status=status)
 
 
 def _cancelled(request, booking):
     """Shown only after the row was read again and is cancelled."""
     booking.refresh_from_db(fields=["status", "cancelled_at"])
-    clinic = Clinic.objects.current()
-    context = {
-        "booking": booking,
-        "zone": times.known_zone(booking.time_zone, clinic.zone),
-        "clinic_zone": clinic.zone,
-    }
-    return render(request, "bookings/cancelled.html", context)
+    return render(request, "bookings/cancelled.html", shown(booking))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -302,8 +288,8 @@ def reschedule(request):
     if access is None:
         return answer
     link = access.link
-    booking, clinic, now = link.booking, Clinic.objects.current(), timezone.now()
-    if not transitions.MOVE_ONLINE.allows(booking, now=now, by=Actor.PATIENT, clinic=clinic):
+    booking, now = link.booking, timezone.now()
+    if not transitions.MOVE_ONLINE.allows(booking, now=now, by=Actor.PATIENT):
         return _manage_page(request, access, status=409)
     problem = ""
     if request.method == "POST":
@@ -319,17 +305,17 @@ def reschedule(request):
             problem = error.message
         else:
             return redirect("bookings:manage")
-    return _times_page(request, booking, clinic, now, problem)
+    return _times_page(request, booking, now, problem)
 
 
-def _times_page(request, booking, clinic, now, problem):
-    zone = times.known_zone(request.GET.get("zone") or booking.time_zone, clinic.zone)
-    search = SlotSearch.for_booking(booking, moving=booking, now=now, clinic=clinic)
-    shown = week.week_page(
+def _times_page(request, booking, now, problem):
+    search = SlotSearch.for_booking(booking, moving=booking, now=now)
+    zone = times.known_zone(request.GET.get("zone") or booking.time_zone, search.zone)
+    context = shown(booking) | {"zone": zone, "problem": problem, "now": now}
+    context["zones"] = week.zones_to_choose(search.zone, zone)
+    context |= week.week_page(
         search, zone=zone, asked_day=request.GET.get("day"), default_at=booking.starts_at
     )
-    context = {"booking": booking, "zone": zone, "clinic_zone": clinic.zone, "problem": problem}
-    context |= shown | {"now": now, "zones": week.zones_to_choose(clinic.zone, zone)}
     return render(request, "bookings/reschedule.html", context, status=409 if problem else 200)
 
 

@@ -7,7 +7,7 @@ from django.contrib import admin
 from django.utils import timezone
 
 from clinic import audit
-from clinic.models import Action, AuditEvent
+from clinic.models import Action, AuditEvent, Location
 from clinic.staff.access import ReadOnly
 
 from .lookups import OfferedLookups
@@ -77,6 +77,7 @@ class WhatFilter(admin.SimpleListFilter):
             (model._meta.label_lower, model._meta.verbose_name.capitalize())
             for label in ("bookings", "clinic", "conditions", "auth")
             for model in apps.get_app_config(label).get_models()
+            if model is not Location  # changed and recorded as a part of the clinic
         ]
 
     def queryset(self, request, queryset):

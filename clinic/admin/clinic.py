@@ -2,29 +2,52 @@
 
 import secrets
 import zoneinfo
+from functools import partial
 from smtplib import SMTPException
 
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.mail import EmailMessage
+from django.forms.models import construct_instance
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.crypto import constant_time_compare
 
 from clinic import mail_addresses
-from clinic.models import Clinic
+from clinic.models import Clinic, Location
 from clinic.operations import setup
 
 from .audit import RecordsChanges
 
+PLACE = (
+    "phone", "desk_email", "street", "city", "region", "postal_code", "country", "access_note",
+    "time_zone",
+)  # fmt: skip
+
 
 class ClinicForm(forms.ModelForm):
+    """The clinic and its one place, as one page: ``PLACE`` names the fields of the place."""
+
     time_zone = forms.ChoiceField(
         choices=lambda: [(name, name) for name in sorted(zoneinfo.available_timezones())],
         help_text="Opening hours and closures are read on the clock of this place.",
     )
+
+    def __init__(self, *args, initial=None, **kwargs):
+        self.place = Location.objects.current()
+        values = forms.model_to_dict(self.place, PLACE)
+        super().__init__(*args, initial=values | (initial or {}), **kwargs)
+
+    def _post_clean(self):
+        super()._post_clean()
+        self.place = construct_instance(self, self.place, PLACE)
+        others = {field.name for field in Location._meta.fields} - {*PLACE}
+        try:
+            self.place.full_clean(exclude=others | set(self.errors))
+        except ValidationError as error:
+            self.add_error(None, error)
 
 
 @admin.register(Clinic)
@@ -83,9 +106,16 @@ class ClinicAdmin(RecordsChanges, admin.ModelAdmin):
             return super().changelist_view(request, extra_context)
         return redirect(reverse("admin:clinic_clinic_change", args=[clinic.pk]))
 
+    def get_form(self, request, obj=None, change=False, **kwargs):
+        made = partial(self.formfield_for_dbfield, request=request)
+        fields = forms.fields_for_model(Location, PLACE, formfield_callback=made)
+        form = type("ClinicForm", (self.form,), {**fields, **self.form.declared_fields})
+        return super().get_form(request, obj, change, form=form, **kwargs)
+
     def save_model(self, request, obj, form, change):
-        obj.zone_confirmed = True  # the form shows the zone, so whoever saves it has seen it
         super().save_model(request, obj, form, change)
+        form.place.zone_confirmed = True  # the form shows it, so whoever saves it has seen it
+        form.place.save()
 
     # --- the way to the first visitor ---
     def get_urls(self):
@@ -102,8 +132,7 @@ class ClinicAdmin(RecordsChanges, admin.ModelAdmin):
             if act:
                 act(request)
             return redirect("admin:clinic_opening")
-        clinic = Clinic.objects.current()
-        steps = setup.steps(clinic)
+        steps = setup.steps(Location.objects.current())
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,

@@ -6,7 +6,7 @@ from django.core.exceptions import ValidationError
 from django.urls import reverse
 from django.utils.html import format_html
 
-from clinic.models import Closure, OpeningHours, Practitioner, VisitType
+from clinic.models import Closure, Location, OpeningHours, Practitioner, VisitType
 from clinic.staff import access, roles
 from clinic.staff.access import OwnRows
 
@@ -42,7 +42,16 @@ def _tell_who_signs_in(request, practitioner, ended=None):
     messages.warning(request, format_html(words, user, link))
 
 
-class ClosureForm(forms.ModelForm):
+class TimeForm(forms.ModelForm):
+    """Hours and closures are those of the one place, which no page asks for."""
+
+    def clean(self):
+        if self.instance.location_id is None:
+            self.instance.location = Location.objects.current()
+        return super().clean()
+
+
+class ClosureForm(TimeForm):
     def clean(self):
         cleaned = super().clean()
         # The database takes half a pair, because a comparison with NULL is not false.
@@ -53,6 +62,7 @@ class ClosureForm(forms.ModelForm):
 
 class OpeningHoursInline(admin.TabularInline):
     model = OpeningHours
+    form = TimeForm
     fields = ["weekday", "opens", "closes", "valid_from", "valid_until"]
     extra = 0
 
@@ -164,6 +174,7 @@ class TimeAdmin(OwnRows, RecordsChanges, admin.ModelAdmin):
 
 @admin.register(OpeningHours)
 class OpeningHoursAdmin(TimeAdmin):
+    form = TimeForm
     list_display = ["who", "weekday", "opens", "closes", "valid_from", "valid_until"]
     list_filter = ["weekday", "practitioner"]
 

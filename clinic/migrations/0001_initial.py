@@ -2,6 +2,7 @@
 
 import clinic.constraints
 import clinic.models.clinic
+import clinic.models.location
 import clinic.models.visit_types
 import django.contrib.auth.models
 import django.contrib.auth.validators
@@ -112,20 +113,11 @@ class Migration(migrations.Migration):
                 ('id', models.PositiveSmallIntegerField(default=1, editable=False, primary_key=True, serialize=False)),
                 ('name', models.CharField(default='The clinic', max_length=120)),
                 ('short_name', models.CharField(default='The clinic', help_text='Shown in the header.', max_length=60)),
-                ('phone', phonenumber_field.modelfields.PhoneNumberField(blank=True, max_length=128, region=None)),
                 ('whatsapp', phonenumber_field.modelfields.PhoneNumberField(blank=True, max_length=128, region=None, verbose_name='WhatsApp')),
                 ('email', models.EmailField(blank=True, help_text='Public address; also the sender of mails.', max_length=254, verbose_name='e-mail')),
-                ('desk_email', models.EmailField(blank=True, help_text='Where notices of new requests go.', max_length=254, verbose_name='front desk e-mail')),
-                ('street', models.CharField(blank=True, max_length=120)),
-                ('city', models.CharField(blank=True, max_length=80)),
-                ('region', models.CharField(blank=True, max_length=80)),
-                ('postal_code', models.CharField(blank=True, max_length=20)),
-                ('country', models.CharField(default='US', help_text='ISO 3166 code, for example US.', max_length=2)),
-                ('access_note', models.CharField(blank=True, help_text='Step-free entrance, parking, nearest stop.', max_length=200)),
                 ('video_note', models.CharField(blank=True, help_text='How to join a video call; goes into mails. Empty: you write to each patient.', max_length=200)),
                 ('emergency_number', models.CharField(default='911', max_length=20)),
                 ('languages_spoken', models.CharField(default='English', max_length=120)),
-                ('time_zone', models.CharField(default='America/Los_Angeles', max_length=64, validators=[clinic.models.clinic.validate_time_zone])),
                 ('minimum_notice', models.PositiveIntegerField(default=120, help_text='No time sooner than this from now is offered.', verbose_name='notice (minutes)')),
                 ('horizon_days', models.PositiveSmallIntegerField(default=60, help_text='How far ahead people can book.', validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(366)], verbose_name='horizon (days)')),
                 ('slot_step', models.PositiveSmallIntegerField(default=30, help_text='Times are offered this far apart.', validators=[django.core.validators.MinValueValidator(5), django.core.validators.MaxValueValidator(240)], verbose_name='step (minutes)')),
@@ -140,12 +132,33 @@ class Migration(migrations.Migration):
                 ('retention_days_after_cancelled', models.PositiveSmallIntegerField(default=90, help_text='Also after a request or call-back that led to no visit. Changes hold as above.', validators=[django.core.validators.MinValueValidator(1)], verbose_name='erase personal data after a cancellation or missed visit (days)')),
                 ('two_person_signoff', models.BooleanField(default=True, help_text='On: whoever wrote or changed a page cannot sign it.', verbose_name='medical text needs a second person')),
                 ('opened_at', models.DateTimeField(blank=True, editable=False, null=True)),
-                ('zone_confirmed', models.BooleanField(db_default=False, default=False, editable=False)),
                 ('mailbox_tested', models.EmailField(blank=True, db_default='', default='', editable=False, max_length=254)),
             ],
             options={
                 'verbose_name_plural': 'clinic',
                 'constraints': [models.CheckConstraint(condition=models.Q(('pk', 1)), name='clinic_is_one_row')],
+            },
+        ),
+        migrations.CreateModel(
+            name='Location',
+            fields=[
+                ('id', models.PositiveSmallIntegerField(default=1, editable=False, primary_key=True, serialize=False)),
+                ('phone', phonenumber_field.modelfields.PhoneNumberField(blank=True, max_length=128, region=None)),
+                ('desk_email', models.EmailField(blank=True, help_text='Where notices of new requests go.', max_length=254, verbose_name='front desk e-mail')),
+                ('street', models.CharField(blank=True, max_length=120)),
+                ('city', models.CharField(blank=True, max_length=80)),
+                ('region', models.CharField(blank=True, max_length=80)),
+                ('postal_code', models.CharField(blank=True, max_length=20)),
+                ('country', models.CharField(default='US', help_text='ISO 3166 code, for example US.', max_length=2)),
+                ('access_note', models.CharField(blank=True, help_text='Step-free entrance, parking, nearest stop.', max_length=200)),
+                ('time_zone', models.CharField(default='America/Los_Angeles', max_length=64, validators=[clinic.models.location.validate_time_zone])),
+                ('zone_confirmed', models.BooleanField(db_default=False, default=False, editable=False)),
+                ('clinic', models.ForeignKey(editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='locations', to='clinic.clinic')),
+            ],
+            options={
+                'default_permissions': (),
+                'base_manager_name': 'objects',
+                'constraints': [models.CheckConstraint(condition=models.Q(('pk', 1)), name='location_is_one_row')],
             },
         ),
         migrations.CreateModel(
@@ -179,6 +192,7 @@ class Migration(migrations.Migration):
                 ('closes', models.TimeField(help_text='00:00 means midnight at the end of the day.')),
                 ('valid_from', models.DateField(blank=True, null=True)),
                 ('valid_until', models.DateField(blank=True, help_text='Last day, included.', null=True)),
+                ('location', models.ForeignKey(editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='opening_hours', to='clinic.location')),
                 ('practitioner', models.ForeignKey(blank=True, help_text='Empty: the whole clinic.', null=True, on_delete=django.db.models.deletion.CASCADE, related_name='opening_hours', to='clinic.practitioner')),
             ],
             options={
@@ -196,6 +210,7 @@ class Migration(migrations.Migration):
                 ('until_time', models.TimeField(blank=True, null=True)),
                 ('reason', models.CharField(blank=True, help_text='Shown to staff, for example Surgery.', max_length=80)),
                 ('public_note', models.CharField(blank=True, help_text='Shown on the site, for example Public holiday.', max_length=80)),
+                ('location', models.ForeignKey(editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='closures', to='clinic.location')),
                 ('practitioner', models.ForeignKey(blank=True, help_text='Empty: the whole clinic.', null=True, on_delete=django.db.models.deletion.CASCADE, related_name='closures', to='clinic.practitioner')),
             ],
             options={

@@ -2,14 +2,13 @@
 
 from .audit import Action, Actor, AuditEvent, AuditSeal
 from .clinic import (
-    CRISIS_LINES,
     MOST_REMINDERS,
     Clinic,
     ClinicManager,
     parse_reminders,
-    validate_time_zone,
 )
 from .hours import Closure, ClosureQuerySet, OpeningHours, Weekday
+from .location import CRISIS_LINES, Location, LocationManager, validate_time_zone
 from .mail import LEASE, AccountMail, MailQuerySet, MailState
 from .practitioners import Practitioner, PractitionerQuerySet
 from .staff import StaffSession
@@ -28,6 +27,8 @@ __all__ = [
     "Weekday",
     "CRISIS_LINES",
     "Clinic",
+    "Location",
+    "LocationManager",
     "ClinicManager",
     "MOST_REMINDERS",
     "parse_reminders",

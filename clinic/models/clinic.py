@@ -1,7 +1,6 @@
-"""The clinic itself: one row of facts and policy."""
+"""The clinic itself: one row of identity and policy."""
 
 import re
-import zoneinfo
 from datetime import timedelta
 from email.utils import formataddr, parseaddr
 
@@ -15,15 +14,6 @@ from phonenumber_field.modelfields import PhoneNumberField
 from .. import public_words
 from ..mail_addresses import MailAddressField
 from .visit_types import ways_in_words
-
-
-def validate_time_zone(value):
-    """Raise ValidationError unless ``value`` is an IANA time zone name."""
-    if value not in zoneinfo.available_timezones():
-        raise ValidationError(
-            f"“{value}” is not a time zone. Write a name such as America/Los_Angeles."
-        )
-
 
 _REMINDER = re.compile(r"([1-9]\d{0,2}) (day|hour)s?")
 
@@ -48,10 +38,6 @@ def parse_reminders(text):
     return sorted(reminders, key=lambda reminder: reminder[1], reverse=True)
 
 
-# By country: a number that people can call and text, day and night, without charge.
-CRISIS_LINES = {"US": "988"}
-
-
 class ClinicManager(models.Manager):
     def current(self):
         """Return the one clinic; a fresh database gets one with neutral values."""
@@ -67,23 +53,9 @@ class Clinic(models.Model):
     short_name = models.CharField(
         max_length=60, default="The clinic", help_text="Shown in the header."
     )
-    phone = PhoneNumberField(blank=True)
     whatsapp = PhoneNumberField("WhatsApp", blank=True)
     email = MailAddressField(
         "e-mail", blank=True, help_text="Public address; also the sender of mails."
-    )
-    desk_email = MailAddressField(
-        "front desk e-mail", blank=True, help_text="Where notices of new requests go."
-    )
-    street = models.CharField(max_length=120, blank=True)
-    city = models.CharField(max_length=80, blank=True)
-    region = models.CharField(max_length=80, blank=True)
-    postal_code = models.CharField(max_length=20, blank=True)
-    country = models.CharField(
-        max_length=2, default="US", help_text="ISO 3166 code, for example US."
-    )
-    access_note = models.CharField(
-        max_length=200, blank=True, help_text="Step-free entrance, parking, nearest stop."
     )
     video_note = models.CharField(
         max_length=200,
@@ -92,9 +64,6 @@ class Clinic(models.Model):
     )
     emergency_number = models.CharField(max_length=20, default="911")
     languages_spoken = models.CharField(max_length=120, default="English")
-    time_zone = models.CharField(
-        max_length=64, default="America/Los_Angeles", validators=[validate_time_zone]
-    )
 
     minimum_notice = models.PositiveIntegerField(
         "notice (minutes)", default=120, help_text="No time sooner than this from now is offered."
@@ -162,12 +131,11 @@ class Clinic(models.Model):
 
     # How far a new public site has come on its way to the first visitor: clinic.operations.setup.
     opened_at = models.DateTimeField(null=True, blank=True, editable=False)
-    zone_confirmed = models.BooleanField(default=False, db_default=False, editable=False)
     mailbox_tested = MailAddressField(blank=True, default="", db_default="", editable=False)
 
     PERSONAL = ()
 
-    PUBLIC_WORDS = ("access_note", "video_note")
+    PUBLIC_WORDS = ("video_note",)
 
     objects = ClinicManager()
 
@@ -194,11 +162,6 @@ class Clinic(models.Model):
         return settings.ON_LOOPBACK or self.opened_at is not None
 
     @property
-    def crisis_line(self):
-        """Who answers thoughts of suicide, beside the emergency number; empty where unknown."""
-        return CRISIS_LINES.get(self.country, "")
-
-    @property
     def spoken_languages(self):
         """The names of the languages that consultations are held in."""
         names = [name.strip() for name in self.languages_spoken.split(",")]
@@ -211,8 +174,3 @@ class Clinic(models.Model):
     def minutes_for(self, condition=None):
         """How long a consultation about a condition lasts: its own length, or the usual one."""
         return (condition and condition.consultation_minutes) or self.consultation_minutes
-
-    @property
-    def zone(self):
-        """The clinic's time zone as a ZoneInfo."""
-        return zoneinfo.ZoneInfo(self.time_zone)

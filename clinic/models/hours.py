@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from .. import public_words
+from .location import Location
 from .practitioners import Practitioner
 
 
@@ -20,12 +21,15 @@ class Weekday(models.IntegerChoices):
 
 
 class OpeningHours(models.Model):
-    """A weekly rule in the clinic's wall clock. Without a practitioner it is the whole clinic's.
+    """A weekly rule in its place's wall clock. Without a practitioner it is the whole clinic's.
 
     A practitioner is free for consultations where a rule of theirs and a rule of the clinic both
     hold; one without rules works the clinic's hours. ``closes`` at 00:00 means the end of the day.
     """
 
+    location = models.ForeignKey(
+        Location, on_delete=models.PROTECT, related_name="opening_hours", editable=False
+    )
     practitioner = models.ForeignKey(
         Practitioner,
         on_delete=models.CASCADE,
@@ -76,11 +80,14 @@ class ClosureQuerySet(models.QuerySet):
 
 
 class Closure(models.Model):
-    """Dated time without consultations, in the clinic's wall clock; both days included.
+    """Dated time without consultations, in its place's wall clock; both days included.
 
     With ``from_time`` and ``until_time`` it closes that part of each day, else whole days.
     """
 
+    location = models.ForeignKey(
+        Location, on_delete=models.PROTECT, related_name="closures", editable=False
+    )
     practitioner = models.ForeignKey(
         Practitioner,
         on_delete=models.CASCADE,

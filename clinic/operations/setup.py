@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from clinic import audit
-from clinic.models import Clinic, Practitioner
+from clinic.models import Clinic, Location, Practitioner
 
 DEMO_LICENSE = "DEMO-"  # what the starter's license numbers begin with
 # Reserved for examples by RFC 2606; nobody's mail arrives there.
@@ -40,15 +40,16 @@ class NotReady(Exception):
 MORE: list[Callable[[], Step]] = []
 
 
-def steps(clinic):
+def steps(location):
     """Every Step towards the opening, in the order in which somebody does them."""
+    clinic = location.clinic
     page = reverse("admin:clinic_clinic_change", args=[clinic.pk])
     people = reverse("admin:clinic_practitioner_changelist")
     return [
         Step("The clinic's own name", not is_nobodys(clinic), page),
-        Step("Its phone number", bool(clinic.phone) and not _is_fiction(clinic.phone), page),
-        Step("Its mailbox, and the front desk's", _has_mailboxes(clinic), page),
-        Step("Its time zone, confirmed by saving the clinic's page", clinic.zone_confirmed, page),
+        Step("Its phone number", bool(location.phone) and not _is_fiction(location.phone), page),
+        Step("Its mailbox, and the front desk's", _has_mailboxes(location), page),
+        Step("Its time zone, confirmed by saving the clinic's page", location.zone_confirmed, page),
         Step("One practitioner with a license", _licensed().exists(), people),
         *(more() for more in MORE),
         Step(
@@ -64,8 +65,9 @@ def open_site(*, by):
 
     There is no way back to "opening soon": a site that patients know withdraws pages instead.
     """
-    clinic = Clinic.objects.select_for_update().get(pk=Clinic.objects.current().pk)
-    missing = [step for step in steps(clinic) if not step.done]
+    location = Location.objects.current()
+    clinic = location.clinic = Clinic.objects.select_for_update().get(pk=location.clinic_id)
+    missing = [step for step in steps(location) if not step.done]
     if missing:
         raise NotReady(missing)
     if clinic.opened_at is None:
@@ -101,8 +103,8 @@ def _is_fiction(phone):
     return phone.country_code == 1 and national[3:6] == FICTION and national[6:8] == "01"
 
 
-def _has_mailboxes(clinic):
-    addresses = [clinic.email, clinic.desk_email]
+def _has_mailboxes(location):
+    addresses = [location.clinic.email, location.desk_email]
     return all(a and not is_nobodys_address(a) for a in addresses)
 
 

@@ -17,10 +17,10 @@ from bookings.messaging import outbox, queue
 from bookings.messaging.channels import TryAgain
 from bookings.messaging.channels import email as smtp
 from bookings.models import Booking, ManageLink, Message, RateCount
-from clinic.models import Clinic
 from tests.bookings.conftest import FormClient
 from tests.bookings.guest import Guest
 from tests.factories import (
+    here,
     make_booking,
     make_clinic,
     make_concern,
@@ -431,7 +431,7 @@ def test_the_desk_gets_so_many_mails_an_hour_and_sees_the_rest(clock, monkeypatc
         assert Guest(clock, number).ask_for_call(email="").url == "/book/done/"
     outbox.drain()
     assert len(mailoutbox) == 3
-    assert len(inbox.waiting_requests(Booking.objects.all(), Clinic.objects.current(), NOW)) == 6
+    assert len(inbox.waiting_requests(Booking.objects.all(), here(), NOW)) == 6
     clock.shift(HOUR)
     Guest(clock, 9).ask_for_call(email="")
     outbox.drain()

@@ -52,15 +52,15 @@ def demo_day():
     """
     from django.utils import timezone
 
-    from bookings.availability.search import SlotSearch
     from bookings.lifecycle import answers
-    from clinic.models import Clinic, Practitioner, VisitType
+    from clinic.models import Practitioner, VisitType
     from conditions import editions
+    from tests.factories import here, slot_search
 
-    zone, now = Clinic.objects.current().zone, timezone.now()
+    zone, now = here().zone, timezone.now()
     by_day = {}
     today = timezone.localdate(now, zone)
-    for slot in SlotSearch(visit_type=VisitType.PHONE).free(
+    for slot in slot_search(visit_type=VisitType.PHONE).free(
         today + timedelta(1), today + timedelta(14)
     ):
         people = by_day.setdefault(timezone.localdate(slot.starts_at, zone), {})

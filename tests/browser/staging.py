@@ -9,14 +9,13 @@ from django.conf import settings
 from django.utils import timezone
 
 from bookings import manage_links
-from bookings.availability.search import SlotSearch
 from bookings.forms import DetailsForm
 from bookings.lifecycle import answers, offers
 from bookings.messaging import email as mails
 from bookings.models import Booking, Message
-from clinic.models import Clinic, Practitioner, VisitType
+from clinic.models import Practitioner, VisitType
 from conditions import editions
-from tests.factories import make_request
+from tests.factories import here, make_request, slot_search
 
 FAR = 21  # days from now: other tests book from the first free days
 
@@ -36,9 +35,9 @@ NAMES = {
 
 def free(count, *, first=FAR):
     """``count`` free times, an hour or more apart for each practitioner."""
-    today = timezone.localdate(timezone.now(), Clinic.objects.current().zone)
+    today = timezone.localdate(timezone.now(), here().zone)
     found, last = [], {}
-    slots = SlotSearch(visit_type=VisitType.PHONE).free(
+    slots = slot_search(visit_type=VisitType.PHONE).free(
         today + timedelta(first), today + timedelta(first + 20)
     )
     for slot in slots:
@@ -126,11 +125,11 @@ def links_of_states():
 
 def links_of_mails():
     """Every address that a mail about a booking of each state carries, as (state, kind, path)."""
-    now, clinic, found = timezone.now(), Clinic.objects.current(), []
+    now, found = timezone.now(), []
     for state, booking in states().items():
         for kind in {*booking.messages.values_list("kind", flat=True), *_later(booking)}:
             message = Message(booking=booking, kind=kind, key=f"staged:{state}:{kind}", due_at=now)
-            mail = mails.compose(message, booking, clinic, now)
+            mail = mails.compose(message, booking, now)
             texts = [mail.body, *(text for text, _type in mail.alternatives)]
             paths = re.findall(re.escape(settings.SITE_URL) + r"""(/[^\s"'<>]*)""", " ".join(texts))
             found += [(state, kind, path) for path in sorted(set(paths))]
@@ -166,7 +165,7 @@ def named():
 
     The first of them has waited longest. Returns the day.
     """
-    zone, now, by_day = Clinic.objects.current().zone, timezone.now(), {}
+    zone, now, by_day = here().zone, timezone.now(), {}
     for slot in free(80):
         by_day.setdefault(timezone.localdate(slot.starts_at, zone), []).append(slot)
     day = next(day for day, slots in by_day.items() if len(slots) >= len(NAMES))
@@ -214,5 +213,5 @@ def desk():
         busy_from=night,
         busy_until=night + timedelta(minutes=20),
     )
-    day = timezone.localdate(offered.offers.first().starts_at, Clinic.objects.current().zone)
+    day = timezone.localdate(offered.offers.first().starts_at, here().zone)
     return {"day": day.isoformat(), "offered": offered.pk, "moved": moved.pk}

@@ -15,7 +15,7 @@ from bookings.forms import CallbackForm, DetailsForm, LostLinkForm
 from bookings.messaging import outbox, queue
 from bookings.models import Booking, Message
 from clinic import mail_addresses
-from clinic.models import AccountMail, Clinic, User
+from clinic.models import AccountMail, User
 from clinic.staff import roles
 from tests.bookings.conftest import FormClient
 from tests.factories import make_booking, make_clinic, make_user
@@ -220,8 +220,7 @@ def test_nothing_is_sent_to_what_was_stored_before(mail_server, address):
 
 @pytest.mark.django_db
 def test_nothing_is_sent_to_such_a_desk(mail_server):
-    make_clinic()
-    Clinic.objects.update(desk_email="=?utf-8?q?vic2?=@b.example")
+    make_clinic(desk_email="=?utf-8?q?vic2?=@b.example")
     queue.enqueue(make_booking(), Message.Kind.DESK_NEW)
     outbox.drain()
     assert Message.objects.get().state == "failed"

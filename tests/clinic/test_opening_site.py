@@ -12,7 +12,7 @@ from clinic.models import AuditEvent, Clinic, Practitioner, User
 from clinic.operations import setup
 from clinic.staff.adapters import DEMO_GROUP
 from conditions.models import Edition, Page
-from tests.factories import make_user
+from tests.factories import make_clinic, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -62,7 +62,6 @@ def test_on_loopback_the_demo_is_shown_at_once(settings, tmp_path, client):
 
 
 def fill(**values):
-    Clinic.objects.current()
     own = {
         "name": "Harbor Clinic",
         "phone": "+12135557788",
@@ -71,7 +70,7 @@ def fill(**values):
         "zone_confirmed": True,
         "mailbox_tested": "hello@harbor-clinic.com",
     }
-    Clinic.objects.update(**own | values)
+    make_clinic(**own | values)
     Practitioner.objects.get_or_create(
         slug="ada-own",
         defaults={

@@ -7,7 +7,7 @@ import pytest
 
 from clinic import opening_status
 from clinic.models import Closure, OpeningHours
-from tests.factories import make_clinic, make_closure, make_hours, make_practitioner
+from tests.factories import make_closure, make_hours, make_location, make_practitioner
 
 ZONE = ZoneInfo("America/Los_Angeles")
 
@@ -96,12 +96,12 @@ def test_the_clock_change_moves_the_instant_not_the_words():
 
 @pytest.mark.django_db
 def test_read_takes_the_clinic_rules_only(django_assert_num_queries):
-    clinic = make_clinic()
-    assert opening_status.read(clinic=clinic) is None
+    location = make_location()
+    assert opening_status.read(location) is None
     make_hours(weekday=1)
     make_hours(make_practitioner(), weekday=2)
     make_closure(make_practitioner(), first_day="2026-11-23", last_day="2026-11-23")
     with django_assert_num_queries(2):
-        told = opening_status.read(clinic=clinic, now=at("2026-11-23T10:00"))
+        told = opening_status.read(location, now=at("2026-11-23T10:00"))
     assert told.open_now
     assert ("Tue to Sun", "Closed", False) in told.rows

@@ -6,7 +6,7 @@ from django.db import models
 
 from bookings.models import Booking, ManageLink, Message
 from clinic import personal_data
-from clinic.models import Clinic
+from clinic.models import Location
 from tests.factories import make_booking
 
 
@@ -17,8 +17,8 @@ def test_every_column_that_can_hold_text_is_declared():
 def test_a_new_column_is_missed(monkeypatch):
     monkeypatch.setattr(Booking, "NOT_PERSONAL", ("reference", "language", "asked_red_flags"))
     assert list(personal_data.undeclared()) == ["bookings.booking.consent_version"]
-    monkeypatch.delattr(Clinic, "PERSONAL")
-    assert "clinic.clinic.street" in list(personal_data.undeclared())
+    monkeypatch.delattr(Location, "PERSONAL")
+    assert "clinic.location.street" in list(personal_data.undeclared())
 
 
 @pytest.mark.parametrize("model", apps.get_models(), ids=lambda model: model._meta.label)

@@ -11,6 +11,7 @@ from clinic import starter_clinic
 from clinic.models import AuditEvent, Clinic, Closure, OpeningHours, Practitioner, User
 from clinic.staff import roles
 from clinic.staff.adapters import DEMO_GROUP
+from tests.factories import here
 
 pytestmark = pytest.mark.django_db
 
@@ -30,10 +31,11 @@ def load_all():
 
 def test_first_load_makes_a_whole_clinic():
     load_all()
-    clinic = Clinic.objects.current()
-    assert clinic.name == "Linden & Vale Clinic"
-    assert clinic.phone.as_e164 == "+13235550142"
-    clinic.full_clean()
+    location = here()
+    assert location.clinic.name == "Linden & Vale Clinic"
+    assert location.phone.as_e164 == "+13235550142"
+    location.full_clean()
+    location.clinic.full_clean()
     slugs = Practitioner.objects.values_list("slug", flat=True)
     assert list(slugs) == [
         "elena-marlow",
@@ -89,8 +91,7 @@ def test_a_clinic_that_staff_named_first_keeps_its_name():
     Clinic.objects.current()
     Clinic.objects.update(name="Our Clinic")
     starter_clinic.load(now=SUNDAY)
-    clinic = Clinic.objects.current()
-    assert (clinic.name, clinic.street) == ("Our Clinic", "")
+    assert (here().clinic.name, here().street) == ("Our Clinic", "")
 
 
 def test_staff_have_random_passwords_kept_for_the_owner_alone(client):
@@ -118,7 +119,7 @@ def test_staff_are_linked_to_their_practitioners():
     marlow = Practitioner.objects.get(slug="elena-marlow")
     castellan = Practitioner.objects.get(slug="miriam-castellan")
     assert (marlow.user.username, castellan.user.username) == ("practitioner", "reviewer")
-    age = timezone.localdate(SUNDAY, Clinic.objects.current().zone) - castellan.license_checked_on
+    age = timezone.localdate(SUNDAY, here().zone) - castellan.license_checked_on
     assert 0 < age.days < 365
 
 

@@ -7,7 +7,6 @@ import pytest
 from django.template.loader import render_to_string
 
 from clinic import starter_clinic
-from clinic.models import Clinic
 from conditions.models import Edition
 from conditions.snapshot import plain_text
 from conditions.starter import content as starter_content
@@ -15,7 +14,7 @@ from conditions.starter.content import FOLDER, read
 from conditions.templatetags.red_flags import unless_named
 from conditions.text_checks.plain_words import sentences
 from tests.conditions.pages import make_page, put_live
-from tests.factories import make_clinic, make_condition
+from tests.factories import here, make_clinic, make_condition
 
 SHARED, CONDITIONS, GUIDES = read()
 TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
@@ -190,7 +189,7 @@ def cards(db):
     for edition in Edition.objects.live():
         html = render_to_string(
             "conditions/_help.html",
-            {"document": edition.document, "clinic": Clinic.objects.current()},
+            {"document": edition.document, "location": here(), "clinic": here().clinic},
         )
         parts = html.split('<div class="care')
         found[edition.slug] = tuple(re.findall(r"<li>(.*?)</li>", part) for part in parts[1:3])

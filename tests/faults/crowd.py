@@ -14,13 +14,12 @@ PHONE = 'href="tel:+13235550142"'
 
 FREE = """
 from datetime import timedelta
-from bookings.availability.search import SlotSearch
-from clinic.models import Clinic
+from tests.factories import here, slot_search
 from conditions.models import Condition
 from django.utils import timezone
-first = timezone.localdate(timezone=Clinic.objects.current().zone)
+first = timezone.localdate(timezone=here().zone)
 condition = Condition.objects.filter(slug={condition!r}).first()
-search = SlotSearch(condition=condition, visit_type="in_person")
+search = slot_search(condition=condition, visit_type="in_person")
 for slot in search.free(first + timedelta(days=2), first + timedelta(days={days} - 2)):
     print(f"{{slot.starts_at:%Y-%m-%dT%H:%M:%SZ}}", slot.practitioner.slug)
 """

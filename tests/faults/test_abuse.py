@@ -205,10 +205,10 @@ def guarded(own_server):
 
 FREE = """
 from datetime import timedelta
-from bookings.availability.search import SlotSearch
+from tests.factories import slot_search
 from django.utils import timezone
 day = timezone.localdate() + timedelta(days=3)
-slots = SlotSearch(visit_type="in_person").free(day, day + timedelta(days=50))
+slots = slot_search(visit_type="in_person").free(day, day + timedelta(days=50))
 print(*sorted({f"{slot.starts_at:%Y-%m-%dT%H:%M:%SZ}" for slot in slots if slot.starts_at.minute == 0}))
 """
 
@@ -299,14 +299,14 @@ def test_one_mailbox_asks_for_twenty_links_at_once(guarded):
 
 A_LINK = """
 from bookings import manage_links
-from bookings.availability.search import SlotSearch
 from bookings.lifecycle import requests
 from conditions import editions
-slot = SlotSearch(visit_type="in_person").next()
+from tests.factories import here, slot_search
+slot = slot_search(visit_type="in_person").next()
 print(manage_links.issue(requests.request(
     requests.Person(name="Pat", email="pat@example.org", phone="+13235550177"),
     requests.Request(
-        start=slot.starts_at, practitioner=slot.practitioner, visit_type="in_person",
+        location=here(), start=slot.starts_at, practitioner=slot.practitioner, visit_type="in_person",
         consent_version="1", asked=editions.emergency_signs(None),
     ),
 )))

@@ -10,11 +10,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from bookings.availability.search import SlotSearch
 from bookings.models import Booking
 from clinic.hours import open_periods
 from clinic.models import OpeningHours, Practitioner, Weekday
-from tests.factories import make_booking, make_clinic, make_hours, make_practitioner
+from tests.factories import make_booking, make_clinic, make_hours, make_practitioner, slot_search
 
 
 def offered(zone, day, opens, closes, **policy):
@@ -24,7 +23,7 @@ def offered(zone, day, opens, closes, **policy):
     make_hours(opens=opens, closes=closes)
     if not Practitioner.objects.exists():
         make_practitioner()
-    return SlotSearch(now=some_days_before(day)).free(day, day)
+    return slot_search(now=some_days_before(day)).free(day, day)
 
 
 def some_days_before(day):
@@ -87,7 +86,7 @@ def test_t01_the_missing_hour_is_never_offered():
 def test_t01_a_half_hour_change_keeps_to_the_wall_clocks_grid():
     spring = offered(HOWE, date(2026, 10, 4), "00:00", "06:00", slot_step=60)
     assert " ".join(shown(spring, HOWE)) == "00:00 01:00 03:00 04:00 05:00"
-    autumn = SlotSearch(now=some_days_before(date(2026, 4, 5))).free(
+    autumn = slot_search(now=some_days_before(date(2026, 4, 5))).free(
         date(2026, 4, 5), date(2026, 4, 5)
     )
     assert " ".join(shown(autumn, HOWE)) == "00:00 01:00 02:00 03:00 04:00 05:00"
@@ -101,7 +100,7 @@ def test_t01_the_same_office_hours_all_around_a_change():
     make_hours(opens="09:00", closes="17:00")
     for change in (date(2026, 3, 8), date(2026, 11, 1)):
         first, last = change - timedelta(days=3), change + timedelta(days=3)
-        slots = SlotSearch(now=some_days_before(first)).free(first, last)
+        slots = slot_search(now=some_days_before(first)).free(first, last)
         local = [slot.starts_at.astimezone(ZoneInfo(LA)) for slot in slots]
         assert Counter(when.date() for when in local) == {
             first + timedelta(days=n): 16 for n in range(7)
@@ -133,11 +132,11 @@ def test_t03_both_instants_of_a_doubled_time_are_offered_and_booked_apart(zone, 
         "practitioner": first.practitioner,
         "now": some_days_before(day),
     }
-    assert SlotSearch(**asked).at(first.starts_at) is None
-    assert SlotSearch(**asked).at(second.starts_at) == second
+    assert slot_search(**asked).at(first.starts_at) is None
+    assert slot_search(**asked).at(second.starts_at) == second
     make_booking(practitioner=first.practitioner, starts_at=second.starts_at)
     assert Booking.objects.count() == 2
-    assert SlotSearch(**asked).at(second.starts_at) is None
+    assert slot_search(**asked).at(second.starts_at) is None
 
 
 def test_t05_nine_in_the_morning_stays_nine_in_every_zone_for_a_year():
@@ -162,7 +161,7 @@ def test_t08_the_zone_data_knows_that_british_columbia_stays_on_summer_time():
     [first, *_] = offered(VANCOUVER, date(2026, 12, 1), "09:00", "17:00")
     assert first.starts_at == datetime(2026, 12, 1, 16, tzinfo=UTC)
     make_clinic(time_zone=LA)
-    [first, *_] = SlotSearch(now=some_days_before(date(2026, 12, 1))).free(
+    [first, *_] = slot_search(now=some_days_before(date(2026, 12, 1))).free(
         date(2026, 12, 1), date(2026, 12, 1)
     )
     assert first.starts_at == datetime(2026, 12, 1, 17, tzinfo=UTC)
@@ -176,7 +175,7 @@ def test_t10_the_last_slot_of_an_odd_date_ends_at_midnight_and_the_next_begins_t
     ends = slots[-1].ends_at.astimezone(ZoneInfo(LA))
     assert (ends.date(), ends.time()) == (day + timedelta(days=1), time(0))
     make_hours(opens="00:00", closes="01:00")
-    both = SlotSearch(now=some_days_before(day)).free(day, day + timedelta(days=1))
+    both = slot_search(now=some_days_before(day)).free(day, day + timedelta(days=1))
     evening, night = ["22:00", "22:30", "23:00", "23:30"], ["00:00", "00:30"]
     assert shown(both, LA) == 2 * (night + evening)
     dates = [slot.starts_at.astimezone(ZoneInfo(LA)).date() for slot in both]

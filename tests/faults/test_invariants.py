@@ -18,6 +18,7 @@ from clinic.models import AuditEvent
 from tests.factories import (
     MONDAY,
     asked_of,
+    here,
     make_clinic,
     make_hours,
     make_practitioner,
@@ -197,6 +198,13 @@ def test_a_booking_without_any_audit_row_is_noticed(bookings):
     reference = bookings["call-back"].reference
     AuditEvent.objects.filter(object_key=reference).delete()
     assert broken() == {"bookings whose status or time has no audit row": [reference]}
+
+
+def test_a_booking_of_a_place_that_is_gone_is_noticed(bookings):
+    booking = Booking.objects.filter(pk=bookings["booked"].pk)
+    booking.update(location=99)  # the foreign key is looked at when the transaction ends
+    assert broken() == {"bookings of a place that is not there": [booking.get().reference]}
+    booking.update(location=here())
 
 
 def test_the_command_names_bookings_to_begin_with(bookings):

@@ -11,7 +11,6 @@ import time_machine
 from django.utils import timezone
 
 from bookings import invariants, manage_links
-from bookings.availability.search import SlotSearch
 from bookings.lifecycle import answers, contact, errors, offers, requests, visits
 from bookings.messaging import outbox
 from bookings.models import Booking
@@ -23,6 +22,7 @@ from tests.factories import (
     make_practitioner,
     make_request,
     make_user,
+    slot_search,
 )
 
 pytestmark = pytest.mark.django_db
@@ -62,7 +62,7 @@ class Clinic:
         """A time that is free, or was a moment ago, or never is."""
         first = timezone.localdate(timezone=self.clinic.zone)
         day = first + timedelta(days=self.dice.randrange(6))
-        free = SlotSearch().free(day, day)
+        free = slot_search().free(day, day)
         taken = [at for at in Booking.objects.values_list("starts_at", flat=True) if at]
         nonsense = [timezone.now() + timedelta(minutes=self.dice.randrange(-900, 9000))]
         pool = [slot.starts_at for slot in free] or nonsense

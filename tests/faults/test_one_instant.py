@@ -16,7 +16,6 @@ from icalendar import Calendar
 from bookings import manage_links
 from bookings.messaging import email as mails
 from bookings.models import Message
-from clinic.models import Clinic
 from clinic.staff.adapters import DEMO_GROUP
 from tests.factories import make_booking, make_clinic, make_practitioner, make_user, queue_message
 
@@ -76,7 +75,7 @@ def test_round_trip(client, zone, patient):
 
                 now = timezone.now()
                 message = queue_message(booking, Message.Kind.CONFIRMED)
-                mail = mails.compose(message, booking, Clinic.objects.current(), now)
+                mail = mails.compose(message, booking, now)
                 assert here in mail.body
                 assert there in mail.body
 

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from bookings.lifecycle import erasure, erasures_file
 from bookings.models import Booking
+from clinic.models import Clinic
 
 
 class Command(BaseCommand):
@@ -27,12 +28,16 @@ class Command(BaseCommand):
         if repeat:
             self._repeat(repeat, dry_run, now)
         elif dry_run:
-            found = Counter(row.status for rows in erasure.windows(now) for row in rows)
+            found = Counter(
+                row.status
+                for rows in erasure.windows(Clinic.objects.current(), now)
+                for row in rows
+            )
             for status, number in sorted(found.items()):
                 self.stdout.write(f"{number:>6}  {Booking.Status(status).label}")
             self.stdout.write(f"{found.total()} bookings are due. Nothing was erased.")
         else:
-            self.stdout.write(f"{sum(erasure.run(now))} bookings erased.")
+            self.stdout.write(f"{sum(erasure.run(Clinic.objects.current(), now))} bookings erased.")
 
     def _repeat(self, path, dry_run, now):
         try:

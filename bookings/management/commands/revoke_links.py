@@ -3,7 +3,7 @@
 from django.core.management.base import BaseCommand
 
 from bookings import manage_links
-from clinic.models import Actor
+from clinic.models import Actor, Clinic
 
 
 class Command(BaseCommand):
@@ -13,5 +13,5 @@ class Command(BaseCommand):
     )
 
     def handle(self, **options):
-        number = manage_links.revoke_all_links(by=Actor.SYSTEM)
+        number = manage_links.revoke_all_links(Clinic.objects.current(), by=Actor.SYSTEM)
         self.stdout.write(f"{number} links revoked.")

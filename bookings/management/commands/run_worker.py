@@ -16,6 +16,7 @@ from bookings.lifecycle import erasure, requests
 from bookings.messaging import outbox, queue
 from bookings.models import Heartbeat
 from clinic import account_mails, audit
+from clinic.models import Clinic
 from clinic.operations import health
 
 log = logging.getLogger("bookings.worker")
@@ -117,7 +118,7 @@ class Command(BaseCommand):
 
     def _begin_erasing(self, now):
         if erasure.is_time(now):
-            self.erasing = erasure.run(now)
+            self.erasing = erasure.run(Clinic.objects.current(), now)
 
     def _may_go_on(self):
         now = timezone.now()

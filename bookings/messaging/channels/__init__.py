@@ -15,7 +15,7 @@ from pkgutil import iter_modules
 from typing import Any, Protocol, Self
 
 from bookings.models import Booking, Message
-from clinic.models import Clinic
+from clinic.models import Location
 
 
 @dataclass(frozen=True)
@@ -64,10 +64,10 @@ class Channel(Protocol):
     def patient_address(self, booking: Booking) -> str:
         """Return where the patient is reached this way, or ""."""
 
-    def desk_address(self, clinic: Clinic) -> str:
+    def desk_address(self, location: Location) -> str:
         """Return where the desk is reached this way, or ""."""
 
-    def compose(self, message: Message, booking: Booking, clinic: Clinic, now: datetime) -> Any:
+    def compose(self, message: Message, booking: Booking, now: datetime) -> Any:
         """Write the message as it reads now; the result has a ``subject`` and a ``body``."""
 
     def connect(self) -> Connection:
@@ -99,7 +99,9 @@ def reaches(booking: Booking) -> bool:
     return any(channel.patient_address(booking) for channel in installed().values())
 
 
-def recipient(message: Message, booking: Booking, clinic: Clinic) -> str:
+def recipient(message: Message, booking: Booking) -> str:
     """Return the address the message goes to; "" when there is none."""
     channel = installed()[message.channel]
-    return channel.desk_address(clinic) if message.to_desk else channel.patient_address(booking)
+    if message.to_desk:
+        return channel.desk_address(booking.location)
+    return channel.patient_address(booking)

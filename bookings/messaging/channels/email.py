@@ -11,7 +11,7 @@ from django.core.mail import EmailMessage, get_connection
 from bookings.messaging.email import compose
 from bookings.models import Booking
 from clinic import mail_addresses
-from clinic.models import Clinic
+from clinic.models import Location
 
 from . import Delivered, Failed, Outcome, TryAgain
 
@@ -28,8 +28,8 @@ def patient_address(booking: Booking) -> str:
     return booking.email
 
 
-def desk_address(clinic: Clinic) -> str:
-    return clinic.desk_email
+def desk_address(location: Location) -> str:
+    return location.desk_email
 
 
 def connect() -> "MailConnection":

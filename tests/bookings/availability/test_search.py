@@ -14,14 +14,16 @@ from bookings.availability import conflicts
 from bookings.availability.search import SlotSearch
 from bookings.availability.slots import starts_in
 from bookings.models import Booking
-from clinic.models import Clinic, Closure, OpeningHours
+from clinic.models import Closure, OpeningHours
 from tests.factories import (
+    here,
     make_booking,
     make_clinic,
     make_closure,
     make_condition,
     make_hours,
     make_practitioner,
+    slot_search,
 )
 
 ZONE = ZoneInfo("America/Los_Angeles")
@@ -43,7 +45,7 @@ def shown(slots):
 
 
 def on(day=MONDAY, **asked):
-    return shown(SlotSearch(now=NOW, **asked).free(day, day))
+    return shown(slot_search(now=NOW, **asked).free(day, day))
 
 
 # --- the pure rule --------------------------------------------------------------------------------
@@ -209,7 +211,7 @@ MORNING = ["09:00", "09:30", "10:00", "10:30", "11:00", "11:30"]
 
 
 def test_an_empty_morning_is_offered_whole(marlow):
-    slots = SlotSearch(now=NOW).free(MONDAY, MONDAY)
+    slots = slot_search(now=NOW).free(MONDAY, MONDAY)
     assert shown(slots) == MORNING
     assert slots[0].practitioner == marlow
     assert slots[0].starts_at == datetime(2027, 1, 4, 17, tzinfo=UTC)
@@ -219,7 +221,7 @@ def test_an_empty_morning_is_offered_whole(marlow):
 
 def test_the_busy_time_of_a_slot_has_the_buffers(marlow):
     make_clinic(buffer_before=10, buffer_after=15)
-    slot = SlotSearch(now=NOW).free(MONDAY, MONDAY)[0]
+    slot = slot_search(now=NOW).free(MONDAY, MONDAY)[0]
     # Buffers may reach outside opening hours.
     assert (slot.busy_from, slot.starts_at) == (at("08:50"), at("09:00"))
     assert (slot.ends_at, slot.busy_until) == (at("09:30"), at("09:45"))
@@ -296,9 +298,9 @@ def test_moving_a_booking_counts_its_own_time_as_free(marlow):
     make_booking(practitioner=marlow, starts_at=at("11:00"))
     assert on(moving=own) == ["09:00", "09:30", "10:00", "10:30", "11:30"]
     asked = {"condition": None, "visit_type": "video", "practitioner": marlow, "now": NOW}
-    assert SlotSearch(moving=own, **asked).at(at("10:30"))
-    assert SlotSearch(**asked).at(at("10:30")) is None
-    assert SlotSearch(moving=own, **asked).at(at("11:00")) is None
+    assert slot_search(moving=own, **asked).at(at("10:30"))
+    assert slot_search(**asked).at(at("10:30")) is None
+    assert slot_search(moving=own, **asked).at(at("11:00")) is None
 
 
 # --- whose hours ----------------------------------------------------------------------------------
@@ -322,7 +324,7 @@ def test_without_clinic_hours_the_practitioners_own_count_alone(db):
     own = make_practitioner()
     make_practitioner()
     make_hours(own, opens="08:00", closes="09:00")
-    slots = SlotSearch(now=NOW).free(MONDAY, MONDAY)
+    slots = slot_search(now=NOW).free(MONDAY, MONDAY)
     assert (shown(slots), {slot.practitioner for slot in slots}) == (["08:00", "08:30"], {own})
 
 
@@ -407,7 +409,7 @@ def test_archived_and_paused_practitioners_are_not_offered(clinic):
 def test_a_visit_type_limits_who(marlow):
     phone = make_practitioner(position=2, visit_types=["phone"])
     for visit_type, expected in [("in_person", {marlow}), ("phone", {marlow, phone})]:
-        found = SlotSearch(visit_type=visit_type, now=NOW).free(MONDAY, MONDAY)
+        found = slot_search(visit_type=visit_type, now=NOW).free(MONDAY, MONDAY)
         assert {slot.practitioner for slot in found} == expected
 
 
@@ -416,7 +418,7 @@ def test_a_condition_limits_who_if_it_names_anybody(marlow):
     condition = make_condition()
 
     def who():
-        found = SlotSearch(condition=condition, now=NOW).free(MONDAY, MONDAY)
+        found = slot_search(condition=condition, now=NOW).free(MONDAY, MONDAY)
         return {slot.practitioner for slot in found}
 
     assert who() == {marlow, other}
@@ -432,7 +434,7 @@ def test_a_condition_limits_who_if_it_names_anybody(marlow):
 def test_slots_come_by_start_then_by_position(clinic):
     second = make_practitioner(position=2, name="A")
     first = make_practitioner(position=1, name="B")
-    slots = SlotSearch(now=NOW).free(MONDAY, TUESDAY)
+    slots = slot_search(now=NOW).free(MONDAY, TUESDAY)
     assert [slot.starts_at for slot in slots] == sorted(slot.starts_at for slot in slots)
     assert [slot.practitioner for slot in slots[:4]] == [first, second, first, second]
     assert len(slots) == 24
@@ -442,7 +444,7 @@ def test_length_comes_from_the_condition_or_else_the_clinic(marlow):
     make_clinic(consultation_minutes=60)
     assert on()[-1] == "11:00"
     assert on(condition=make_condition())[-1] == "11:00"
-    long = SlotSearch(condition=make_condition(consultation_minutes=90), now=NOW).free(
+    long = slot_search(condition=make_condition(consultation_minutes=90), now=NOW).free(
         MONDAY, MONDAY
     )[-1]
     assert (long.starts_at, long.ends_at) == (at("10:30"), at("12:00"))
@@ -455,7 +457,7 @@ def test_nothing_is_offered_before_the_notice_has_passed(marlow):
     make_clinic(minimum_notice=90)
 
     def left(clock):
-        return shown(SlotSearch(now=at(clock)).free(MONDAY, MONDAY))
+        return shown(slot_search(now=at(clock)).free(MONDAY, MONDAY))
 
     assert left("07:00")[0] == "09:00"
     assert left("07:30")[0] == "09:00"
@@ -467,31 +469,31 @@ def test_nothing_is_offered_before_the_notice_has_passed(marlow):
 def test_the_notice_never_makes_odd_seconds(marlow):
     now = at("11:22") + timedelta(seconds=7, microseconds=5)
     make_clinic(slot_step=60)
-    assert shown(SlotSearch(now=now).free(MONDAY, MONDAY)) == ["11:25"]
+    assert shown(slot_search(now=now).free(MONDAY, MONDAY)) == ["11:25"]
     later = at("11:27") + timedelta(seconds=7)
-    [slot] = SlotSearch(now=later).free(MONDAY, MONDAY)
+    [slot] = slot_search(now=later).free(MONDAY, MONDAY)
     assert slot.starts_at == at("11:30")
     last = at("11:28") + timedelta(seconds=7)
     make_clinic(slot_step=60, consultation_minutes=31)
-    [slot] = SlotSearch(now=last).free(MONDAY, MONDAY)
+    [slot] = slot_search(now=last).free(MONDAY, MONDAY)
     assert slot.starts_at == at("11:29")
 
 
 def test_nothing_is_offered_in_the_past(marlow):
-    assert shown(SlotSearch(now=at("11:00")).free(MONDAY, MONDAY)) == MORNING[-2:]
-    week = SlotSearch(now=at("11:10")).free(date(2026, 12, 1), MONDAY)
+    assert shown(slot_search(now=at("11:00")).free(MONDAY, MONDAY)) == MORNING[-2:]
+    week = slot_search(now=at("11:10")).free(date(2026, 12, 1), MONDAY)
     assert shown(week) == ["11:30"]
-    assert SlotSearch(now=at("12:00")).free(date(2026, 12, 1), MONDAY) == []
+    assert slot_search(now=at("12:00")).free(date(2026, 12, 1), MONDAY) == []
 
 
 def test_the_last_day_of_the_horizon_is_the_clinics_date(marlow):
     make_clinic(horizon_days=2)
     # 22:00 at the clinic on Sunday is Monday in UTC; the horizon counts from Sunday.
     now = datetime(2027, 1, 4, 6, tzinfo=UTC)
-    found = SlotSearch(now=now).free(MONDAY, date(2027, 2, 1))
+    found = slot_search(now=now).free(MONDAY, date(2027, 2, 1))
     days = sorted({slot.starts_at.astimezone(ZONE).date() for slot in found})
     assert days == [MONDAY, TUESDAY]
-    assert SlotSearch(now=now).free(date(2027, 1, 6), date(2027, 1, 9)) == []
+    assert slot_search(now=now).free(date(2027, 1, 6), date(2027, 1, 9)) == []
 
 
 def test_leap_day_and_turn_of_the_year(marlow):
@@ -501,7 +503,7 @@ def test_leap_day_and_turn_of_the_year(marlow):
         (date(2027, 12, 31), datetime(2027, 12, 1, tzinfo=UTC)),
     ]:
         after = day + timedelta(days=1)
-        found = SlotSearch(now=now).free(day, after)
+        found = slot_search(now=now).free(day, after)
         assert [slot.starts_at for slot in found] == [
             at(clock, each) for each in (day, after) for clock in MORNING
         ]
@@ -536,36 +538,36 @@ def make_busy_weeks():
 
 def test_at_agrees_with_free_minute_by_minute(clinic):
     people = make_busy_weeks()
-    week = SlotSearch(now=NOW).free(MONDAY, date(2027, 1, 10))
+    week = slot_search(now=NOW).free(MONDAY, date(2027, 1, 10))
     for day in (MONDAY, date(2027, 1, 6)):
         for person in people:
             offered = {slot.starts_at: slot for slot in week if slot.practitioner == person}
             for minute in range(0, 200, 5):
                 start = at("08:55", day) + minute * MINUTE
-                found = SlotSearch(visit_type="video", practitioner=person, now=NOW).at(start)
+                found = slot_search(visit_type="video", practitioner=person, now=NOW).at(start)
                 assert found == offered.get(start)
 
 
 def test_next_is_the_first_of_all_free_slots(clinic):
     make_busy_weeks()
-    horizon = SlotSearch(now=NOW).free(MONDAY, date(2027, 3, 4))
-    assert SlotSearch(now=NOW).next() == horizon[0]
+    horizon = slot_search(now=NOW).free(MONDAY, date(2027, 3, 4))
+    assert slot_search(now=NOW).next() == horizon[0]
     for number in (1, 2, 3, 7, 40, -1):
         slot = horizon[number]
-        assert SlotSearch(now=NOW).next(after=slot.starts_at).starts_at == slot.starts_at
-    assert SlotSearch(now=NOW).next(after=horizon[-1].starts_at + MINUTE) is None
+        assert slot_search(now=NOW).next(after=slot.starts_at).starts_at == slot.starts_at
+    assert slot_search(now=NOW).next(after=horizon[-1].starts_at + MINUTE) is None
 
 
 def test_next_after_an_odd_moment_makes_no_start_of_its_own(marlow):
     make_clinic(slot_step=60)
-    assert SlotSearch(now=NOW).next(after=at("11:10")).starts_at == at("09:00", TUESDAY)
+    assert slot_search(now=NOW).next(after=at("11:10")).starts_at == at("09:00", TUESDAY)
 
 
 def test_next_crosses_long_closures_and_ends_at_the_horizon(marlow):
     make_closure(first_day=MONDAY, last_day=date(2027, 2, 1))
-    assert SlotSearch(now=NOW).next().starts_at == at("09:00", date(2027, 2, 2))
+    assert slot_search(now=NOW).next().starts_at == at("09:00", date(2027, 2, 2))
     make_clinic(horizon_days=10)
-    assert SlotSearch(now=NOW).next() is None
+    assert slot_search(now=NOW).next() is None
 
 
 @pytest.mark.parametrize("full_days", [2, 3, 5, 11, 12, 20])
@@ -575,7 +577,7 @@ def test_next_looks_beyond_its_first_windows(marlow, full_days):
         make_booking(practitioner=marlow, starts_at=at("09:00", day), minutes=180)
     expected = at("09:00", MONDAY + timedelta(days=full_days))
     with CaptureQueriesContext(connection) as queries:
-        assert SlotSearch(now=NOW).next().starts_at == expected
+        assert slot_search(now=NOW).next().starts_at == expected
     assert len(queries) == 5 + (full_days >= 3) + (full_days >= 11)
 
 
@@ -584,7 +586,7 @@ def test_nearest_gives_the_closest_different_starts_in_order(marlow):
     make_booking(practitioner=marlow, starts_at=at("10:00"))
 
     def around(clock, day=MONDAY, limit=3, **more):
-        search = SlotSearch(visit_type="in_person", now=NOW, **more)
+        search = slot_search(visit_type="in_person", now=NOW, **more)
         return search.nearest(at(clock, day), limit)
 
     assert shown(around("10:00")) == ["09:30", "10:00", "10:30"]
@@ -597,12 +599,12 @@ def test_nearest_gives_the_closest_different_starts_in_order(marlow):
 def test_nearest_reaches_over_closed_weeks_and_finds_what_there_is(marlow):
     make_closure(first_day=MONDAY, last_day=date(2027, 1, 24))
     asked = {"condition": None, "visit_type": "in_person", "practitioner": marlow, "now": NOW}
-    found = SlotSearch(**asked).nearest(at("10:00"))
+    found = slot_search(**asked).nearest(at("10:00"))
     assert [slot.starts_at for slot in found] == [
         at(clock, date(2027, 1, 25)) for clock in MORNING[:3]
     ]
     make_clinic(horizon_days=5)
-    assert SlotSearch(**asked).nearest(at("10:00")) == []
+    assert slot_search(**asked).nearest(at("10:00")) == []
 
 
 def test_nearest_is_not_content_with_the_days_it_saw_first(db):
@@ -612,7 +614,7 @@ def test_nearest_is_not_content_with_the_days_it_saw_first(db):
     make_hours(weekday=6, opens="16:00", closes="17:00")
     # Saturday is two dates away and Monday three, but Monday night is nearer by the clock.
     thursday = at("00:30", date(2027, 1, 14))
-    [slot] = SlotSearch(visit_type="video", now=NOW).nearest(thursday, limit=1)
+    [slot] = slot_search(visit_type="video", now=NOW).nearest(thursday, limit=1)
     assert slot.starts_at == at("23:30", date(2027, 1, 11))
 
 
@@ -628,9 +630,9 @@ def test_nearest_is_what_sorting_everything_finds(marlow, minutes, limit):
         make_closure(first_day=date(2027, 1, 9), last_day=date(2027, 1, 20))
         make_booking(practitioner=marlow, starts_at=at("09:20"), minutes=60)
     start = NOW + minutes * MINUTE
-    everything = SlotSearch(now=NOW).free(MONDAY, date(2027, 6, 1))
+    everything = slot_search(now=NOW).free(MONDAY, date(2027, 6, 1))
     expected = sorted(everything, key=lambda slot: abs(slot.starts_at - start))[:limit]
-    found = SlotSearch(visit_type="video", now=NOW).nearest(start, limit=limit)
+    found = slot_search(visit_type="video", now=NOW).nearest(start, limit=limit)
     assert sorted(abs(slot.starts_at - start) for slot in found) == [
         abs(slot.starts_at - start) for slot in expected
     ]
@@ -642,13 +644,14 @@ def test_nearest_is_what_sorting_everything_finds(marlow, minutes, limit):
 
 def grow(people, bookings):
     """Many bookings: most past or far ahead, every practitioner's mornings half full."""
-    rows = []
+    place, rows = here(), []
     for number in range(bookings):
         starts_at = at("09:00", MONDAY) + timedelta(days=number // 3 - bookings // 6)
         starts_at += timedelta(hours=number % 3)
         ends_at = starts_at + 30 * MINUTE
         rows.append(
             Booking(
+                location=place,
                 practitioner=people[number % len(people)],
                 status="booked",
                 visit_type="video",
@@ -674,17 +677,17 @@ def test_free_takes_five_queries_whatever_the_size(
     condition.practitioners.set(people)
     for days in (7, 60):
         with django_assert_num_queries(5):
-            found = SlotSearch(condition=condition, visit_type="video", now=NOW).free(
+            found = slot_search(condition=condition, visit_type="video", now=NOW).free(
                 MONDAY, MONDAY + timedelta(days=days - 1)
             )
             assert [slot.practitioner.name for slot in found]
-    known = Clinic.objects.get()
+    known = here()
     with django_assert_num_queries(4):
-        SlotSearch(now=NOW, clinic=known).free(MONDAY, TUESDAY)
+        SlotSearch(location=known, now=NOW).free(MONDAY, TUESDAY)
     with django_assert_num_queries(5):
-        SlotSearch(condition=condition, now=NOW).next()
+        slot_search(condition=condition, now=NOW).next()
     with django_assert_num_queries(5):
-        SlotSearch(condition=condition, visit_type="video", now=NOW).nearest(at("10:00"))
+        slot_search(condition=condition, visit_type="video", now=NOW).nearest(at("10:00"))
 
 
 def test_next_stops_at_the_first_day_that_has_one(marlow, monkeypatch):
@@ -697,14 +700,19 @@ def test_next_stops_at_the_first_day_that_has_one(marlow, monkeypatch):
 
     monkeypatch.setattr(SlotSearch, "_slots", slots)
     make_booking(practitioner=marlow, starts_at=at("09:00"), minutes=180)
-    SlotSearch(now=NOW).next()
+    slot_search(now=NOW).next()
     assert days == [MONDAY, TUESDAY]
 
 
 def test_held_time_is_read_through_its_own_index(marlow, monkeypatch):
     """SQLite forgets a partial index when its condition arrives as parameters."""
     # PostgreSQL chooses by size, so there is a past to choose against.
-    seen = {"practitioner": marlow, "status": "fulfilled", "visit_type": "video"}
+    seen = {
+        "location": here(),
+        "practitioner": marlow,
+        "status": "fulfilled",
+        "visit_type": "video",
+    }
     past = [NOW - timedelta(hours=number) for number in range(2, 4002)]
     Booking.objects.bulk_create(
         Booking(starts_at=at, ends_at=at + HOUR, busy_from=at, busy_until=at + HOUR, **seen)
@@ -720,7 +728,7 @@ def test_held_time_is_read_through_its_own_index(marlow, monkeypatch):
         return values_list(self, *fields)
 
     monkeypatch.setattr(QuerySet, "values_list", explained)
-    SlotSearch(now=NOW).free(MONDAY, MONDAY)
+    slot_search(now=NOW).free(MONDAY, MONDAY)
     [plan] = plans
     assert "booking_time_held" in plan
     assert connection.vendor != "sqlite" or "(practitioner_id=? AND busy_from>?" in plan
@@ -732,15 +740,15 @@ def test_held_time_is_read_through_its_own_index(marlow, monkeypatch):
 def test_shortened_hours_and_closures_list_what_they_leave_outside(marlow):
     inside = make_booking(practitioner=marlow, starts_at=at("09:00"))
     late = make_booking(practitioner=marlow, starts_at=at("11:00"))
-    assert conflicts.outside_hours(now=NOW) == []
+    assert conflicts.outside_hours(here(), now=NOW) == []
     OpeningHours.objects.update(opens=time(8), closes=time(11))
-    assert conflicts.outside_hours(now=NOW) == [late]
+    assert conflicts.outside_hours(here(), now=NOW) == [late]
     make_closure(marlow, first_day=MONDAY, last_day=MONDAY)
-    assert conflicts.outside_hours(now=NOW) == [inside, late]
+    assert conflicts.outside_hours(here(), now=NOW) == [inside, late]
     late.refresh_from_db()
     assert late.status == "booked", "the booking itself is never touched"
     marlow.archived = True
     marlow.save()
     Closure.objects.all().delete()
-    assert conflicts.outside_hours(now=NOW) == [inside, late]
-    assert conflicts.outside_hours(now=at("17:00")) == []
+    assert conflicts.outside_hours(here(), now=NOW) == [inside, late]
+    assert conflicts.outside_hours(here(), now=at("17:00")) == []

@@ -24,6 +24,7 @@ from clinic.staff import roles
 from clinic.staff.adapters import DEMO_GROUP
 from tests.factories import (
     MONDAY,
+    here,
     make_booking,
     make_clinic,
     make_condition,
@@ -139,7 +140,7 @@ def test_a_phone_number_stays_readable():
 
 def table(**choices):
     choices = JANUARY | {"reason": "accounts", "by": None} | choices
-    found = list(exports.export(Booking.objects.all(), **choices))
+    found = list(exports.export(Booking.objects.all(), here(), **choices))
     return [dict(zip(found[0], line, strict=True)) for line in found[1:]]
 
 
@@ -261,7 +262,7 @@ def test_a_long_table_is_read_in_parts_and_in_order(monkeypatch):
     who = make_practitioner()
     for place in (4, 2, 6, 0, 5, 1, 3):
         make_booking(practitioner=who, starts_at=MONDAY + timedelta(hours=place), name=str(place))
-    found = exports.export(Booking.objects.all(), **JANUARY, reason="accounts", by=None)
+    found = exports.export(Booking.objects.all(), here(), **JANUARY, reason="accounts", by=None)
     asked = []
     for _line in range(8):
         with CaptureQueriesContext(connection) as queries:
@@ -280,7 +281,7 @@ def test_one_record_with_number_and_choices_before_the_first_row():
     who, user = make_practitioner(slug="lind"), make_user(roles.MANAGER)
     make_booking(practitioner=who, name="ZZQName", email="zzq@example.org", message="ZZQ")
     found = exports.export(
-        Booking.objects.all(), **JANUARY, status="booked", practitioner=who, reason="inspection",
+        Booking.objects.all(), here(), **JANUARY, status="booked", practitioner=who, reason="inspection",
         by=user,
     )  # fmt: skip
     event = AuditEvent.objects.get()
@@ -304,7 +305,7 @@ def test_one_record_with_number_and_choices_before_the_first_row():
 def test_a_booking_made_meanwhile_is_not_in_the_file_that_was_counted():
     make_clinic()
     make_booking()
-    found = exports.export(Booking.objects.all(), **JANUARY, reason="accounts", by=None)
+    found = exports.export(Booking.objects.all(), here(), **JANUARY, reason="accounts", by=None)
     make_booking()
     assert len(list(found)) - 1 == AuditEvent.objects.get().details["rows"] == 1
 

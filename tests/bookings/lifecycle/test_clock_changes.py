@@ -18,8 +18,8 @@ from clinic.staff.adapters import DEMO_GROUP
 from tests.factories import (
     asked_of,
     make_booking,
-    make_clinic,
     make_hours,
+    make_location,
     make_practitioner,
     make_request,
     make_user,
@@ -82,14 +82,14 @@ def test_a_clinic_that_changes_its_zone_shifts_what_it_told():
 
 
 @pytest.fixture
-def clinic(db):
+def location(db):
     caches["memory"].clear()
     make_hours()
-    return make_clinic()
+    return make_location()
 
 
 @pytest.fixture
-def doctor(clinic):
+def doctor(location):
     return make_practitioner()
 
 
@@ -102,9 +102,9 @@ def ask(**values):
     return make_request(**values)
 
 
-def shifted(clinic, now=NOW):
+def shifted(location, now=NOW):
     rows = list(Booking.objects.ahead(now).values_list(*conflicts.COMING_ROW))
-    return clock_changes.shifted_keys(rows, clinic)
+    return clock_changes.shifted_keys(rows, location)
 
 
 def under_older_data(bookings):
@@ -114,7 +114,7 @@ def under_older_data(bookings):
         booking.save(update_fields=["promised_times"])
 
 
-def test_every_verb_that_gives_a_time_writes_down_what_is_told(clinic, doctor):
+def test_every_verb_that_gives_a_time_writes_down_what_is_told(location, doctor):
     expected = clock_changes.clock_times(NINE, LOS_ANGELES, KOLKATA)
     booking = ask()
     assert booking.promised_times == expected
@@ -135,18 +135,18 @@ def test_every_verb_that_gives_a_time_writes_down_what_is_told(clinic, doctor):
     assert call.promised_times == {}
 
 
-def test_all_that_shifted_are_found_and_none_is_moved(clinic):
+def test_all_that_shifted_are_found_and_none_is_moved(location):
     doctors = [make_practitioner() for _ in range(3)]
     ours = [
         ask(start=NINE + timedelta(hours=hours), practitioner=who, phone="", email=f"{n}@e.example")
         for n, (hours, who) in enumerate((h, d) for h in range(5) for d in doctors)
     ]
-    assert shifted(clinic) == []
+    assert shifted(location) == []
     affected = ours[::2]
     under_older_data(affected)
     before = list(Booking.objects.values_list("pk", "starts_at", "practitioner", "sequence"))
-    assert sorted(shifted(clinic)) == sorted(booking.pk for booking in affected)
-    assert desk_conflicts.conflict_numbers(Booking.objects.all(), clinic, NOW) == {
+    assert sorted(shifted(location)) == sorted(booking.pk for booking in affected)
+    assert desk_conflicts.conflict_numbers(Booking.objects.all(), location, NOW) == {
         "outside": 0,
         "shifted": len(affected),
     }
@@ -156,14 +156,14 @@ def test_all_that_shifted_are_found_and_none_is_moved(clinic):
     assert not Message.objects.filter(kind="changed").exists()
 
 
-def test_what_is_over_or_cancelled_is_not_reported(clinic, doctor):
+def test_what_is_over_or_cancelled_is_not_reported(location, doctor):
     over, gone = ask(), ask(start=NINE + timedelta(hours=1))
     under_older_data([over, gone])
     answers.cancel(gone, by="system", cancelled_by="clinic", now=NOW)
-    assert shifted(clinic, now=NINE) == []
+    assert shifted(location, now=NINE) == []
 
 
-def test_telling_again_keeps_the_instant_and_writes_once(clinic, doctor):
+def test_telling_again_keeps_the_instant_and_writes_once(location, doctor):
     user = make_user()
     booking = answers.confirm(ask(), by=user, now=NOW)
     under_older_data([booking])
@@ -171,7 +171,7 @@ def test_telling_again_keeps_the_instant_and_writes_once(clinic, doctor):
     again = contact.announce_new_time(booking, by=user, now=NOW)
     assert (again.starts_at, again.sequence) == (NINE, booking.sequence + 1)
     assert again.promised_times == clock_changes.clock_times(NINE, LOS_ANGELES, KOLKATA)
-    assert shifted(clinic) == []
+    assert shifted(location) == []
     contact.announce_new_time(booking, by=user, now=NOW)
     assert Message.objects.filter(booking=booking, kind="changed").count() == 1
     assert manage_links.look_up(secret, NOW) is None
@@ -180,7 +180,7 @@ def test_telling_again_keeps_the_instant_and_writes_once(clinic, doctor):
     assert not any(invariants.broken().values())
 
 
-def test_a_request_that_waits_is_told_that_it_still_waits(clinic, doctor):
+def test_a_request_that_waits_is_told_that_it_still_waits(location, doctor):
     booking = ask()
     under_older_data([booking])
     contact.announce_new_time(booking, by="system", now=NOW)
@@ -189,7 +189,7 @@ def test_a_request_that_waits_is_told_that_it_still_waits(clinic, doctor):
 
 
 @pytest.fixture
-def front_desk(clinic, client, time_machine):
+def front_desk(location, client, time_machine):
     time_machine.move_to(NOW, tick=False)
     roles.apply_roles()
     user = make_user(roles.FRONT_DESK)
@@ -216,6 +216,6 @@ def test_the_desk_sees_them_and_answers(front_desk, doctor):
     assert "at the time that people were told" in page(shown)
 
 
-def test_a_row_from_before_this_was_written_down_is_not_reported(clinic):
+def test_a_row_from_before_this_was_written_down_is_not_reported(location):
     make_booking(starts_at=NINE, status="booked")
-    assert shifted(clinic) == []
+    assert shifted(location) == []

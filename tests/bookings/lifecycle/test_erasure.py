@@ -22,6 +22,7 @@ from clinic.models import Actor, AuditEvent, Clinic
 from tests.bookings.conftest import FILLED
 from tests.factories import (
     asked_of,
+    here,
     make_booking,
     make_clinic,
     make_condition,
@@ -63,7 +64,7 @@ def erased(booking):
 
 
 def run(now=NOW):
-    return sum(erasure.run(now))
+    return sum(erasure.run(Clinic.objects.current(), now))
 
 
 # --- when -----------------------------------------------------------------------------------------
@@ -422,7 +423,7 @@ def test_one_step_takes_twenty_statements_at_most(status, monkeypatch):
             filled(status=status, created_at=NOW - 400 * DAY)
         else:
             past(400, status=status)
-    steps, found = erasure.run(NOW), []
+    steps, found = erasure.run(Clinic.objects.current(), NOW), []
     for _ in range(3):
         with CaptureQueriesContext(
             connection,
@@ -436,15 +437,16 @@ def test_one_step_takes_twenty_statements_at_most(status, monkeypatch):
 def test_one_step_looks_at_a_bounded_number_of_rows(monkeypatch):
     monkeypatch.setattr(erasure, "WINDOW", 2)
     newest = max(past(days).pk for days in (1, 2, 400, 3, 4))
-    assert len(list(erasure.run(NOW))) == -(-newest // 2)
+    assert len(list(erasure.run(Clinic.objects.current(), NOW))) == -(-newest // 2)
 
 
 def test_one_that_changed_behind_the_look_is_looked_at_again():
     booking = past(400)
-    [[row]] = [rows for rows in erasure.windows(NOW) if rows]
+    clinic = here().clinic
+    [[row]] = [rows for rows in erasure.windows(clinic, NOW) if rows]
     Booking.objects.update(kept_days_after_visit=500)
     Clinic.objects.update(retention_days_after_visit=500)
-    assert erasure._erase_due([row.pk], NOW) == 0
+    assert erasure._erase_due([row.pk], clinic, NOW) == 0
     assert not erased(booking)
 
 

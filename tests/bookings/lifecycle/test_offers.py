@@ -5,11 +5,10 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 
-from bookings.availability.search import SlotSearch
 from bookings.lifecycle import answers, errors, offers, requests, visits
 from bookings.models import Booking, Message
 from tests.bookings.lifecycle.conftest import HALF, NINE, NOW, actions, ask, call_me, kinds
-from tests.factories import make_clinic, make_hours, make_practitioner, make_user
+from tests.factories import here, make_clinic, make_hours, make_practitioner, make_user, slot_search
 
 pytestmark = pytest.mark.django_db
 
@@ -31,7 +30,7 @@ def three(doctor):
 
 
 def free(start):
-    return SlotSearch(visit_type="in_person", now=NOW).at(start)
+    return slot_search(visit_type="in_person", now=NOW).at(start)
 
 
 def test_offered_times_are_held(doctor, desk):
@@ -174,7 +173,12 @@ def test_a_missed_visit_is_followed_up_unless_undone(doctor, desk):
 
 def test_lapsed_holds_are_found_without_reading_the_past(doctor):
     """At 100,000 bookings the whole past of a practitioner cost 12 ms of every booking."""
-    seen = {"practitioner": doctor, "status": "fulfilled", "visit_type": "video"}
+    seen = {
+        "location": here(),
+        "practitioner": doctor,
+        "status": "fulfilled",
+        "visit_type": "video",
+    }
     past = [NOW - timedelta(hours=number) for number in range(2, 4002)]
     Booking.objects.bulk_create(
         Booking(starts_at=at, ends_at=at + HALF, busy_from=at, busy_until=at + HALF, **seen)

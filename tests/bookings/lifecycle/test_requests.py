@@ -7,7 +7,6 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 
 from bookings import manage_links
-from bookings.availability.search import SlotSearch
 from bookings.lifecycle import answers, errors, visits
 from bookings.models import Booking, Message
 from clinic.models import Actor, AuditEvent
@@ -20,6 +19,7 @@ from tests.factories import (
     make_hours,
     make_practitioner,
     make_user,
+    slot_search,
 )
 
 pytestmark = pytest.mark.django_db
@@ -310,7 +310,7 @@ def test_a_lapsed_hold_gives_its_time_to_the_next(doctor):
     held = make_booking(
         practitioner=doctor, starts_at=NINE, status="pending", hold_until=NOW - timedelta(minutes=1)
     )
-    assert SlotSearch(visit_type="in_person", practitioner=doctor, now=NOW).at(NINE)
+    assert slot_search(visit_type="in_person", practitioner=doctor, now=NOW).at(NINE)
     assert ask().starts_at == NINE
     held.refresh_from_db()
     assert (held.status, held.cancelled_by) == ("cancelled", "system")

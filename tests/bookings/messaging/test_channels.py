@@ -40,10 +40,10 @@ class ByPhone:
     def patient_address(self, booking):
         return str(booking.phone)
 
-    def desk_address(self, clinic):
+    def desk_address(self, location):
         return ""
 
-    def compose(self, message, booking, clinic, now):
+    def compose(self, message, booking, now):
         return SimpleNamespace(subject="", body=f"Reminder: {booking.reference}")
 
     def connect(self):

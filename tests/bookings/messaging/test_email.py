@@ -23,6 +23,7 @@ from tests.factories import (
     make_booking,
     make_clinic,
     make_condition,
+    make_location,
     make_practitioner,
     queue_message,
 )
@@ -112,7 +113,7 @@ def written(message, now=None):
     """The mail as a reader's program parses it, after a round trip through bytes."""
     booking = Booking.objects.get(pk=message.booking_id)
     now = now or moment_for(message.kind, booking)
-    mail = mails.compose(message, booking, queue.Clinic.objects.current(), now)
+    mail = mails.compose(message, booking, now)
     return message_from_bytes(mail.message().as_bytes(), policy=policy.default)
 
 
@@ -573,11 +574,11 @@ def test_no_reminder_whose_moment_has_passed():
     ],
 )
 def test_days_before_means_the_same_time_on_the_clock(zone, day):
-    clinic = make_clinic(time_zone=zone)
+    location = make_location(time_zone=zone)
     local = datetime(day.year, day.month, day.day, 12, 0, tzinfo=ZoneInfo(zone))
     booking = make_booking(starts_at=local.astimezone(UTC))
     queue.plan_reminders(booking, booking.starts_at - timedelta(days=20))
-    due = {name: at.astimezone(clinic.zone) for name, at in reminders_of(booking).items()}
+    due = {name: at.astimezone(location.zone) for name, at in reminders_of(booking).items()}
     assert due["2-day"].date() == day - timedelta(days=2)
     assert due["7-day"].date() == day - timedelta(days=7)
     assert [due[name].strftime("%H:%M") for name in ("2-day", "7-day")] == ["12:00", "12:00"]
@@ -656,6 +657,7 @@ def test_a_changed_setting_holds_for_bookings_already_made():
     queue.plan_reminders(booking, before)
     old = Message.objects.get(key__contains=":reminder:7-day")
     make_clinic(reminders="3 days, 1 hour")
+    booking = Booking.objects.get()
     assert queue.replan_reminders(before) == 1
     assert set(reminders_of(booking)) == {"7-day", "2-day", "2-hour", "3-day", "1-hour"}
     assert not relevance.still_makes_sense(old, booking, START - timedelta(days=7))

@@ -15,7 +15,14 @@ from bookings.models import Booking
 from clinic.models import Practitioner
 from clinic.staff import roles
 from clinic.staff.adapters import DEMO_GROUP
-from tests.factories import make_booking, make_clinic, make_hours, make_practitioner, make_user
+from tests.factories import (
+    here,
+    make_booking,
+    make_clinic,
+    make_hours,
+    make_practitioner,
+    make_user,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -83,7 +90,7 @@ def test_board_list_and_page_agree(clinic, desk, name):
     )
     rows = Booking.objects.all()
     board = day_board.board(rows, Practitioner.objects.all(), day=NOW.date(),
-                            clinic=clinic, now=NOW)  # fmt: skip
+                            location=here(), now=NOW)  # fmt: skip
     assert [item.booking for item in board["waiting"]] == [booking] * waits
     assert board["missing"] == [booking] * needs_outcome
 
@@ -110,5 +117,5 @@ def test_a_request_that_lapsed_is_not_on_the_board_of_its_day(clinic):
     )
     rows = Booking.objects.all()
     people = Practitioner.objects.all()
-    shown = day_board.board(rows, people, day=NOW.date(), clinic=clinic, now=NOW)
+    shown = day_board.board(rows, people, day=NOW.date(), location=here(), now=NOW)
     assert [entry for block in shown["columns"][0].blocks for entry in block.entries] == []

@@ -11,21 +11,22 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
-from bookings.availability.search import SlotSearch
 from bookings.desk import exports
 from bookings.lifecycle import answers
 from bookings.messaging import email as mails
 from bookings.models import Booking, Message
-from clinic.models import Clinic, Practitioner
+from clinic.models import Practitioner
 from clinic.plain_text import clean_text
 from tests.bookings.guest import NINE, PERSON, answer, key_of
 from tests.factories import (
+    here,
     make_booking,
     make_clinic,
     make_concern,
     make_gate,
     make_hours,
     make_practitioner,
+    slot_search,
 )
 
 pytestmark = pytest.mark.django_db
@@ -229,7 +230,7 @@ def test_the_chooser_lists_whoever_the_search_finds(client, concern, named):
     page = answer(client, until="time").content.decode()
     offered = re.findall(r'<option value="([a-z-]+)"', page.partition('name="with"')[2])
     day = NOW.date()
-    found = SlotSearch(condition=concern, visit_type="in_person").free(day, day)
+    found = slot_search(condition=concern, visit_type="in_person").free(day, day)
     who = {slot.practitioner.slug for slot in found}
     assert who == set(named or ["doctor", "other", "third"])
     assert set(offered) == (who if len(who) > 1 else set()), "one doctor needs no chooser"
@@ -339,9 +340,9 @@ def test_every_real_name_goes_through_unchanged(client, concern, value):
     assert value.replace("'", "&#x27;") in client.get("/booking/").content.decode()
     received = Message.objects.get(kind="received")
     received.message_id = "<x@clinic.example>"
-    mail = mails.compose(received, booking, Clinic.objects.current(), NOW)
+    mail = mails.compose(received, booking, NOW)
     assert f"Hello {value}," in mail.body
-    [_header, row] = exports.rows([booking], Clinic.objects.current().zone)
+    [_header, row] = exports.rows([booking], here().zone)
     assert value in row
 
 

@@ -3,7 +3,7 @@
 import pytest
 from django.core.cache import caches
 
-from clinic.models import Clinic
+from clinic.models import Location
 from tests.conditions.pages import make_page, put_live
 from tests.factories import make_user
 
@@ -17,7 +17,7 @@ def test_the_front_page_again_is_304_until_something_on_it_changes(client, time_
     assert first["Cache-Control"] == "public, max-age=60"
     asking = {"if-none-match": first["ETag"]}
     assert client.get("/", headers=asking).status_code == 304
-    Clinic.objects.update(phone="+13235550177")
+    Location.objects.update(phone="+13235550177")
     assert client.get("/", headers=asking).status_code == 200
     assert caches["memory"].get("phone") == "+13235550177"
 

@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from bookings import manage_links
 from bookings.lifecycle import contact
 from bookings.models import Booking, ManageLink
+from clinic.models import Clinic
 from tests.bookings.conftest import FormClient
 from tests.factories import (
     make_booking,
@@ -170,7 +171,7 @@ def test_no_secret_of_a_visit_is_stored(made):
 
 
 def revoke_links(booking):
-    manage_links.revoke_all_links(by="system")
+    manage_links.revoke_all_links(Clinic.objects.current(), by="system")
 
 
 def send_again(booking):

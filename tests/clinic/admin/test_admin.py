@@ -15,6 +15,7 @@ from clinic.models import AuditEvent, Clinic, Closure, OpeningHours, Practitione
 from clinic.staff import roles
 from clinic.staff.adapters import DEMO_GROUP
 from tests.factories import (
+    here,
     make_booking,
     make_clinic,
     make_closure,
@@ -141,7 +142,7 @@ def test_a_closure_at_a_clock_change_is_read_off_the_wall_clock(
     values = {"first_day": day, "last_day": day, "from_time": shut[0], "until_time": shut[1]}
     assert client.post(reverse("admin:clinic_closure_add"), values).status_code == 302
     around = OpeningHours(weekday=7, opens=time(), closes=time(6))
-    zone, date_of = Clinic.objects.current().zone, date.fromisoformat(day)
+    zone, date_of = here().zone, date.fromisoformat(day)
     before = open_periods(date_of, [around], [], zone)
     after = open_periods(date_of, [around], list(Closure.objects.all()), zone)
     assert hours(before) - hours(after) == hours_lost

@@ -68,7 +68,7 @@ def test_a_row_of_an_older_spelling_keeps_its_text_and_its_words(client):
             at=booking.created_at, actor_label="Ana", action=text, object_type=subject,
             object_key=key, details={"fields": ["Phone"]},
         )  # fmt: skip
-    (event,) = desk_booking.timeline(booking, clinic.zone)
+    (event,) = desk_booking.timeline(booking, booking.location.zone)
     assert (event.what, event.detail) == ("Contact changed", "Phone")
     assert Action.words("clinic_changed") == "Clinic changed"
     assert Action.words("nobody.knows") == "nobody.knows"
