@@ -17,8 +17,9 @@ from bookings.models import Booking
 from clinic.models import Closure, VisitType
 from tests.factories import (
     asked_of,
-    make_clinic,
+    make_closure,
     make_hours,
+    make_location,
     make_practitioner,
     make_request,
     make_user,
@@ -52,7 +53,7 @@ class Clinic:
 
     def __init__(self, clock, dice):
         self.clock, self.dice, self.number = clock, dice, 0
-        self.clinic = make_clinic(horizon_days=14, buffer_after=10)
+        self.location = make_location(horizon_days=14, buffer_after=10)
         make_hours(opens="09:00", closes="12:00")
         self.people = [make_practitioner() for _ in range(2)]
         self.staff = make_user()
@@ -60,7 +61,7 @@ class Clinic:
 
     def start(self):
         """A time that is free, or was a moment ago, or never is."""
-        first = timezone.localdate(timezone=self.clinic.zone)
+        first = timezone.localdate(timezone=self.location.zone)
         day = first + timedelta(days=self.dice.randrange(6))
         free = slot_search().free(day, day)
         taken = [at for at in Booking.objects.values_list("starts_at", flat=True) if at]
@@ -132,9 +133,9 @@ class Clinic:
             self.act(self.dice.choice(Booking.objects.order_by("-pk")[:25]))
 
     def shut(self):
-        day = timezone.localdate(timezone=self.clinic.zone) + timedelta(days=1)
+        day = timezone.localdate(timezone=self.location.zone) + timedelta(days=1)
         Closure.objects.all().delete()
-        Closure.objects.create(first_day=day, last_day=day, practitioner=self.somebody())
+        make_closure(self.somebody(), first_day=day, last_day=day)
 
     def attempt(self, verb):
         try:

@@ -289,7 +289,7 @@ def check_then_insert(number):
         barrier.wait()
         if not taken:
             Booking.objects.create(
-                practitioner=doctor, starts_at=start, ends_at=end, busy_from=start,
+                location_id=1, practitioner=doctor, starts_at=start, ends_at=end, busy_from=start,
                 busy_until=end, status="pending", visit_type="phone",
             )
     finally:
