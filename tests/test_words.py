@@ -12,7 +12,9 @@ from zoneinfo import available_timezones
 
 import pytest
 import time_machine
+from django.template.loader import render_to_string
 
+from bookings import forms, rate_limits
 from bookings.lifecycle import errors, transitions
 from bookings.messaging import email
 from bookings.models import Booking, Message
@@ -146,7 +148,7 @@ class Reader(walk.Walk):
         return response
 
 
-def test_pages_steps_and_what_they_mail(site, monkeypatch):
+def test_pages_and_steps_of_booking(site, monkeypatch):
     monkeypatch.setattr(
         walk, "PUBLIC", [path for path in walk.PUBLIC if not path.startswith("/account/")]
     )
@@ -163,6 +165,29 @@ def test_pages_steps_and_what_they_mail(site, monkeypatch):
         walk.call_back(reader, walk.form_client())
     assert reader.read > 80
     assert reader.found == {}
+
+
+PAGES_OF_REFUSAL = [
+    ("400.html", {}), ("403.html", {}), ("403_csrf.html", {}), ("404.html", {}), ("500.html", {}),
+    ("503.html", {}), ("clinic/opening_soon.html", {}), ("bookings/link_unknown.html", {}),
+    *(("bookings/too_many.html", {"reason": reason, "back": "bookings:check"})
+      for reason in rate_limits.Reason.values),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("template", "context"), PAGES_OF_REFUSAL)
+def test_pages_of_refusal(pseudo_language, template, context):
+    assert outside(render_to_string(template, context | {"phone": ""}), html=True) == []
+
+
+FORMS = [form for form in vars(forms).values() if getattr(form, "base_fields", None)]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_labels_hints_and_errors_of_forms(pseudo_language, form):
+    for field in form.base_fields.values():
+        for words in (field.label, field.help_text, *field.error_messages.values()):
+            assert outside(re.sub(r"%\(\w+\)[ds]", "", str(words or ""))) == []
 
 
 # A status in which each kind of message is true.
