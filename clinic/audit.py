@@ -96,7 +96,7 @@ def anchor(now: datetime | None = None) -> None:
 
 
 def anchors_file() -> Path:
-    """Where this machine's workers write anchors."""
+    """Return where this machine's workers write anchors."""
     return settings.VAR_DIR / "audit_anchors"
 
 
@@ -171,7 +171,7 @@ def _digest(text: str, key: str) -> str:
 
 
 def _fits(row: AuditSeal, event: AuditEvent, before: str) -> bool:
-    """Whether the seal is right for its event, by the present key or an earlier one."""
+    """Return whether the seal is right for its event, by the present key or an earlier one."""
     text = _text(row, event, before)
     keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
     return any(constant_time_compare(_digest(text, key), row.digest) for key in keys)

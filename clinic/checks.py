@@ -180,7 +180,7 @@ def what_is_stored_may_be_public(app_configs, databases=None, **kwargs):
 
 
 def _is_ready(databases, model):
-    """Whether the default database is to be checked and has this model's table."""
+    """Return whether the default database is to be checked and has this model's table."""
     names = connections["default"].introspection.table_names
     return "default" in (databases or []) and model._meta.db_table in names()
 

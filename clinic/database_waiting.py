@@ -53,7 +53,7 @@ class Silence:
             self.answered = now
 
     def is_for_the_last(self, thread, now, at_work):
-        """Whether this thread came last, all others wait too, and nothing comes back to anybody.
+        """Return whether this thread came last, the others wait too, and nothing comes back.
 
         ``at_work`` asks the server whether it works for this thread: a queue for a lock is no
         silence.
@@ -173,7 +173,7 @@ def wait_for_the_lock(execute, sql, params, many, context):
 
 
 def _moves_on():
-    """Whether the queue for SQLite's lock moves on.
+    """Return whether the queue for SQLite's lock moves on.
 
     One of this site's web processes holds the lock, or somebody stored something a moment ago.
     """
@@ -200,7 +200,7 @@ def _who_writes(name):
 
 
 def _is_ours(process):
-    """Whether it is this process, or one that the same server started."""
+    """Return whether it is this process, or one that the same server started."""
     if process in (None, os.getpid()):
         return process is not None
     stat = pathlib.Path(f"/proc/{process}/stat").read_text()
@@ -215,7 +215,7 @@ def _wait(connection, is_silent):
 
 
 def _at_work(connection):
-    """Whether the server runs the statement of this connection, or waits for a lock for it.
+    """Return whether the server runs the statement of this connection, or waits for a lock for it.
 
     One that has not even read the statement says "idle"; one that is frozen says nothing.
     """

@@ -21,7 +21,7 @@ SECOND = timedelta(seconds=1)
 
 
 def merge(periods: Iterable[Period[Moment]]) -> list[Period[Moment]]:
-    """Half-open periods in order, with touching and overlapping ones joined, empty ones dropped."""
+    """Return half-open periods in order: touching and overlapping joined, empty ones dropped."""
     merged: list[Period[Moment]] = []
     last: Moment | None = None
     for start, end in sorted(periods):
@@ -130,7 +130,7 @@ def _changes(since: datetime, until: datetime, zone: ZoneInfo) -> list[datetime]
 def open_periods(
     day: date, hours: Iterable[Any], closures: Iterable[Any], zone: ZoneInfo
 ) -> Periods:
-    """When one local date is open: weekly rules less closures, as merged UTC periods in order.
+    """Return when a local date is open: weekly rules less closures, as merged UTC periods.
 
     ``hours`` and ``closures`` are OpeningHours and Closure rows, or anything with their fields;
     those for other weekdays or dates are passed over. 00:00 as closing time is the end of the day.

@@ -44,7 +44,7 @@ def normal(address):
 
 
 def as_stored(text):
-    """How an address that somebody typed would be stored, to look for it or to compare."""
+    """Return how an address that somebody typed would be stored, to look for it or compare."""
     try:
         return normal(text.strip())
     except ValidationError:

@@ -70,7 +70,7 @@ def security_txt(request):
 
 @require_safe
 def change_password(request):
-    """Where password managers look for the page that changes one."""
+    """Lead password managers to the page that changes one."""
     return redirect("account_change_password")
 
 
@@ -84,7 +84,7 @@ def live(request):
 @never_cache
 @require_safe
 def ready(request, more=None):
-    """Whether visitors can be served: 503 with the reasons when not; and notes for the operator."""
+    """Say whether visitors can be served, 503 with the reasons if not; and notes for operators."""
     checks = health.report(more)
     healthy = all(state == "ok" for state in checks.values())
     answer = {"status": "ok" if healthy else "not ready", "checks": checks, "notes": health.notes()}

@@ -90,7 +90,7 @@ Key = tuple  # what two documents know a part by
 
 
 def _where_they_differ(old: Document, new: Document) -> tuple[Document, Document]:
-    """Both documents without what is the same in both; sources are what the texts cite."""
+    """Return both documents without what is the same; sources are what the texts cite."""
     if old.get("references") != new.get("references"):
         return old, new
     same = {name for name in old if name in new and old[name] == new[name]} - {"references"}
@@ -99,7 +99,7 @@ def _where_they_differ(old: Document, new: Document) -> tuple[Document, Document
 
 
 def _parts(document: Document, sources: dict[str, str]) -> dict[Key, _Part]:
-    """{key: _Part} in page order. A key is (path of the group, which of it) or (part's name, 0)."""
+    """Return parts in page order by (path of the group, which of it) or (part's name, 0)."""
     parts: dict[tuple, _Part] = {}
     for leaf in leaves(document):
         field = leaf.field
@@ -176,7 +176,7 @@ def _words(part: _Part) -> list[str]:
 
 # --- one part -------------------------------------------------------------------------------------
 def _compare_part(old: _Part | None, new: _Part | None) -> tuple[Difference | None, list[Line]]:
-    """(Difference or None, lines of what only follows from other changes)."""
+    """Return (Difference or None, lines of what only follows from other changes)."""
     part = new or old
     if part is None:
         return None, []
@@ -269,7 +269,7 @@ def _marked(before: list[str], after: list[str]) -> list[Line]:
 
 # --- order ----------------------------------------------------------------------------------------
 def _orders(before: dict[Key, _Part], after: dict[Key, _Part]) -> Iterator[Difference]:
-    """Where records that both documents have stand in another order."""
+    """Yield where records that both documents have stand in another order."""
     for path, group in GROUPS.items():
         old = [key for key in before if key[0] == path and key in after]
         new = [key for key in after if key[0] == path and key in before]

@@ -96,7 +96,7 @@ def asked_in(edition_pk: int | None) -> EmergencySigns:
 def still_ask(
     asked: EmergencySigns | None, condition: Condition | None, *, or_general: bool = False
 ) -> bool:
-    """Whether the signs that somebody was asked are still those of today."""
+    """Return whether the signs that somebody was asked are still those of today."""
     if not asked or asked.edition is None:
         return False
     now = emergency_signs(condition, asked.edition.language, or_general=or_general)

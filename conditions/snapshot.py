@@ -92,7 +92,7 @@ def _document(page, shared):
 
 
 def is_stale(page, edition):
-    """Whether ``page`` builds another text than ``edition`` froze, told in the edition's schema.
+    """Return whether ``page`` builds another text than ``edition`` froze, in the edition's schema.
 
     A field that the format got later cannot make a text stale that nobody changed.
     """
@@ -100,7 +100,7 @@ def is_stale(page, edition):
 
 
 def has_changed(page, edition):
-    """Whether a new edition of ``page`` would say anything that ``edition`` does not."""
+    """Return whether a new edition of ``page`` would say anything that ``edition`` does not."""
     return _says_more(_built(page, _shared()), edition)
 
 
@@ -182,7 +182,7 @@ def _https(url):
 
 
 def _references(page):
-    """{key: number} and the list of references, numbered in the page's order."""
+    """Return {key: number} and the list of references, numbered in the page's order."""
     cited = [citation.reference for citation in page.citations.all()]
     listed = [
         {

@@ -56,7 +56,7 @@ def _web_page(document, checked, url, clinic):
 
 
 def _people(document, checked):
-    """Who reviewed the page as a whole, and who signed this text where that was somebody else."""
+    """Return who reviewed the page as a whole, and who signed this text if somebody else did."""
     reviewer, people = document["reviewer"], []
     if reviewer:
         people.append(_person(reviewer["name"], reviewer["credentials"], reviewer["role"]))

@@ -153,7 +153,7 @@ class StaffAdmin(RecordsChanges, UserAdmin):
         return [path("<int:pk>/sessions/", page, name="clinic_user_sessions"), *super().get_urls()]
 
     def sessions_page(self, request, pk):
-        """Where somebody is signed in, and the buttons that end it."""
+        """Show where somebody is signed in, and the buttons that end it."""
         user = get_object_or_404(self.get_queryset(request), pk=pk)
         if not self.has_change_permission(request, user):
             raise PermissionDenied

@@ -158,7 +158,7 @@ class Clinic(models.Model):
 
     @property
     def is_open(self):
-        """Whether visitors see the site; on a loopback address, where it is tried, always."""
+        """Return whether visitors see the site; on a loopback address, for trying it, always."""
         return settings.ON_LOOPBACK or self.opened_at is not None
 
     @property

@@ -13,7 +13,7 @@ class PractitionerQuerySet(models.QuerySet):
         return self.filter(archived=False)
 
     def bookable(self, visit_type=None):
-        """Who takes bookings now; with ``visit_type``, who takes that kind."""
+        """Keep who takes bookings now; with ``visit_type``, who takes that kind."""
         found = self.active().filter(accepts_bookings=True)
         if visit_type:
             # No database of ours looks into lists, but both compare what stands at one place.
@@ -22,7 +22,7 @@ class PractitionerQuerySet(models.QuerySet):
         return found
 
     def who_see(self, condition=None, visit_type=None):
-        """Who takes bookings for a condition: those it names, or everybody where it names nobody."""
+        """Keep who takes bookings for a condition: those it names, or if nobody, everybody."""
         found = self.bookable(visit_type)
         if condition is None:
             return found

@@ -87,7 +87,7 @@ def mailbox_works(address, *, by):
 
 
 def is_nobodys(clinic):
-    """Whether it still bears no name, or that of the demo."""
+    """Return whether it still bears no name, or that of the demo."""
     from clinic.starter_clinic import CLINIC
 
     nobodys = {"", CLINIC["name"], CLINIC["short_name"], Clinic._meta.get_field("name").default}

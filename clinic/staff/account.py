@@ -43,7 +43,7 @@ def confirm_address(request, token):
 
 @login_required
 def open_sessions(request):
-    """Where this person is signed in; each can be ended, or all but this one."""
+    """Show where this person is signed in; each can be ended, or all but this one."""
     if request.method == "POST":
         end(request, request.user, but=request.session.session_key)
         return redirect("staff_sessions")

@@ -50,7 +50,7 @@ class StaffAccounts(CarefulSignIn):
 
 
 class EncryptedSecondFactors(DefaultMFAAdapter):
-    """allauth stores TOTP secrets and recovery seeds in clear text unless told otherwise."""
+    """Encrypt TOTP secrets and recovery seeds, which allauth stores in clear text by default."""
 
     def encrypt(self, text):
         return encryption.encrypt(text, "second factor")
@@ -60,5 +60,5 @@ class EncryptedSecondFactors(DefaultMFAAdapter):
 
 
 def may_skip_second_factor(user):
-    """Whether this is one of the starter's demo accounts on a site that only loopback reaches."""
+    """Return whether this is a demo account of the starter, on a site that only loopback reaches."""
     return settings.DEMO_ACCOUNTS_SKIP_SECOND_FACTOR and DEMO_GROUP in roles.names_of(user)

@@ -33,7 +33,7 @@ def owners(address):
 
 
 def taken(address, user):
-    """Whether an account other than ``user`` has this address."""
+    """Return whether an account other than ``user`` has this address."""
     return bool(address) and (
         User.objects.filter(email__iexact=address).exclude(pk=user.pk).exists()
     )

@@ -87,7 +87,7 @@ def names_of(user):
 
 
 def sees_every_practitioner(user):
-    """Whether rows of all practitioners are this user's business; otherwise only their own."""
+    """Return whether rows of all practitioners are this user's business, or only their own."""
     return user.is_superuser or not names_of(user).isdisjoint({MANAGER, FRONT_DESK})
 
 

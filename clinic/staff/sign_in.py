@@ -31,7 +31,7 @@ def accounts(credentials):
 
 
 def proved_lately(request):
-    """Whether this session just proved what the account has: its second factor, else its password."""
+    """Return whether this session just proved the account's second factor, else its password."""
     wanted = "mfa" if is_mfa_enabled(request.user) else "password"
     return any(
         entry.get("method") == wanted

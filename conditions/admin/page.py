@@ -270,7 +270,7 @@ def _changes(page, document):
 
 
 def _with_link(finding, page):
-    """(message, where to mend it)."""
+    """Return (message, where to mend it)."""
     if finding.field in {"condition", "summary", "red_flags"} and page.condition_id:
         url = reverse("admin:conditions_condition_change", args=[page.condition_id])
         return finding.message, url + ("#red_flags-group" if finding.field == "red_flags" else "")

@@ -8,7 +8,7 @@ from clinic.models import Practitioner
 
 
 def _source():
-    """Where a quick fact is known from; a key becomes a link to the page's reference."""
+    """Return a field for where a quick fact is known from; a key becomes a link."""
     return models.CharField(
         max_length=120,
         blank=True,

@@ -224,7 +224,7 @@ _LOOK_ALIKES = str.maketrans(
 
 
 def _denied(table: Table, sentence: str, match: re.Match, *, within: bool = True) -> bool:
-    """Whether the words just before the claim, or in it, deny it or leave it open."""
+    """Return whether the words just before the claim, or in it, deny it or leave it open."""
     clause = re.split(r"[;:]|, (?:but|and)\b", sentence[: match.start()])[-1]
     near = " ".join(clause.split()[-_REACH:])
     return bool(

@@ -61,7 +61,7 @@ def average_sentence(texts_: Iterable[str]) -> float:
 
 
 def hints(document: Document) -> list[Hint]:
-    """Where the words could be plainer, as a list of Hint. Never a reason to refuse."""
+    """Return where the words could be plainer, as a list of Hint; never a reason to refuse."""
     own = [
         (leaf.field.place, text)
         for leaf, text in seen_texts(document)
