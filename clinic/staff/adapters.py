@@ -60,5 +60,5 @@ class EncryptedSecondFactors(DefaultMFAAdapter):
 
 
 def may_skip_second_factor(user):
-    """Return whether this is a demo account of the starter, on a site that only loopback reaches."""
+    """Return whether this is a demo account of the starter, on a site only loopback reaches."""
     return settings.DEMO_ACCOUNTS_SKIP_SECOND_FACTOR and DEMO_GROUP in roles.names_of(user)

@@ -14,20 +14,15 @@ from conditions.text_checks.overclaims import overclaims
 # Guides that make no medical claim and so need no references.
 PRACTICAL_GUIDES = {"your-free-consultation"}
 
-
 # What a page needs when the clinic may inject: who must not have it, and what to tell first.
 TREATMENT_BLOCKS = {"contraindications", "cautions"}
 
-
 LONGEST_REVIEW_MONTHS = 36
-
 
 FEWEST_REFERENCES = 2
 
-
 # Texts that many pages share: they may name a dose, as a limit.
 GENERAL = {"safety", "after_treatment"}
-
 
 FEWEST_ALTERNATIVES = 2
 

@@ -22,22 +22,18 @@ _NEGATED = re.compile(
     re.I,
 )
 
-
 _NOT_REALLY = re.compile(
     r"\b(?:no (?:doubt|question|wonder|surprise)|not only|without (?:a )?doubt|(?:cannot|never) fails?"
     r"|nothing (?:but|less))\b",
     re.I,
 )
 
-
 _ILLS = (
     r"(?:migraines?|headaches?|pain|aches?|bruxism|grinding|clenching|(?:sleep )?apnea|snoring|leaks?"
     r"|spasms?|spasticity|dystonia|TMJ|restless legs|tension|urges?|symptoms?)\b"
 )
 
-
 _REACH = 8  # words before a claim in which a denial still belongs to it
-
 
 _EVERYWHERE = (
     r"\bcur(?:e|es|ed|ing|ative)\b",
@@ -92,7 +88,6 @@ _EVERYWHERE = (
     r"\bmost advanced\b",
 )
 
-
 # These are claims although they hold a word that denies: "no side effects".
 _DENIALS = (
     r"\b(?:no|zero|without(?: any)?) side[- ]effects?\b",
@@ -109,7 +104,6 @@ _DENIALS = (
     r"\bnothing (?:works|helps) better\b",
 )
 
-
 _OFF_LABEL = (
     r"\bproven\b",
     r"\bfirst[- ]line\b",
@@ -118,9 +112,7 @@ _OFF_LABEL = (
     rf" (?:for|to treat) (?:this|{_ILLS})",
 )
 
-
 _FDA = r"\bFDA[- ]approved\b"
-
 
 # Where the clinic does not treat, no sentence may promise that an injection helps.
 _ADVICE = (
@@ -132,10 +124,8 @@ _ADVICE = (
     r"\b(?:palate|tongue[- ]base)\b.{0,60}\b(?:reduc|reliev|improv|treat)(?:e|es|ed|s|ing)\b",
 )
 
-
 # A question that says what it asks: "Did you know that …?"
 _TELLS = re.compile(r"\b(?:did you know|who knew|why not|isn['’]t it)\b", re.I)
-
 
 _ALLOWED = re.compile(r"\b(?:at best|safe (?:to eat|to drink)|best[- ]known)\b", re.I)
 

@@ -19,12 +19,9 @@ NOT_PROSE = {
     "gate",
 }
 
-
 LANGUAGES = {"en"}  # whose sentences these patterns know
 
-
 LONGEST_SENTENCE = 20  # words
-
 
 LONGEST_PARAGRAPH = 3  # sentences
 
@@ -37,9 +34,7 @@ class Hint(NamedTuple):
 # --- plain language -----------------------------------------------------------------------------
 _END = re.compile(r"(?<=[.!?])[”\"’)]*\s+(?=[A-Z0-9“\"‘(\[])")
 
-
 _SHORT_FORM = re.compile(r"\b(Dr|Mr|Ms|Mrs|vs|St|e\.g|i\.e|a\.m|p\.m|No)\.")
-
 
 _PERCENT = re.compile(r"\d\s*(?:%|percent\b)")
 
