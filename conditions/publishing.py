@@ -22,7 +22,7 @@ from clinic.models import Actor, AuditEvent, Clinic, Practitioner, User
 from clinic.operations import setup
 
 from . import snapshot
-from .document import Document
+from .document import Document, digest
 from .editions import LICENSE, STARTER_SIGNATURE
 from .models import Condition, Edition, Page, Reference, SigningRight
 from .text_checks.gaps import LONGEST_REVIEW_MONTHS, Gap, gaps, months_after
@@ -84,7 +84,7 @@ def submit(page: Page, *, by: User) -> Edition:
     missing = gaps(document)
     if missing:
         raise PublishingError("The page is not complete.", missing)
-    mark = snapshot.digest(document)
+    mark = digest(document)
     open_editions = page.editions.filter(published_at=None, sent_back_at=None)
     if any(not snapshot.has_changed(page, waiting) for waiting in open_editions):
         raise PublishingError("This text is waiting for review already.")
@@ -154,7 +154,7 @@ def publish(edition: Edition, *, by: User) -> Edition:
         raise PublishingError(
             f"Only a signed edition can be published; this one is {edition.state}."
         )
-    if not edition.signed_digest == edition.digest == snapshot.digest(edition.document):
+    if not edition.signed_digest == edition.digest == digest(edition.document):
         raise PublishingError("The signature is for another text. Send the page for review again.")
     if not page.signers.filter(pk=edition.signed_by_id).exists():
         raise PublishingError(
@@ -356,7 +356,7 @@ def _new_edition(page: Page, document: Document, *, by: User | None) -> Edition:
         position=condition.position if condition else page.position,
         document=document,
         card=snapshot.build_card(document),
-        digest=snapshot.digest(document),
+        digest=digest(document),
         created_at=timezone.now(),
         created_by=by,
     )
