@@ -128,7 +128,7 @@ from bookings.lifecycle import answers, erasure
 from bookings.models import Booking
 booking = Booking.objects.get(email="zzqxwvmail@canary.example")
 Booking.objects.filter(pk=booking.pk).update(staff_note="ZZQXWVstaff")
-answers.cancel(booking, by="staff", cancelled_by="clinic", reason="ZZQXWVreason")
+answers.cancel(booking, by="desk", cancelled_by="clinic", reason="ZZQXWVreason")
 erasure.erase(booking, by="system", reason="asked")
 """
 
