@@ -95,25 +95,34 @@ class PractitionerAdmin(OwnRows, RecordsChanges, admin.ModelAdmin):
     autocomplete_fields = ["user"]
     inlines = [OpeningHoursInline, ClosureInline]
     actions = ["archive", "bring_back"]
+    readonly_fields = ["ways_to_meet"]
+    READ = ["ways_to_meet", "accepts_bookings", "archived"]
     fieldsets = [
         (None, {"fields": ["name", "slug", "credentials", "role", "bio", "languages", "position"]}),
         (
             "Consultations",
-            {
-                "fields": [
-                    "visit_types",
-                    "accepts_bookings",
-                    "archived",
-                ]
-            },
+            {"fields": ["visit_types", "accepts_bookings", "archived"]},
         ),
         ("Sign-in and license", {"fields": ["user", "license_number", "license_checked_on"]}),
     ]
 
+    def _writes(self, request, obj):
+        return self.has_change_permission(request, obj) if obj else True
+
     def get_prepopulated_fields(self, request, obj=None):
         # A page that may only be read has no field to fill.
-        writes = self.has_change_permission(request, obj) if obj else True
-        return self.prepopulated_fields if writes else {}
+        return self.prepopulated_fields if self._writes(request, obj) else {}
+
+    def get_fieldsets(self, request, obj=None):
+        if self._writes(request, obj):
+            return self.fieldsets
+        # Django shows a list that may only be read as JSON.
+        first, (title, _options), last = self.fieldsets
+        return [first, (title, {"fields": self.READ}), last]
+
+    @admin.display(description="ways to meet")
+    def ways_to_meet(self, practitioner):
+        return ", ".join(str(way.short) for way in practitioner.ways)
 
     def has_delete_permission(self, request, obj=None):
         return False

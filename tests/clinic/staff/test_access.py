@@ -129,3 +129,10 @@ def test_one_without_a_sign_in_is_archived_without_a_word(client, doctor, manage
     doctor.refresh_from_db()
     assert access.archive(doctor, by=manager) is None
     assert "The account" not in choose(client, "bring_back", doctor)
+
+
+def test_who_may_only_read_a_practitioner_reads_words(doctor, session):
+    address = reverse("admin:clinic_practitioner_change", args=[doctor.pk])
+    shown = session.get(address).content.decode()
+    assert "At the clinic, Video, Phone" in shown
+    assert "in_person" not in shown
