@@ -27,7 +27,7 @@ class Offer:
 
 
 def offers_of(booking, zone, now):
-    """The times offered for a request, open ones first, with what became of them; one query."""
+    """List what was offered for a request, open times first, and what became of it; one query."""
     rows = booking.offers.select_related("practitioner").order_by("-created_at", "-pk")
     found = [Offer(row, *_state_of(row, booking, zone, now)) for row in rows[:MOST_OFFERS_SHOWN]]
     return sorted(found, key=lambda offer: (offer.state != "open", offer.booking.starts_at))
@@ -53,14 +53,14 @@ class TimelineEvent:
 
 
 def events_of(booking):
-    """What the record of changes says about the booking."""
+    """Return what the record of changes says about the booking."""
     return AuditEvent.objects.filter(
         object_type=booking._meta.label_lower, object_key=booking.reference
     )
 
 
 def timeline(booking, zone):
-    """What happened to the booking, oldest first, its newest hundred events; one query."""
+    """List what happened to the booking, oldest first: its newest hundred events; one query."""
     events = events_of(booking).order_by("-at", "-pk")[:100]
     return [
         TimelineEvent(

@@ -32,7 +32,7 @@ class Ahead:
         return [contact for contact in (rate_limits.mailbox(email), number) if contact]
 
     def others(self, booking):
-        """The keys of the other bookings with the same mailbox or number, sorted."""
+        """List the keys of the other bookings with the same mailbox or number, sorted."""
         contacts = self._contacts(booking.email, booking.phone)
         return sorted(set().union(*(self._keys[c] for c in contacts)) - {booking.pk})
 

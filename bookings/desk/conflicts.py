@@ -25,7 +25,7 @@ class Conflicts:
 
 
 def conflicts(bookings, location, now, reader="", rules=None):
-    """The Conflicts of now, with at most three queries; how many there are is kept for a minute."""
+    """Return the Conflicts of now with at most three queries; their number is kept for a minute."""
     coming = bookings.ahead(now).filter(location=location)
     rows = list(coming.values_list(*availability_conflicts.COMING_ROW))
     found = Conflicts(
@@ -47,6 +47,6 @@ def conflict_numbers(bookings, location, now, reader="", rules=None):
 
 
 def listed(bookings, keys):
-    """The first MOST_CONFLICTS bookings of these keys, soonest first."""
+    """Return the first MOST_CONFLICTS bookings of these keys, soonest first."""
     found = bookings.filter(pk__in=keys[:MOST_CONFLICTS]).order_by("starts_at", "pk")
     return list(found.select_related("practitioner", "condition", "location__clinic"))

@@ -63,7 +63,7 @@ class Column:
 
 
 def shown_day(text, zone, now):
-    """The date that an address asks for, or today where it asks for none or an impossible one."""
+    """Read the date that an address asks for; today where it asks for none or an impossible one."""
     day = times.parse_day(text)
     return day if day and FIRST_YEAR <= day.year <= LAST_YEAR else now.astimezone(zone).date()
 
@@ -112,7 +112,7 @@ def _of_day(bookings, day, zone, now):
 
 
 def _grid(of_day, practitioners, rules, *, day, location, now):
-    """The columns of the day and the rows they share."""
+    """Return the columns of the day and the rows they share."""
     zone = location.zone
     people = {person.pk: person for person in practitioners.bookable()}
     for booking in of_day:
@@ -154,7 +154,7 @@ class _Opening:
         return self.rules.open_on(self.day, key)
 
     def closed_by(self, key):
-        """The closures that touch the practitioner's day: (UTC periods, reason)."""
+        """Return the closures that touch the practitioner's day: (UTC periods, reason)."""
         zone, closures = self.rules.zone, self.rules.closures
         for closure in (*closures.get(key, ()), *closures.get(None, ())):
             whole = open_periods(self.day, availability_opening.ALWAYS, (), zone)
@@ -221,7 +221,7 @@ def _entry(booking, row_start, zone, now):
 
 
 def _closed_blocks(periods, reason, first):
-    """The whole rows inside the periods, hatched."""
+    """Hatch the whole rows inside the periods."""
     for start, end in periods:
         from_row, to_row = -((first - start) // ROW), (end - first) // ROW
         if to_row > from_row:

@@ -143,7 +143,7 @@ def _row(booking, zone):
 
 
 def rows(bookings, zone):
-    """The header and a list of cells a booking, one by one; times on the clock of ``zone``."""
+    """Yield the header, then a list of cells per booking; times on the clock of ``zone``."""
     yield [cell(words) for words in _header(zone)]
     for booking in bookings:
         yield [cell(value) for value in _row(booking, zone)]
@@ -194,7 +194,7 @@ def _of_days(bookings, first_day, last_day, zone):
 
 
 def _read(keys):
-    """The bookings in the order of their keys, a few at a time, each as it is when it is read."""
+    """Yield the bookings in the order of their keys, each as it is when its few are read."""
     bookings = Booking.objects.select_related("practitioner", "condition")
     bookings = bookings.defer("message", "staff_note")
     waiting = iter(keys)

@@ -49,7 +49,7 @@ class Unreachable:
 
 
 def waiting_requests(bookings, location, now):
-    """Requests that wait for an answer, oldest first."""
+    """List the requests that wait for an answer, oldest first."""
     waiting = []
     ahead = Ahead(bookings, now)
     for booking in bookings.waiting(now)[:MOST_WAITING]:

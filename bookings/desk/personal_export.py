@@ -21,7 +21,7 @@ class PersonReason(models.TextChoices):
 
 
 def of_the_same_person(bookings, booking):
-    """This booking and those with its address or its number, newest first: perhaps another's, too.
+    """List this booking and those with its address or number, newest first: some may be another's.
 
     People share both; whoever hands the file over chooses among these.
     """

@@ -35,7 +35,7 @@ def _condition(answers):
 
 
 def _instead(request, answers, step=None):
-    """What is shown instead of this step: the one that comes first, or why nothing can be booked.
+    """Answer with what comes before this step, or why nothing can be booked; None lets it be shown.
 
     Signs that were answered are asked again when others have been signed meanwhile.
     """
@@ -105,7 +105,7 @@ def _visit_types():
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def start(request):
-    """The concern and how to talk. ``?condition=<slug>`` chooses the concern."""
+    """Ask for the concern and how to talk. ``?condition=<slug>`` chooses the concern."""
     answers = patient_answers.load(request)
     concerns = editions.bookable()
     asked_for = editions.condition_at(request.GET.get("condition", ""))
@@ -172,7 +172,7 @@ def _chosen_practitioner(request, answers):
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def time(request):
-    """A real free time, in the clinic's zone or the visitor's."""
+    """Offer real free times, in the clinic's zone or the visitor's."""
     answers = patient_answers.load(request)
     if instead := _instead(request, answers, steps.TIME):
         return instead
@@ -202,7 +202,7 @@ def _take_time(request, answers):
 
 
 def _gone(request, answers, at, condition, location):
-    """The time has gone: the nearest three, and everything typed is kept."""
+    """Say that the time has gone and offer the nearest three; everything typed is kept."""
     search = SlotSearch(location=location, condition=condition, visit_type=answers.visit_type)
     answers.start = ""
     patient_answers.save(request, answers)
@@ -246,7 +246,7 @@ def _show_times(request, answers, error="", status=200):
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def ask(request, step):
-    """A step that is one form, such as who is coming. Nothing is asked twice."""
+    """Show a step that is one form, such as who is coming. Nothing is asked twice."""
     answers = patient_answers.load(request)
     if instead := _instead(request, answers, step):
         return instead
@@ -279,7 +279,7 @@ def check(request):
 
 
 def _made_before(request, unsent):
-    """What the pressed button has made before in this very browser, else None.
+    """Return what the pressed button has made before in this very browser, else None.
 
     ``unsent`` is the key of answers that are still here: these are looked at as if for the first
     time. In any other browser a key is nobody's.
@@ -334,8 +334,9 @@ def _book(request, answers):
 
 
 def _admitted(request, answers, person, **options):
-    """The limits around one request. It looks scripted when faster than people, or when it fills
-    the field that people do not see.
+    """Put the limits around one request.
+
+    It looks scripted when it is faster than people or fills the field that they do not see.
     """
     seconds = timezone.now().timestamp() - answers.began if answers.began else None
     hurried = seconds is not None and seconds < rate_limits.HUMAN_SECONDS
@@ -408,7 +409,7 @@ def _ask_for_call(request, answers, location):
 
 @require_safe
 def done(request):
-    """The confirmation: read from the database again, so it is never shown for what is not stored."""
+    """Confirm what the database holds, read again: what is not stored is never confirmed."""
     access = manage.opened(request)
     if not access.identified:
         return redirect("bookings:lost_link")

@@ -17,7 +17,7 @@ NEXT_FREE_SECONDS = 30  # how old the advertised next free time may be; booking 
 
 
 def next_free_label(slug=""):
-    """The next free time for a page, any or a condition's: label, detail and instant, or None.
+    """Find the next free time for a page, any or a condition's: label, detail, instant; or None.
 
     Kept in this process's memory for NEXT_FREE_SECONDS, so that pages stay cheap.
     """
@@ -65,7 +65,7 @@ def booking_offer(slug=""):
 @require_safe
 @gzip_page  # here and on the pages of content only: they hold no secret that its length could tell
 def home(request):
-    """The front page: what we treat, how honest the evidence is, and the next free time."""
+    """Show the front page: what we treat, how good the evidence is, and the next free time."""
     rows = Edition.objects.live().conditions().select_related("page__condition").defer("document")
     live = rows.best_language()
     context = {

@@ -70,7 +70,7 @@ def remember(response, value):
 
 
 def opened(request):
-    """The access of this browser."""
+    """Return the access of this browser."""
     try:
         value = request.get_signed_cookie(COOKIE, salt=COOKIE_SALT, max_age=manage_links.ACCESS)
     except (KeyError, BadSignature):
@@ -83,7 +83,7 @@ def opened(request):
 
 
 def _opened(request):
-    """The same, but nothing before the mailbox of a request is verified, except by its link."""
+    """Return the same, but none before a request's mailbox is verified, except by its link."""
     access = opened(request)
     unverified = access.link and access.link.booking.is_unverified and not access.mailed
     return ManageAccess(None) if unverified else access
@@ -95,7 +95,7 @@ def _unknown(request):
 
 
 def too_many(request, error, back=""):
-    """A limit is reached: why, what to do now, and the phone. ``back`` names the step to go back to."""
+    """Say which limit is reached, what to do now, and the phone; ``back`` names the step before."""
     context = {"reason": error.reason, "back": back}
     return render(request, "bookings/too_many.html", context, status=429)
 
@@ -120,7 +120,7 @@ def _concern(booking):
 
 
 def shown(booking):
-    """What every page of a booking knows: where it is, and in which zone its times are written."""
+    """Return what every page of a booking knows: where it is, and the zones of its times."""
     location = booking.location
     return {
         "booking": booking,
@@ -170,7 +170,7 @@ def open_link(request, secret):
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def manage(request):
-    """The booking: time and place for whoever has the link, the rest after the second fact."""
+    """Show time and place to whoever has the link, and the rest after the second fact."""
     access = _opened(request)
     link, identified, mailed = access
     if link is None:
@@ -223,7 +223,7 @@ def verify(request):
 
 
 def _identified_or_redirect(request):
-    """The access of somebody who may change the booking, or (None, where to send them)."""
+    """Return the access of somebody who may change the booking, or (None, where to send them)."""
     access = _opened(request)
     if access.link is None:
         return None, _unknown(request)
@@ -234,7 +234,7 @@ def _identified_or_redirect(request):
 
 @contextmanager
 def _counted(access):
-    """Changes mail the address: where nobody has opened a link from there yet, so many a day.
+    """Limit what changes mail to an address from which nobody has opened a link yet.
 
     The change is made all the same, and answered alike.
     """
@@ -251,7 +251,7 @@ def _counted(access):
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def cancel(request):
-    """A page of its own, and one press."""
+    """Cancel with one press, on a page of its own."""
     access, answer = _identified_or_redirect(request)
     if access is None:
         return answer
@@ -360,7 +360,7 @@ def reminders(request):
 
 @require_safe
 def calendar(request):
-    """The calendar file of the opened booking; its words say nothing about health."""
+    """Give the calendar file of the opened booking; its words say nothing about health."""
     link = _opened(request).link
     if link is None or link.booking.starts_at is None:
         return _unknown(request)

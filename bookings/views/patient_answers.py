@@ -13,7 +13,7 @@ SESSION_KEY = "booking"
 
 @dataclass
 class Answers:
-    """Answers by step. Health data: it lives in the session table and goes when the booking is made."""
+    """Answers by step: health data, in the session table until the booking is made."""
 
     condition: str = ""  # slug, forms.OTHER, or not answered
     visit_type: str = ""
@@ -40,7 +40,7 @@ class Answers:
 
 
 def load(request):
-    """The visitor's answers; fresh ones when there are none or they do not read."""
+    """Return the visitor's answers; fresh ones when there are none or they do not read."""
     stored = request.session.get(SESSION_KEY)
     known = {f.name for f in fields(Answers)}
     if not isinstance(stored, dict) or not stored.keys() <= known:
