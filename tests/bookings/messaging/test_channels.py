@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from bookings import invariants
 from bookings.lifecycle import transitions
 from bookings.messaging import channels, outbox, queue
 from bookings.messaging.channels import Delivered, Failed, TryAgain
@@ -33,9 +34,10 @@ class ByPhone:
 
     outcome: object
     sent: list
+    kinds: frozenset = frozenset({Kind.REMINDER})
 
     def carries(self, kind):
-        return kind == Kind.REMINDER
+        return kind in self.kinds
 
     def patient_address(self, booking):
         return str(booking.phone)
@@ -130,6 +132,14 @@ def test_a_message_of_a_channel_that_is_gone_fails_and_the_others_go_on(mailoutb
     assert dict(outbox.drain()) == {"failed": 1, "sent": 1}
     lost.refresh_from_db()
     assert lost.error == "There is no channel pigeon"
+
+
+def test_news_by_two_channels_is_told_once(by_phone, monkeypatch):
+    """The invariant counts the news and not the ways in which it went out."""
+    monkeypatch.setattr(by_phone, "kinds", {Kind.REMINDER, Kind.CONFIRMED})
+    queue.enqueue(make_booking(status="booked"), Kind.CONFIRMED)
+    assert Message.objects.filter(kind=Kind.CONFIRMED).count() == 2
+    assert list(invariants.unannounced()) == []
 
 
 def test_whoever_has_an_address_of_any_channel_is_reached(by_phone):
