@@ -112,7 +112,7 @@ def load(*, now=None):
 
 
 def _leave_nothing_queued():
-    """What would have been mailed by now counts as sent in its time; what lies ahead goes."""
+    """Count as sent in its time what would have been mailed by now; drop what lies ahead."""
     waiting = Message.objects.waiting().filter(booking__is_demo=True).select_related("booking")
     waiting.filter(due_at__gt=timezone.now()).delete()
     messages = list(waiting)
@@ -200,7 +200,7 @@ def _visit(visit, number, location, today, now):
 
 
 def _slot(visit, condition, location, today, asked, now):
-    """The first free time on the visit's day or near it; what is over must lie behind us."""
+    """Find the first free time on the visit's day or near it; what is over must lie behind us."""
     search = SlotSearch(location=location, condition=condition, visit_type=visit.how, now=asked)
     step = -1 if visit.day < 0 else 1
     for distance in range(7):

@@ -142,7 +142,7 @@ INVARIANTS = {
 
 
 def broken():
-    """The references, or places, that break each invariant, by the invariant's name."""
+    """Return the references, or places, that break each invariant, by the invariant's name."""
     return {name: list(check()) for name, check in INVARIANTS.items()}
 
 
@@ -177,7 +177,7 @@ def _announced(booking, _events, keys):
 
 
 def _where_not(rule):
-    """References of the bookings whose history breaks ``rule``, now and in a second look.
+    """Yield the bookings' references whose history breaks ``rule``, now and in a second look.
 
     On a live site a booking may change between reading its row and its history; the second look
     locks it first.

@@ -53,12 +53,12 @@ class Day:
 
 
 def zone_name(zone: ZoneInfo) -> str:
-    """The city of an IANA name as people write it: "Los Angeles"."""
+    """Return the city of an IANA name as people write it: "Los Angeles"."""
     return zone.key.rpartition("/")[2].replace("_", " ")
 
 
 def zone_offset(zone: tzinfo, at: datetime) -> str:
-    """The zone's distance from UTC at an instant: "UTC−8", "UTC+5:30"."""
+    """Return the zone's distance from UTC at an instant: "UTC−8", "UTC+5:30"."""
     minutes = (at.astimezone(zone).utcoffset() or timedelta()) // timedelta(minutes=1)
     hours, rest = divmod(abs(minutes), 60)
     sign = "−" if minutes < 0 else "+"
@@ -66,12 +66,12 @@ def zone_offset(zone: tzinfo, at: datetime) -> str:
 
 
 def known_zone(name: str, default: T) -> ZoneInfo | T:
-    """The zone of that name, or ``default`` when there is none; never raises."""
+    """Return the zone of that name, or ``default`` when there is none; never raises."""
     return ZoneInfo(name) if name in available_timezones() else default
 
 
 def clock(at: datetime, zone: tzinfo) -> str:
-    """The wall-clock time of an instant; an hour that the clock shows twice gets its zone's letters."""
+    """Write an instant's wall-clock time; an hour shown twice gets its zone's letters."""
     local = at.astimezone(zone)
     twice = local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset()
     # In the skipped hour the two folds differ as well, but no instant has such a local time.
@@ -90,7 +90,7 @@ def near_day(at: datetime, zone: tzinfo, now: datetime) -> str:
 
 
 def parse_start(text: str | None) -> datetime | None:
-    """The UTC instant that a form sent, or None when it is not one (it may be tampered with)."""
+    """Read the UTC instant that a form sent; None when it is not one (it may be tampered with)."""
     try:
         at = parse_datetime(text or "")
     except ValueError:
@@ -101,7 +101,7 @@ def parse_start(text: str | None) -> datetime | None:
 
 
 def parse_day(text: str | None) -> date | None:
-    """The date that an address asked for, or None."""
+    """Read the date that an address asked for, or None."""
     try:
         return parse_date(text or "")
     except ValueError:
@@ -145,7 +145,7 @@ def week(times: Iterable[Time], zone: tzinfo, first_day: date, current: date) ->
 
 
 def parts_of(times: Iterable[Time], zone: tzinfo, day: date) -> list[Part]:
-    """The day's times as Parts; empty parts are left out."""
+    """Return the day's times as Parts; empty parts are left out."""
     names = {"morning": _("Morning"), "afternoon": _("Afternoon"), "evening": _("Evening")}
     of_day = [time for time in times if time.starts_at.astimezone(zone).date() == day]
     parts: list[Part] = []
@@ -159,7 +159,7 @@ def parts_of(times: Iterable[Time], zone: tzinfo, day: date) -> list[Part]:
 
 
 def age_words(age: timedelta) -> str:
-    """A length of time in the two largest units that matter: "1 d 6 h", "7 h", "50 min"."""
+    """Write a length of time in the two largest units that matter: "1 d 6 h", "7 h", "50 min"."""
     minutes = max(int(age.total_seconds() // 60), 0)
     hours, days = minutes // 60, minutes // 1440
     if days:
@@ -168,7 +168,7 @@ def age_words(age: timedelta) -> str:
 
 
 def there_now(booking: "Booking", clinic_zone: ZoneInfo, now: datetime) -> str:
-    """The patient's clock now, "22:20 there now", where it differs from the clinic's; else ""."""
+    """Write the patient's clock, "22:20 there now", where it differs from the clinic's; else ""."""
     zone = known_zone(booking.time_zone, clinic_zone)
     if now.astimezone(zone).utcoffset() == now.astimezone(clinic_zone).utcoffset():
         return ""

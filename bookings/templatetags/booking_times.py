@@ -29,11 +29,11 @@ def offset(zone, at):
 
 @register.simple_tag
 def day(at, zone, style="D j M"):
-    """The date of an instant in a zone. Django's own filter would turn it to UTC first."""
+    """Write the date of an instant in a zone. Django's own filter would turn it to UTC first."""
     return date_format(at.astimezone(zone), style)
 
 
 @register.filter
 def get(mapping, key):
-    """A value of a dict by a key that is itself a variable."""
+    """Return a value of a dict by a key that is itself a variable."""
     return mapping.get(key)

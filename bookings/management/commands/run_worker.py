@@ -27,7 +27,7 @@ BEAT = timedelta(seconds=20)  # the health check expects one every 30 seconds
 
 
 def housekeeping(now):
-    """What is due by the clock, each done by whichever worker comes first."""
+    """Do what is due by the clock, each by whichever worker comes first."""
     run_every("lapsed", timedelta(minutes=1), now, lambda: requests.free_all_lapsed(now))
     run_every("reminders", timedelta(minutes=10), now, lambda: queue.replan_reminders(now))
     recent = now - timedelta(days=2)  # older ones that were missed wait for the day's anchor
@@ -46,9 +46,9 @@ def warn_of_long_write_log():
 
 
 def run_every(name, pause, now, job):
-    """Run ``job`` when ``pause`` has gone by since any worker last did; says whether it ran.
+    """Run ``job`` when ``pause`` has gone by since any worker last did; return whether it ran.
 
-    So much ahead of now it last ran before the clock was put back.
+    A last run far ahead of now is from before the clock was put back, and counts as long ago.
     """
     heartbeat, made = Heartbeat.objects.get_or_create(name=name, defaults={"at": now})
     first = made or Heartbeat.objects.filter(
