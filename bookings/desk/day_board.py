@@ -7,8 +7,8 @@ from datetime import date, timedelta
 from bookings import times
 from bookings.availability import opening as availability_opening
 from bookings.availability import slots
+from bookings.desk import inbox
 from bookings.desk.conflicts import conflict_numbers
-from bookings.desk.inbox import past_visits, unreached, waiting_requests
 from bookings.desk.numbers import requests_by_concern
 from bookings.models import Booking
 from clinic.hours import DAY, HOUR, day_start, intersect, merge, open_periods, subtract
@@ -79,8 +79,8 @@ def board(bookings, practitioners, *, day, location, now, reader=""):
     of_day = _of_day(bookings, day, location.zone, now)
     rules = availability_opening.Rules(location, min(day, today), date.max)
     grid = _grid(of_day, practitioners, rules, day=day, location=location, now=now)
-    waiting = waiting_requests(bookings, location, now)
-    missing, no_shows = past_visits(bookings, now)
+    waiting = inbox.waiting_requests(bookings, location, now)
+    missing, no_shows = inbox.past_visits(bookings, now)
     return grid | {
         "day": day,
         "previous_day": day - DAY,
@@ -91,10 +91,12 @@ def board(bookings, practitioners, *, day, location, now, reader=""):
         "booked": sum(booking.status in Booking.LIVE for booking in of_day),
         "missed": sum(booking.status == Status.NOSHOW for booking in of_day),
         "waiting": waiting,
+        "more_wait": len(waiting) == inbox.MOST_WAITING,
         "late": sum(item.late for item in waiting),
         "missing": missing,
+        "more_are_missing": len(missing) == inbox.MOST_MISSING,
         "no_shows": no_shows,
-        "unreachable": None if reader else unreached(),
+        "unreachable": None if reader else inbox.unreached(),
         "conflicts": conflict_numbers(bookings, location, now, reader, rules),
         "requests": requests_by_concern(bookings, now, reader),
     }
