@@ -119,3 +119,20 @@ def test_a_request_that_lapsed_is_not_on_the_board_of_its_day(clinic):
     people = Practitioner.objects.all()
     shown = day_board.board(rows, people, day=NOW.date(), location=here(), now=NOW)
     assert [entry for block in shown["columns"][0].blocks for entry in block.entries] == []
+
+
+@pytest.mark.parametrize(
+    ("status", "look", "words"),
+    [
+        ("pending", "waiting", "Waiting for the clinic to confirm"),
+        ("waitlist", "waiting", "We will call you"),
+        ("booked", "live", "Confirmed"),
+        ("arrived", "live", "Arrived"),
+        ("fulfilled", "live", "Seen"),
+        ("cancelled", "off", "Cancelled"),
+        ("noshow", "off", "Did not come"),
+    ],
+)
+def test_how_a_patient_sees_a_status(status, look, words):
+    booking = Booking(status=status)
+    assert (booking.look, booking.status_for_patient) == (look, words)
