@@ -280,7 +280,7 @@ def test_reminder_exactly_once_key(server, practitioner, time_machine):
     reminders = [m for m in server.received if m["Subject"].startswith("Reminder")]
     assert [m["To"] for m in reminders] == [kept.email, moved.email]
     for booking, mail in zip((kept, moved), reminders, strict=True):
-        local = booking.starts_at.astimezone(make_clinic().zone)
+        local = booking.starts_at.astimezone(booking.location.zone)
         assert f"{local:%H:%M}" in mail["Subject"]
         sent = Message.objects.get(booking=booking, kind=Kind.REMINDER, state=State.SENT)
         assert sent.sent_at - (booking.starts_at - timedelta(days=2)) < 2 * MINUTE
