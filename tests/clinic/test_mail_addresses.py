@@ -18,7 +18,7 @@ from clinic import mail_addresses
 from clinic.models import AccountMail, User
 from clinic.staff import roles
 from tests.bookings.conftest import FormClient
-from tests.factories import make_booking, make_clinic, make_user
+from tests.factories import make_booking, make_clinic, make_location, make_user
 from tests.mail_server import MailServer
 
 PLAIN = [
@@ -143,10 +143,11 @@ def test_no_account_gets_it(address):
 @pytest.mark.parametrize("address", BAD)
 @pytest.mark.parametrize("field", ["email", "desk_email"])
 def test_no_setting_of_the_clinic_takes_it(field, address):
-    clinic = make_clinic()
-    setattr(clinic, field, address)
+    location = make_location()
+    row = location.clinic if field == "email" else location
+    setattr(row, field, address)
     with pytest.raises(ValidationError) as error:
-        clinic.full_clean()
+        row.full_clean()
     assert list(error.value.message_dict) == [field]
 
 
