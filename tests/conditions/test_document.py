@@ -11,7 +11,6 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from clinic import starter_clinic
-from clinic.models import Clinic
 from conditions import document, publishing, snapshot, structured_data
 from conditions.comparison import compare
 from conditions.document import FIELDS, Field, Kind, Risk, UndeclaredError
@@ -19,7 +18,7 @@ from conditions.models import Condition, Edition, Page, RedFlag, Section
 from conditions.starter import content as starter_content
 from conditions.text_checks import gaps
 from tests.conditions.pages import make_editor, make_page, make_reviewer, put_live
-from tests.factories import make_clinic, make_condition
+from tests.factories import here, make_clinic, make_condition
 
 NEWEST = document.newest_schema()
 SCHEMAS = Path(__file__).with_name("document_schemas.toml")
@@ -258,12 +257,13 @@ def test_templates_ask_for_declared_fields_alone():
 
 def shown(built):
     """What a reader gets to see of a document: the page, its data for search engines, its card."""
-    clinic = Clinic.objects.current()
+    location = here()
+    clinic = {"clinic": location.clinic, "location": location}
     clean = snapshot.clean_document(built)
     return "".join(
         [
-            render_to_string("conditions/condition.html", {"document": clean, "clinic": clinic}),
-            structured_data.page_data(clean, None, path="/here/", clinic=clinic),
+            render_to_string("conditions/condition.html", {"document": clean, **clinic}),
+            structured_data.page_data(clean, None, path="/here/", clinic=location.clinic),
             render_to_string("conditions/index.html", {"cards": [snapshot.build_card(built)]}),
         ]
     )
