@@ -110,7 +110,9 @@ def context_of(message: Message, booking: Booking, now: datetime) -> dict[str, A
         ]
         context["hold_until"] = _spoken(min(ends), location.zone)
         link_until = max(ends)
-    if message.kind == Kind.VERIFY and booking.hold_until:
+    if message.kind == Kind.VERIFY:
+        if booking.hold_until is None:
+            raise ValueError("Nothing waits to be verified.")
         context["hold_until"] = _spoken(booking.hold_until, location.zone)
     if message.kind in _WITH_LINK:
         secret = manage_links.issue(booking, now, at_least=link_until)

@@ -21,4 +21,4 @@ def after_help(document):
 
 
 def _is_rest(document, section):
-    return document["kind"] == "condition" and section["kind"] in REST
+    return document["kind"] != "guide" and section["kind"] in REST
