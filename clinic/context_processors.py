@@ -4,7 +4,6 @@ from django.conf import settings
 from django.utils.functional import SimpleLazyObject
 
 from . import languages
-from .errors import remember_phone
 from .models import Location
 from .staff.adapters import may_skip_second_factor
 
@@ -12,12 +11,9 @@ from .staff.adapters import may_skip_second_factor
 def clinic(request):
     """Give the clinic and its place, the languages of the page, and whether a demo account is in."""
 
-    def current():
-        found = getattr(request, "location", None) or Location.objects.current()
-        remember_phone(found)
-        return found
-
-    location = SimpleLazyObject(current)
+    location = SimpleLazyObject(
+        lambda: getattr(request, "location", None) or Location.objects.current()
+    )
     user = getattr(request, "user", None)
     return {
         "location": location,

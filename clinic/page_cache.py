@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.cache import get_conditional_response
 from django.utils.http import quote_etag
 
-from . import errors, languages
+from . import languages
 from .models import Location
 
 KEEP_SECONDS = 60  # how long browsers and this process may show the same page
@@ -27,7 +27,6 @@ def answer(request, template, version, context):
     """
     location = Location.objects.current()
     rows = {"location": location, "clinic": location.clinic}
-    errors.remember_phone(location)
     if settings.DEBUG or settings.SESSION_COOKIE_NAME in request.COOKIES:
         response = render(request, template, {**rows, **context(location)})
         response.headers["Cache-Control"] = "private, no-cache"

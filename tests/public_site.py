@@ -121,7 +121,7 @@ class PublicSite(Server):
     def first_account(self):
         return self.typed(
             "createsuperuser",
-            ("):", NAME),
+            ("Username:", NAME),
             ("Email address:", ADDRESS),
             ("Password:", PASSWORD),
             ("Password (again):", PASSWORD),

@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import Q
 from phonenumber_field.modelfields import PhoneNumberField
 
-from .. import public_words
+from .. import errors, public_words
 from ..mail_addresses import MailAddressField
 from .clinic import Clinic
 
@@ -30,9 +30,14 @@ class LocationManager(models.Manager):
         return super().get_queryset().select_related("clinic")
 
     def current(self):
-        """Return the one place; made with neutral values when a fresh database has none yet."""
-        place = self.first()
-        return place or self.get_or_create(pk=1, defaults={"clinic": Clinic.objects.current()})[0]
+        """Return the one place; made with neutral values when a fresh database has none yet.
+
+        Its phone number is kept for the pages that cannot ask the database.
+        """
+        defaults = {"clinic": Clinic.objects.current}  # Django calls it if it makes a row
+        place = self.first() or self.get_or_create(pk=1, defaults=defaults)[0]
+        errors.remember_phone(place)
+        return place
 
 
 class Location(models.Model):

@@ -27,9 +27,14 @@ ROWS = """([rows, cell, words]) => [...document.querySelectorAll(rows)]
 
 LISTS = {  # a row, the place of the name in it, what clips the name, how many lines it may take
     "list": ("#result_list tbody tr", "td", "bdi", 2),
-    "board": (".sched li.slot", ".ap", "b", 1),
-    "waiting": ("section[aria-labelledby=waiting] .req li", ".req li > div", "b", 2),
-    "unreachable": ("section[aria-labelledby=unreachable] .req li", ".req li > div", "b", 2),
+    "board": (".schedule li.slot", ".appointment", "b", 1),
+    "waiting": ("section[aria-labelledby=waiting] .requests li", ".requests li > div", "b", 2),
+    "unreachable": (
+        "section[aria-labelledby=unreachable] .requests li",
+        ".requests li > div",
+        "b",
+        2,
+    ),
 }
 
 

@@ -10,6 +10,7 @@ TESTS = settings.BASE_DIR / "tests"
 ONE_DATABASE_ONLY = {
     "test_slot_race.py": {"test_a_stricter_isolation_level_refuses_to_start"},
     "test_db_restart.py": {"*"},
+    "test_abuse.py": {"test_a_press_waits_longer_for_its_turn_than_for_a_row"},
     "test_db_down.py": {
         "test_database_stopped",
         "test_too_few_connections",

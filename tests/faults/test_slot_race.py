@@ -272,6 +272,7 @@ from datetime import UTC, datetime
 from django.db import connection, connections
 from bookings.models import Booking
 from clinic.models import Practitioner
+from tests.factories import make_clinic
 
 names = ["ALTER TABLE bookings_booking DROP CONSTRAINT booking_no_overlap"]
 if connection.vendor == "sqlite":
@@ -279,6 +280,7 @@ if connection.vendor == "sqlite":
 with connection.cursor() as cursor:
     for statement in names:
         cursor.execute(statement)
+make_clinic()
 doctor = Practitioner.objects.create(name="Dr. Control", slug="control")
 start, end = datetime(2027, 1, 4, 17, tzinfo=UTC), datetime(2027, 1, 4, 18, tzinfo=UTC)
 barrier = threading.Barrier(8)
