@@ -79,7 +79,7 @@ coverage: $(VENV)/installed-dev
 # a small disk. Their counts are in reports/faults.json, for both databases. Before a release,
 # FAULTS_LONG_RUN_SECONDS=7200 lets visits go on for two hours.
 faults: $(VENV)/installed-dev
-	$(BIN)/pytest -m night; sqlite=$$?; $(BIN)/pytest -m night --pg && exit $$sqlite
+	$(BIN)/pytest -m night; sqlite=$$?; $(BIN)/pytest -m "night or browser" --pg && exit $$sqlite
 
 # The deployment check reads the settings of a public site, as docs/running.md has them.
 lint: $(VENV)/installed-dev

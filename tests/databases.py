@@ -43,16 +43,25 @@ def pytest_load_initial_conftests(early_config, parser, args):
 
 
 def pytest_collection_modifyitems(config, items):
-    """A test marked ``only_on("sqlite")`` or ``only_on("postgresql")`` is no part of other runs."""
+    """Leave out what is no part of this run.
+
+    A test marked ``only_on("sqlite")`` or ``only_on("postgresql")`` runs there alone. A browser
+    shows the same in every size whatever the database is, so on PostgreSQL each of its tests runs
+    in one size, and in all of them with the tests of the night.
+    """
     vendor = "postgresql" if os.environ.get("DATABASE_URL") else "sqlite"
-    elsewhere = [
-        item
-        for item in items
-        if (mark := item.get_closest_marker("only_on")) and mark.args[0] != vendor
-    ]
-    if elsewhere:
-        config.hook.pytest_deselected(items=elsewhere)
-        items[:] = [item for item in items if item not in elsewhere]
+    by_day = vendor == "postgresql" and "not night" in config.option.markexpr
+    left_out, in_a_browser = [], set()
+    for item in items:
+        mark, test = item.get_closest_marker("only_on"), item.nodeid.partition("[")[0]
+        again = by_day and test in in_a_browser
+        if again or (mark and mark.args[0] != vendor):
+            left_out.append(item)
+        elif item.get_closest_marker("browser"):
+            in_a_browser.add(test)
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 def pytest_unconfigure(config):

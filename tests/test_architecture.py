@@ -145,7 +145,7 @@ ONLY_IN = {
     # Whoever needs the place or the clinic is given it, or has a booking's: doors alone look it up.
     r"\bLocation\.objects\.current\(": {
         "bookings/admin/", "bookings/management/", "bookings/views/", "bookings/demo_week.py",
-        "clinic/admin/", "clinic/context_processors.py", "clinic/middleware.py",
+        "clinic/admin/", "clinic/wsgi.py", "clinic/context_processors.py", "clinic/middleware.py",
         "clinic/operations/setup.py", "clinic/page_cache.py", "clinic/starter_clinic.py",
         "clinic/views.py",
     },
