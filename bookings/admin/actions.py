@@ -58,7 +58,7 @@ VERBS = {
 
 
 def buttons(model_admin, request, booking, now):
-    """What this person may do with the booking now, as (label, address, look, is a form)."""
+    """List what this person may do with the booking now, as (label, address, look, is a form)."""
     if not model_admin.has_answer_permission(request):
         return []
     found = []
@@ -91,7 +91,7 @@ def _page_label(name, booking):
 
 
 def allowed_booking(model_admin, request, pk):
-    """The booking, if this person sees it (404 else) and may answer (403 else)."""
+    """Return the booking, if this person sees it (404 else) and may answer (403 else)."""
     if not model_admin.has_answer_permission(request):
         raise PermissionDenied
     rows = model_admin.get_queryset(request).select_related(
@@ -126,7 +126,7 @@ def act(model_admin, request, pk, verb):
 
 
 def mark_phoned(model_admin, request, pk):
-    """The patient was phoned about messages that failed: these, and none that failed meanwhile."""
+    """Note that the patient was phoned about these failed messages, and none that failed since."""
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
     booking = allowed_booking(model_admin, request, pk)

@@ -14,7 +14,7 @@ from . import actions
 
 
 def _reader(request):
-    """What tells apart readers who see different rows: "" for all of them, else the user's key."""
+    """Tell apart readers who see different rows: "" for all of them, else the user's key."""
     return "" if roles.sees_every_practitioner(request.user) else request.user.pk
 
 

@@ -176,7 +176,7 @@ class BookingAdmin(OfferedLookups, OwnRows, admin.ModelAdmin):
         ]
 
     def add_view(self, request, form_url="", extra_context=None):
-        """A booking is added by phone: the default form could not find it a free time."""
+        """Add a booking by phone: the default form could not find it a free time."""
         return phone.book(self, request)
 
     def changelist_view(self, request, extra_context=None):

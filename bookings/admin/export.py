@@ -59,7 +59,7 @@ class ExportForm(forms.Form):
         self.fields["practitioner"].queryset = people
 
     def clean(self):
-        """The verb checks the days as well; here, all mistakes are told at once."""
+        """Check the days as the verb does, so that all mistakes are told at once."""
         cleaned = super().clean()
         if cleaned.get("first_day") and cleaned.get("last_day"):
             try:
@@ -70,7 +70,7 @@ class ExportForm(forms.Form):
 
 
 def export(model_admin, request):
-    """The form, or the file that it asks for. 403 without the permission."""
+    """Show the form, or return the file that it asks for. 403 without the permission."""
     may_export = request.user.has_perm("bookings.export_booking")
     if not (may_export and model_admin.has_view_permission(request)):
         raise PermissionDenied

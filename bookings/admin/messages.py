@@ -80,7 +80,7 @@ class MessageAdmin(ReadOnly, OfferedLookups, OwnRows, admin.ModelAdmin):
 
 
 def _preview(message):
-    """The message as it would read now: (subject, text), or None when it cannot be written.
+    """Write the message as it would read now: (subject, text), or None when it cannot be.
 
     Writing it makes a manage link; that is rolled back, so the link in the preview opens nothing.
     """

@@ -62,7 +62,7 @@ def offer(model_admin, request, pk):
 
 
 def _chosen(texts, people):
-    """What the form says is ticked, in order of time; nonsense is left out."""
+    """Read what the form says is ticked, in order of time; nonsense is left out."""
     by_slug = {"": None} | {person.slug: person for person in people}
     found = set()
     for text in texts[:MOST_CARRIED]:
@@ -74,13 +74,13 @@ def _chosen(texts, people):
 
 
 def _offered_now(booking, people):
-    """The times that are offered already: ticked, so that whoever adds one keeps the others."""
+    """Return the times that are offered already: ticked, so that adding one keeps the others."""
     rows = booking.offers.open_offers().select_related("practitioner")
     return [Choice(row.starts_at, row.practitioner) for row in rows if row.practitioner in people]
 
 
 def _marked(chosen, booking):
-    """The choices, with those that were the reason for a refusal marked as gone."""
+    """Return the choices, with those that were the reason for a refusal marked as gone."""
     search = SlotSearch.for_booking(booking)
     held = set(booking.offers.open_offers(search.now).values_list("starts_at", flat=True))
 
@@ -92,7 +92,7 @@ def _marked(chosen, booking):
 
 
 def _first_day(booking, chosen, search):
-    """An instant on the day to show first: the time asked for, one that is ticked, the next free."""
+    """Choose an instant on the day to show first: the time asked for, one ticked, the next free."""
     coming = [
         at for at in (booking.starts_at, *(c.start for c in chosen)) if at and at > search.now
     ]

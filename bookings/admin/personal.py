@@ -25,7 +25,7 @@ EXPORT, ERASE = "bookings.export_booking", "bookings.erase_booking"
 
 
 def box(request, booking):
-    """What the page of a booking says about its personal details, or None for whom it is no matter."""
+    """Say what a booking's page tells about its personal details, or None for who may not ask."""
     may = {name: request.user.has_perm(name) for name in (EXPORT, ERASE)}
     if booking.offered_for_id or not any(may.values()):
         return None
@@ -39,7 +39,7 @@ def box(request, booking):
 
 
 def _allowed_booking(model_admin, request, pk, permission):
-    """The booking, if this person may (403 else) and sees it (404 else)."""
+    """Return the booking, if this person may (403 else) and sees it (404 else)."""
     if not (request.user.has_perm(permission) and model_admin.has_view_permission(request)):
         raise PermissionDenied
     rows = model_admin.get_queryset(request).select_related("practitioner", "condition")
@@ -172,7 +172,7 @@ def _form_or_data(request, model_admin, booking):
 
 
 def _readable(entry):
-    """What is stored about a booking as (label, text) pairs, then as (title, lines) of its lists."""
+    """Return what is stored as (label, text) pairs, then its lists as (title, lines)."""
     facts = [(_label(name), _text(value)) for name, value in entry.items() if _is_fact(value)]
     lists = [
         (_label(name), [_line(row) for row in rows])

@@ -54,7 +54,7 @@ class ChoiceForm(forms.Form):
 
 
 def _for_the_phone(form, asked):
-    """The public form with the words of a call: the caller has no e-mail, or says yes aloud."""
+    """Adapt the public form to a call: the caller has no e-mail, or says yes aloud."""
     form.fields["signs"] = forms.ChoiceField(
         label="Danger signs",
         choices=[READ_OUT, ELSEWHERE] if asked else [ELSEWHERE],
@@ -76,7 +76,7 @@ def _for_the_phone(form, asked):
 
 
 def book(model_admin, request):
-    """The page that the answers so far call for; the last press makes the booking."""
+    """Show the page that the answers so far call for; the last press makes the booking."""
     if not model_admin.has_add_permission(request):
         raise PermissionDenied
     if request.method != "POST":
@@ -180,7 +180,7 @@ def _details_page(model_admin, request, form, choice, answers, **context):
 
 
 def _red_flags(condition):
-    """What to read out before anything else; the general signs for a concern without its own."""
+    """Return what to read out first; the general signs for a concern without its own."""
     return editions.emergency_signs(condition, or_general=True)
 
 

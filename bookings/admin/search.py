@@ -24,7 +24,7 @@ MOST = 500  # rows; whoever finds more narrows the search
 
 
 def search(queryset, term):
-    """The rows of ``queryset`` that match what was typed.
+    """Return the rows of ``queryset`` that match what was typed.
 
     Keys are looked up first, each kind through its own index: one condition with OR would make a
     database walk through all rows in the order of the list.
@@ -53,7 +53,7 @@ def _reference(term):
 
 
 def _by_reference(term):
-    """A range of references: LIKE would not use every database's index. None if it cannot be one."""
+    """Return a range of references (LIKE would not use every database's index), or None."""
     reference = _reference(term)
     if not REFERENCE.fullmatch(reference):
         return None

@@ -31,7 +31,7 @@ def new_reference():
 
 
 def hashed_key(key):
-    """A form's key (a UUID) as it is stored: it cannot be read back from the database."""
+    """Hash a form's key (a UUID) as it is stored: it cannot be read back from the database."""
     return uuid.UUID(bytes=hashlib.sha256(key.bytes).digest()[:16])
 
 
@@ -61,11 +61,11 @@ class BookingQuerySet(models.QuerySet):
     """
 
     def made_with(self, key):
-        """What the form with this key has made: one booking, or none yet."""
+        """Find what the form with this key has made: one booking, or none yet."""
         return self.filter(idempotency_key=hashed_key(key)) if key else self.none()
 
     def in_state(self, *statuses):
-        """Rows in these statuses, found by another column, such as their time.
+        """Keep rows in these statuses, found by another column, such as their time.
 
         Lower() hides the status from its index: a database that keeps no statistics would read all
         that ever had one of them instead of a few days.
@@ -73,11 +73,11 @@ class BookingQuerySet(models.QuerySet):
         return self.alias(state=Lower("status")).filter(state__in=statuses)
 
     def asked_for(self):
-        """What somebody asked for, without the times that the clinic holds as offers."""
+        """Keep what somebody asked for, without the times that the clinic holds as offers."""
         return self.filter(offered_for=None)
 
     def waiting(self, at=None):
-        """Requests that wait for the clinic's answer, oldest first: with a time or to be called.
+        """Keep requests that wait for the clinic's answer, oldest first: with a time or to be called.
 
         Those whose hold ran out wait no longer.
         """
@@ -85,17 +85,17 @@ class BookingQuerySet(models.QuerySet):
         return found.order_by("created_at", "pk")
 
     def ahead(self, at=None):
-        """Consultations to come, and requests for a time to come, soonest first; no offers."""
+        """Keep consultations to come, and requests for a time to come, soonest first; no offers."""
         at = at or timezone.now()
         found = self.in_state(*Booking.AGREED).filter(_stands(at), starts_at__gt=at)
         return found.order_by("starts_at", "pk")
 
     def holding_time(self):
-        """Rows in a status that holds time, whatever has become of their hold."""
+        """Keep rows in a status that holds time, whatever has become of their hold."""
         return self.filter(status__in=Booking.HOLDING)
 
     def holding_time_at(self, at=None):
-        """Bookings whose time nobody else can have, read through the index of time held.
+        """Keep bookings whose time nobody else can have, read through the index of time held.
 
         A proposed or pending booking whose hold has run out holds nothing, although its row is
         cancelled only by the verb that next takes the time.
@@ -106,7 +106,7 @@ class BookingQuerySet(models.QuerySet):
         )
 
     def lapsed(self, at=None):
-        """Offers and unverified requests whose hold has run out; of one practitioner by that index."""
+        """Keep offers and unverified requests whose hold ran out; of one practitioner by that index."""
         offered, pending = Booking.LAPSING
         return self.filter(
             Q(status=offered) | Q(status=pending),
@@ -116,7 +116,7 @@ class BookingQuerySet(models.QuerySet):
         ).order_by()
 
     def awaited(self, at=None):
-        """What patients still have before them: requests and consultations, offers left out.
+        """Keep what patients still have before them: requests and consultations, offers left out.
 
         An unverified request whose moment has passed is none any more.
         """
@@ -126,7 +126,7 @@ class BookingQuerySet(models.QuerySet):
         )
 
     def open_offers(self, at=None):
-        """Times that the clinic offers and still holds, soonest first."""
+        """Keep times that the clinic offers and still holds, soonest first."""
         at = at or timezone.now()
         return self.filter(
             status=Booking.Status.PROPOSED, hold_until__gt=at, starts_at__gt=at
