@@ -18,7 +18,8 @@ from django.db.models import Exists, Model, OuterRef, QuerySet
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 
-from .models import Action, Actor, AuditEvent, AuditSeal, Clinic, User
+from .models import Action as Action  # callers say audit.Action
+from .models import Actor, AuditEvent, AuditSeal, Clinic, User
 
 log = logging.getLogger(__name__)
 
